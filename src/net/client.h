@@ -34,7 +34,8 @@ struct ClientResponse {
 // One HTTP exchange over libcurl with certificate checks on. `sink`, if given, gets the body of a
 // 2xx answer as it arrives, and stops the transfer by returning false (kCancelled). An HTTP error
 // status is not an Error: look at `status`.
-// Errors: kUnavailable (name, connection, TLS), kDeadline, kCancelled, kOutOfRange (body too long).
+// Errors: kUnavailable (name, connection, TLS, cut off), kDeadline (seconds_max, or stalled),
+// kCancelled, kOutOfRange (body too long), kInvalidArgument (another scheme, a broken header).
 // Proxies are taken from the environment as curl does. Thread-safe; a connection each call.
 Result<ClientResponse> Fetch(const ClientRequest& request,
                              const std::function<bool(std::string_view)>& sink = nullptr);
