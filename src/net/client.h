@@ -14,8 +14,8 @@ namespace malmoi::net {
 struct ClientRequest {
   std::string method = "GET";
   std::string url;  // http:// or https://; nothing else is spoken.
-  Headers headers;
-  std::string body;
+  Headers headers = {};
+  std::string body = {};
   double connect_seconds_max = 10;
   double seconds_max = 0;                      // Whole transfer; 0: none.
   double stall_seconds_max = 60;               // Without a byte.
@@ -26,7 +26,7 @@ struct ClientRequest {
 
 struct ClientResponse {
   int status = 0;
-  Headers headers;        // Of the last answer in a chain of redirects.
+  Headers headers = {};    // Of the last answer in a chain of redirects.
   Headers first_headers;  // Of the first: the hub puts its X-Linked-* there.
   std::string body;       // Empty when a sink took it.
 };

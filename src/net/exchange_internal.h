@@ -14,8 +14,8 @@ namespace malmoi::net {
 // can start a header of its own.
 struct ResponseHead {
   int status = 200;
-  std::string content_type;
-  Headers headers;
+  std::string content_type = {};
+  Headers headers = {};
   bool keep_alive = true;
   bool chunked = false;
   bool has_length = false;  // Write Content-Length: `length`.

@@ -17,8 +17,8 @@ struct Request {
   std::string method;  // "GET"
   std::string path;    // Decoded, without the query.
   std::string query;   // As sent, without '?'.
-  Headers headers;
-  std::string body;
+  Headers headers = {};
+  std::string body = {};
   std::string remote;  // "127.0.0.1:50412"
 
   // The decoded value of a query parameter.
@@ -28,8 +28,8 @@ struct Request {
 struct Response {
   int status = 200;
   std::string content_type = "application/json";
-  std::string body;
-  Headers headers;
+  std::string body = {};
+  Headers headers = {};
 };
 
 // The answer to one request: either one Send, or Start, any number of Write, and Finish. Used from

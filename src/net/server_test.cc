@@ -116,7 +116,7 @@ TEST_CASE("requests are parsed, decoded and answered") {
                        "3\r\nabc\r\n2;x=y\r\nde\r\n0\r\n\r\n");
   CHECK(Has(a, "POST|/|-|abcde|"));
   a = Ask(*server, "HEAD /x HTTP/1.1\r\n" + kEnd);
-  CHECK(Has(a, "Content-Length: 12\r\n"));
+  CHECK(Has(a, "Content-Length: 11\r\n"));
   CHECK(a.ends_with("\r\n\r\n"));
   a = Ask(*server, "GET /old HTTP/1.0\r\n\r\n");
   CHECK(Has(a, "GET|/old|"));
