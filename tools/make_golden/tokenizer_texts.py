@@ -25,7 +25,7 @@ RANGES = {
     "any": [(0x00, 0xD7FF), (0xE000, 0xFFFF), (0x10000, 0x323AF), (0xE0000, 0xE01EF), (0xF0000, 0xF00FF)],
 }
 SPECIALS = ["[CLS]", "[SEP]", "[MASK]", "[UNK]", "[PAD]", "<s>", "</s>", "<mask>", "<unk>", "<pad>",
-            " <mask>", "  <mask> ", "[sep]", "##ing", "\u2581", "\u2581\u2581a", "<0x41>"]
+            " <mask>", "  <mask> ", "[sep]", "##ing", " of", "ÄB the", "서울", "\u2581", "\u2581\u2581a", "<0x41>"]
 WORDS = ("the of unaffable tokenization don't 3.14 e-mail U.S.A. https://a.b/c?d=e naïve café über İstanbul ẞ ǅ "
          "한국어 임베딩은 어렵다 검색 대한민국의 ㅋㅋㅋㅠㅠ 日本語 東京タワー 人工智能 你好 мир ελληνικά العربية עברית हिन्दी ไทย "
          "👨‍👩‍👧‍👦 🇰🇷 ①② ㈜ ﷺ ﬁ e\u0301 한국 ｶﾞ が").split()

@@ -49,7 +49,7 @@ class BertNormalizer : public Normalizer {
       while (end < s.size() && static_cast<signed char>(s[end]) >= 0) ++end;
       CopyAscii(*text, at, end, &out);
       at = end;
-      while (end < s.size() && static_cast<signed char>(s[end]) < 0) ++end;
+      while (end < s.size() && !Separates(s[end])) ++end;
       if (end > at) NormalizeRun(*text, at, end, scratch, &out);
       at = end;
     }
@@ -58,6 +58,12 @@ class BertNormalizer : public Normalizer {
 
  private:
   static constexpr char kDropped = '\x7F';  // Itself dropped or, without cleaning, kept as it is.
+
+  // An ASCII character that stays. One that is dropped lets the marks around it meet.
+  bool Separates(char c) const {
+    return static_cast<signed char>(c) >= 0 &&
+           !(options_.clean_text && ascii_[static_cast<unsigned char>(c)] == kDropped);
+  }
 
   void CopyAscii(const Normalized& text, std::size_t begin, std::size_t end,
                  Normalized* out) const {
