@@ -1,7 +1,7 @@
 // Goal: ids, offsets, type ids and decoded text equal the package's; hostile texts stay linear.
-// Method: golden files that the package wrote (tools/make_golden/tokenizer.py, and the
-// shared set where it is present) against the models of the assets; two tiny tokenizers written here with
-// the package's answers, so that something runs without assets; growth of run time with length.
+// Method: golden files that the package wrote (tools/make_golden/tokenizer.py, and the shared set
+// where it is present) against the models of the assets; two tiny tokenizers written here with the
+// package's answers, so that something runs without assets; damaged files; growth of run time.
 #include "text/tokenizer.h"
 
 #include <doctest/doctest.h>
@@ -260,6 +260,40 @@ TEST_CASE("unknown and malformed parts are named") {
   CHECK(!Tokenizer::FromJson("[").ok());
   CHECK(!Tokenizer::FromJson("{}").ok());
   CHECK(!Tokenizer::FromFile("/nonexistent/tokenizer.json").ok());
+}
+
+TEST_CASE("damaged files give an error or a tokenizer, never a crash") {
+  std::uint32_t state = 20240607;
+  const auto next = [&](std::size_t bound) {
+    state = state * 1664525 + 1013904223;
+    return (state >> 8) % bound;
+  };
+  // A map of 64 units and some replacements, in base64; damaged like the rest.
+  const std::string map =
+      R"({"type":"Precompiled","precompiled_charsmap":"AAEAAA)" + std::string(342, 'A') + R"("},)";
+  int loaded = 0;
+  for (int i = 0; i < 3000; ++i) {
+    std::string json = i % 2 == 0 ? kWordPiece : kUnigram;
+    if (i % 4 == 1) json.insert(json.find("{\"type\": \"NFKC\"}"), map);
+    const bool in_map = i % 4 == 1;
+    const std::size_t map_at = in_map ? json.find("AAEAAA") : 0;
+    const std::size_t edits = 1 + next(in_map ? 40 : 4);
+    for (std::size_t k = 0; k < edits; ++k) {
+      const std::size_t at = in_map ? map_at + next(340) : next(json.size());
+      json[at] = in_map ? "ABCDQgw/19+"[next(11)] : "0123456789-\"[]{},:a"[next(19)];
+    }
+    auto tokenizer = Tokenizer::FromJson(json);
+    if (!tokenizer.ok()) continue;
+    ++loaded;
+    const std::string text = "ab \xED\x95\x9C e\xCC\x81 <s>[MASK] foo bar \xFF";
+    const Encoding encoding = tokenizer.value()->Encode(text);
+    for (const auto& span : encoding.offsets) {
+      CHECK(span.begin <= span.end);
+      CHECK(span.end <= text.size());
+    }
+    CHECK(IsValidUtf8(tokenizer.value()->Decode(encoding.ids, false)));
+  }
+  CHECK(loaded > 500);
 }
 
 TEST_CASE("the assets' tokenizers replay our golden file") {
