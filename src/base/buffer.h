@@ -27,12 +27,12 @@ class Buffer {
 
  private:
   struct Free {
-    void operator()(T* p) const { ::operator delete(p, std::align_val_t{64}); }
+    void operator()(T* p) const { ::operator delete (p, std::align_val_t{64}); }
   };
   static T* Allocate(std::size_t n) {
     const std::size_t bytes = (n * sizeof(T) + 63) / 64 * 64;
-    auto* p = static_cast<unsigned char*>(
-        ::operator new(bytes == 0 ? 64 : bytes, std::align_val_t{64}));
+    auto* p =
+        static_cast<unsigned char*>(::operator new (bytes == 0 ? 64 : bytes, std::align_val_t{64}));
     __builtin_memset(p, 0, bytes == 0 ? 64 : bytes);
     return reinterpret_cast<T*>(p);
   }

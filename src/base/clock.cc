@@ -13,7 +13,11 @@ std::int64_t Now(clockid_t clock) {
 
 }  // namespace
 
-std::int64_t MonotonicNs() { return Now(CLOCK_MONOTONIC); }
-std::int64_t WallNs() { return Now(CLOCK_REALTIME); }
+std::int64_t MonotonicNs() {
+  return Now(CLOCK_MONOTONIC);
+}
+std::int64_t WallNs() {
+  return Now(CLOCK_REALTIME);
+}
 
 }  // namespace malmoi

@@ -64,7 +64,9 @@ struct Sha256::Impl {
 Sha256::Sha256() : impl_(new Impl{EVP_MD_CTX_new()}) {
   MALMOI_CHECK(EVP_DigestInit_ex(impl_->context, EVP_sha256(), nullptr) == 1);
 }
-Sha256::~Sha256() { EVP_MD_CTX_free(impl_->context); }
+Sha256::~Sha256() {
+  EVP_MD_CTX_free(impl_->context);
+}
 void Sha256::Update(std::string_view bytes) {
   MALMOI_CHECK(EVP_DigestUpdate(impl_->context, bytes.data(), bytes.size()) == 1);
 }

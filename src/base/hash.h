@@ -8,7 +8,8 @@
 
 namespace malmoi {
 
-// XXH64 (xxHash 0.8 specification). Not cryptographic; stable across versions: it is in file formats.
+// XXH64 (xxHash 0.8 specification). Not cryptographic; stable across versions: it is in file
+// formats.
 std::uint64_t Hash64(std::string_view bytes, std::uint64_t seed = 0);
 
 // CRC-32C (Castagnoli, RFC 3720 B.4), as LevelDB and iSCSI use it. `previous` continues a sum:

@@ -4,19 +4,32 @@ namespace malmoi {
 
 std::string_view CodeName(Code code) {
   switch (code) {
-    case Code::kInvalidArgument: return "invalid_argument";
-    case Code::kNotFound: return "not_found";
-    case Code::kAlreadyExists: return "already_exists";
-    case Code::kOutOfRange: return "out_of_range";
-    case Code::kPermissionDenied: return "permission_denied";
-    case Code::kUnsupported: return "unsupported";
-    case Code::kOverloaded: return "overloaded";
-    case Code::kUnavailable: return "unavailable";
-    case Code::kDeadline: return "deadline";
-    case Code::kCorruption: return "corruption";
-    case Code::kIo: return "io";
-    case Code::kCancelled: return "cancelled";
-    case Code::kInternal: return "internal";
+    case Code::kInvalidArgument:
+      return "invalid_argument";
+    case Code::kNotFound:
+      return "not_found";
+    case Code::kAlreadyExists:
+      return "already_exists";
+    case Code::kOutOfRange:
+      return "out_of_range";
+    case Code::kPermissionDenied:
+      return "permission_denied";
+    case Code::kUnsupported:
+      return "unsupported";
+    case Code::kOverloaded:
+      return "overloaded";
+    case Code::kUnavailable:
+      return "unavailable";
+    case Code::kDeadline:
+      return "deadline";
+    case Code::kCorruption:
+      return "corruption";
+    case Code::kIo:
+      return "io";
+    case Code::kCancelled:
+      return "cancelled";
+    case Code::kInternal:
+      return "internal";
   }
   return "internal";
 }

@@ -16,14 +16,14 @@ enum class Code : unsigned char {
   kAlreadyExists,     // The named thing exists already.
   kOutOfRange,        // Well formed, but past a stated limit (batch size, tokens).
   kPermissionDenied,  // Needs a key, a password or a right that the caller lacks.
-  kUnsupported,       // Well formed, but nothing here can read or do it (encrypted file, old format).
-  kOverloaded,        // A bounded queue is full: retry later.
-  kUnavailable,       // A remote part or an asset is missing now: start or install it, retry.
-  kDeadline,          // Stopped at its time limit.
-  kCorruption,        // Bytes do not match their checksum or format.
-  kIo,                // The operating system refused a read or write.
-  kCancelled,         // The caller went away.
-  kInternal,          // A bug in malmoi.
+  kUnsupported,  // Well formed, but nothing here can read or do it (encrypted file, old format).
+  kOverloaded,   // A bounded queue is full: retry later.
+  kUnavailable,  // A remote part or an asset is missing now: start or install it, retry.
+  kDeadline,     // Stopped at its time limit.
+  kCorruption,   // Bytes do not match their checksum or format.
+  kIo,           // The operating system refused a read or write.
+  kCancelled,    // The caller went away.
+  kInternal,     // A bug in malmoi.
 };
 
 // Lower-case name with underscores, for logs and JSON: "not_found".
@@ -83,23 +83,26 @@ class [[nodiscard]] Result {
 
 // Success without a value.
 using Status = Result<std::monostate>;
-inline Status Ok() { return std::monostate{}; }
+inline Status Ok() {
+  return std::monostate{};
+}
 
 }  // namespace malmoi
 
 #define MALMOI_CAT_(a, b) a##b
 #define MALMOI_CAT(a, b) MALMOI_CAT_(a, b)
-#define MALMOI_TRY_DECL_(tmp, decl, expr)        \
-  auto tmp = (expr);                             \
-  if (!tmp.ok()) return std::move(tmp.error());  \
+#define MALMOI_TRY_DECL_(tmp, decl, expr)       \
+  auto tmp = (expr);                            \
+  if (!tmp.ok()) return std::move(tmp.error()); \
   decl = std::move(tmp).value()
 #define MALMOI_TRY_2_(decl, expr) MALMOI_TRY_DECL_(MALMOI_CAT(try_, __COUNTER__), decl, expr)
-#define MALMOI_TRY_1_(expr)                                                      \
-  do {                                                                           \
-    if (auto try_status = (expr); !try_status.ok()) {                            \
-      return std::move(try_status.error());                                      \
-    }                                                                            \
+#define MALMOI_TRY_1_(expr)                           \
+  do {                                                \
+    if (auto try_status = (expr); !try_status.ok()) { \
+      return std::move(try_status.error());           \
+    }                                                 \
   } while (false)
 #define MALMOI_TRY_PICK_(a, b, name, ...) name
-// MALMOI_TRY(auto x, F()): x = F(), or return its error.  MALMOI_TRY(F()): return its error, if any.
+// MALMOI_TRY(auto x, F()): x = F(), or return its error.  MALMOI_TRY(F()): return its error, if
+// any.
 #define MALMOI_TRY(...) MALMOI_TRY_PICK_(__VA_ARGS__, MALMOI_TRY_2_, MALMOI_TRY_1_, )(__VA_ARGS__)

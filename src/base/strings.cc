@@ -7,8 +7,12 @@
 namespace malmoi {
 namespace {
 
-bool IsSpace(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
-char Lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+bool IsSpace(char c) {
+  return c == ' ' || (c >= '\t' && c <= '\r');
+}
+char Lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
 
 template <class T>
 std::optional<T> ParseWhole(std::string_view s) {
@@ -77,8 +81,12 @@ std::string ReplaceAll(std::string_view s, std::string_view from, std::string_vi
   }
 }
 
-std::optional<std::int64_t> ParseInt(std::string_view s) { return ParseWhole<std::int64_t>(s); }
-std::optional<double> ParseDouble(std::string_view s) { return ParseWhole<double>(s); }
+std::optional<std::int64_t> ParseInt(std::string_view s) {
+  return ParseWhole<std::int64_t>(s);
+}
+std::optional<double> ParseDouble(std::string_view s) {
+  return ParseWhole<double>(s);
+}
 
 std::string FormatBytes(std::uint64_t bytes) {
   static constexpr const char* kUnits[] = {"B", "KiB", "MiB", "GiB", "TiB"};

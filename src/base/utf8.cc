@@ -3,7 +3,9 @@
 namespace malmoi {
 namespace {
 
-bool IsTail(unsigned char c) { return (c & 0xC0) == 0x80; }
+bool IsTail(unsigned char c) {
+  return (c & 0xC0) == 0x80;
+}
 
 }  // namespace
 

@@ -1,0 +1,52 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/buffer.h"
+#include "base/cancel.h"
+#include "base/result.h"
+
+namespace malmoi::embed {
+
+enum class Prompt : std::uint8_t { kNone, kQuery, kPassage };
+
+struct Embeddings {
+  std::size_t dim = 0;
+  Buffer<float> values;  // Row-major [texts, dim].
+  std::span<const float> row(std::size_t i) const { return values.span().subspan(i * dim, dim); }
+};
+
+struct EmbedderOptions {
+  std::size_t threads = 0;           // 0: os::UsableCores().
+  std::size_t batch_tokens = 16384;  // Tokens handled between two polls of `cancel`.
+};
+
+// Text to vectors with one model: prompt + tokenizer + encoder + pooling. Texts over the model's
+// limit are cut on the right. The same text gives bit-identical vectors alone or in any batch.
+// Thread-safe: calls run one after the other on the embedder's own threads, short ones first.
+class Embedder {
+ public:
+  // `directory`: a model directory (see ModelStore). Errors: those of Encoder and Tokenizer.
+  static Result<std::shared_ptr<Embedder>> Open(const std::string& directory,
+                                                const EmbedderOptions& options = {});
+  virtual ~Embedder() = default;
+
+  virtual Result<Embeddings> Embed(std::span<const std::string_view> texts, Prompt prompt,
+                                   const Cancel* cancel = nullptr) = 0;
+  virtual std::size_t dim() const = 0;
+  virtual std::size_t max_tokens() const = 0;
+  // Model tokens of `text` with template tokens, before cutting.
+  virtual std::size_t CountTokens(std::string_view text) const = 0;
+  // "all-MiniLM-L6-v2": the directory's id.
+  virtual const std::string& id() const = 0;
+  // Hash of weights' header and size, config, tokenizer, pooling, prompts and dtype: vectors with
+  // different fingerprints must never be compared.
+  virtual const std::string& fingerprint() const = 0;
+};
+
+}  // namespace malmoi::embed

@@ -1,0 +1,57 @@
+// Goal: what is written reads back as the same values; ill-formed text is an error, not a crash.
+// Method: round trips, and a table of texts that RFC 8259 refuses.
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <limits>
+
+#include "json/value.h"
+#include "json/writer.h"
+
+using namespace malmoi;
+
+TEST_CASE("writer and parser agree") {
+  json::Writer w;
+  w.BeginObject();
+  w.Field("말", "모이 \"\\\n\x01");
+  w.Key("n").BeginArray().Put(1).Put(-2.5).Put(0.1f).Put(18446744073709551615ull).PutNull();
+  w.Put(true).EndArray();
+  w.Key("o").BeginObject().EndObject();
+  w.EndObject();
+  const auto v = json::Parse(w.text());
+  REQUIRE(v.ok());
+  CHECK(v.value().GetString("말") == "모이 \"\\\n\x01");
+  const auto& n = v.value().Find("n")->items();
+  REQUIRE(n.size() == 6);
+  CHECK(n[0].AsInt() == 1);
+  CHECK(n[1].AsDouble() == -2.5);
+  CHECK(static_cast<float>(*n[2].AsDouble()) == 0.1f);
+  CHECK(n[3].AsUint() == 18446744073709551615ull);
+  CHECK(n[4].is_null());
+  CHECK(v.value().Dump() == w.text());
+  CHECK(w.text().find("0.1,") != std::string::npos);
+}
+
+TEST_CASE("ill-formed text is refused") {
+  for (const char* text : {"", "{", "[1,]", "{\"a\" 1}", "nul", "\"\xFF\"", "01", "[1] x"}) {
+    CAPTURE(text);
+    CHECK_FALSE(json::Parse(text).ok());
+  }
+  CHECK_FALSE(json::Parse(std::string(100'000, '[')).ok());
+}
+
+TEST_CASE("what JSON cannot say becomes null or U+FFFD") {
+  json::Writer w;
+  w.BeginArray().Put(std::nan("")).Put(std::numeric_limits<float>::infinity()).Put("\xFF");
+  w.EndArray();
+  CHECK(w.text() == "[null,null,\"\xEF\xBF\xBD\"]");
+}
+
+TEST_CASE("typed reads give nothing for another kind") {
+  const json::Value v = json::Parse(R"({"a":"x","b":3,"c":1.0,"a":"y"})").value();
+  CHECK_FALSE(v.Find("a")->AsInt());
+  CHECK(v.GetString("a") == "y");
+  CHECK(v.GetInt("c") == 1);
+  CHECK(v.GetInt("missing", 7) == 7);
+  CHECK(v.Find("b")->Find("x") == nullptr);
+}

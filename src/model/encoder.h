@@ -1,0 +1,64 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/buffer.h"
+#include "base/cancel.h"
+#include "base/result.h"
+#include "os/thread_pool.h"
+
+namespace malmoi::model {
+
+// Sequences laid end to end without padding: sequence i is ids[starts[i] .. starts[i + 1]).
+struct PackedBatch {
+  std::vector<std::int32_t> ids;
+  std::vector<std::int32_t> type_ids;  // Empty: all 0.
+  std::vector<std::uint32_t> starts;   // count + 1 entries.
+
+  std::size_t count() const { return starts.empty() ? 0 : starts.size() - 1; }
+};
+
+enum class Pooling : std::uint8_t { kMean, kCls, kMax, kLast };
+
+struct EncoderConfig {
+  std::string family;  // "bert" (BERT, XLM-R and RoBERTa are one forward with other positions).
+  std::int64_t hidden = 0, layers = 0, heads = 0, intermediate = 0, vocabulary = 0, positions = 0;
+  std::int64_t type_vocabulary = 0;
+  std::int64_t position_offset = 0;  // RoBERTa/XLM-R count positions from padding id + 1.
+  float layer_norm_eps = 1e-12f;
+  bool gelu_tanh = false;
+  std::size_t max_tokens = 512;  // sentence_bert_config.json's, else positions - position_offset.
+  Pooling pooling = Pooling::kMean;
+  bool normalize = true;
+};
+
+// A text encoder from a model directory: config.json, model.safetensors (mapped),
+// sentence-transformers' modules.json, 1_Pooling/config.json, sentence_bert_config.json.
+// f32 throughout. Reference implementation: transformers' BertModel / XLMRobertaModel.
+//
+// Bit-exact: a sequence's vector does not depend on what else is in the batch, on the order or on
+// the number of threads. Thread safety: Encode may run concurrently; each call uses `pool` for
+// parallelism over sequences (bulk) or over output columns (one short query).
+class Encoder {
+ public:
+  // Errors: kNotFound (file missing), kUnsupported (model_type or activation unknown, naming it),
+  // kCorruption.
+  static Result<std::shared_ptr<const Encoder>> Open(const std::string& directory);
+  virtual ~Encoder() = default;
+
+  virtual const EncoderConfig& config() const = 0;
+  // Pooled (and normalised, if the model says so) vectors, row-major [count, hidden]. `cancel`, if
+  // given, is polled between groups of sequences: kCancelled.
+  // Errors: kOutOfRange for an id outside the vocabulary or a sequence over max_tokens or empty.
+  virtual Result<Buffer<float>> Encode(const PackedBatch& batch, os::ThreadPool& pool,
+                                       const Cancel* cancel = nullptr) const = 0;
+  // Last hidden states, [tokens, hidden], for tests and late interaction.
+  virtual Result<Buffer<float>> HiddenStates(const PackedBatch& batch,
+                                             os::ThreadPool& pool) const = 0;
+};
+
+}  // namespace malmoi::model

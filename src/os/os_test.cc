@@ -1,0 +1,106 @@
+// Goal: file access, locking, paths and the pool keep what their headers promise.
+// Method: a scratch folder; partitions compared with a single-threaded run.
+#include <doctest/doctest.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <numeric>
+#include <vector>
+
+#include "os/cpu_info.h"
+#include "os/mmap.h"
+#include "os/paths.h"
+#include "os/thread_pool.h"
+#include "os/vfs.h"
+
+using namespace malmoi;
+
+namespace {
+
+struct Scratch {
+  Scratch() {
+    std::string pattern = os::GetEnv("TMPDIR").value_or("/var/tmp") + "/malmoi-os-XXXXXX";
+    path = ::mkdtemp(pattern.data());
+  }
+  ~Scratch() { (void)os::PosixVfs().RemoveAll(path).ok(); }
+  std::string path;
+};
+
+}  // namespace
+
+TEST_CASE("files: write, read, rename, list, map") {
+  const Scratch dir;
+  os::Vfs& vfs = os::PosixVfs();
+  const std::string a = os::JoinPath(dir.path, "x/y/a");
+  REQUIRE(vfs.MakeDirs(std::string(os::DirName(a))).ok());
+  REQUIRE(os::WriteAtomically(vfs, a, "hello").ok());
+  CHECK(os::ReadFile(vfs, a).value() == "hello");
+  auto file = vfs.Open(a, os::OpenMode::kReadWrite);
+  REQUIRE(file.ok());
+  REQUIRE(file.value()->Write(5, " world").ok());
+  std::string part;
+  REQUIRE(file.value()->Read(3, 100, &part).ok());
+  CHECK(part == "lo world");
+  REQUIRE(file.value()->Allocate(4096).ok());
+  CHECK(file.value()->Size().value() == 4096);
+  REQUIRE(file.value()->Truncate(5).ok());
+  CHECK(os::Mmap::Open(a).value().bytes() == "hello");
+  CHECK(vfs.List(std::string(os::DirName(a))).value() == std::vector<std::string>{"a"});
+  CHECK(vfs.Open(a + "missing", os::OpenMode::kRead).error().code() == Code::kNotFound);
+  REQUIRE(vfs.RemoveAll(os::JoinPath(dir.path, "x")).ok());
+  CHECK_FALSE(vfs.Stat(a).ok());
+}
+
+TEST_CASE("RemoveAll does not follow links out of the tree") {
+  const Scratch dir;
+  const Scratch outside;
+  os::Vfs& vfs = os::PosixVfs();
+  REQUIRE(os::WriteAtomically(vfs, os::JoinPath(outside.path, "kept"), "1").ok());
+  REQUIRE(vfs.MakeDirs(os::JoinPath(dir.path, "d")).ok());
+  REQUIRE(::symlink(outside.path.c_str(), os::JoinPath(dir.path, "d/link").c_str()) == 0);
+  REQUIRE(vfs.RemoveAll(os::JoinPath(dir.path, "d")).ok());
+  CHECK(vfs.Stat(os::JoinPath(outside.path, "kept")).ok());
+}
+
+TEST_CASE("a lock is exclusive until it is let go") {
+  const Scratch dir;
+  const std::string path = os::JoinPath(dir.path, "lock");
+  {
+    auto first = os::FileLock::Acquire(path);
+    REQUIRE(first.ok());
+    CHECK(os::FileLock::Acquire(path).error().code() == Code::kAlreadyExists);
+  }
+  CHECK(os::FileLock::Acquire(path).ok());
+}
+
+TEST_CASE("ParallelFor visits every index once, also when nested") {
+  for (const std::size_t threads : {1, 2, 5}) {
+    os::ThreadPool pool(threads, "test");
+    for (const std::size_t count : {0, 1, 2, 3, 100}) {
+      std::vector<int> seen(count, 0);
+      pool.ParallelFor(count, [&](std::size_t, std::size_t begin, std::size_t end) {
+        pool.ParallelFor(end - begin, [&](std::size_t, std::size_t b, std::size_t e) {
+          for (std::size_t i = b; i < e; ++i) ++seen[begin + i];
+        });
+      });
+      CHECK(std::accumulate(seen.begin(), seen.end(), 0) == static_cast<int>(count));
+      for (const int n : seen) CHECK(n == 1);
+    }
+  }
+}
+
+TEST_CASE("paths") {
+  CHECK(os::JoinPath("a/", "b") == "a/b");
+  CHECK(os::JoinPath("a", "/b") == "/b");
+  CHECK(os::BaseName("a/b") == "b");
+  CHECK(os::DirName("b") == ".");
+  CHECK(os::AbsolutePath("/a/./b/../c") == "/a/c");
+  CHECK_FALSE(os::ExecutablePath().empty());
+}
+
+TEST_CASE("CPU levels: names round-trip and the active one is available") {
+  CHECK(os::AvailableCpuLevels().front() == os::CpuLevel::kScalar);
+  CHECK(os::ActiveCpuLevel() <= os::DetectedCpuLevel());
+  CHECK(os::CpuLevelName(os::CpuLevel::kAvx2) == "avx2");
+  CHECK(os::UsableCores() >= 1);
+}

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/buffer.h"
+#include "base/result.h"
+
+namespace malmoi::tensor {
+
+enum class DType : std::uint8_t { kF64, kF32, kF16, kBf16, kI64, kI32, kI16, kI8, kU8, kBool };
+std::size_t DTypeSize(DType dtype);
+std::string_view DTypeName(DType dtype);  // safetensors' names: "F32", "BF16".
+
+// A named array inside a mapped file: row-major, little-endian, not necessarily aligned.
+struct TensorView {
+  DType dtype = DType::kF32;
+  std::vector<std::int64_t> shape;
+  std::string_view bytes;  // Lives as long as the SafeTensors object.
+
+  std::size_t elements() const;
+};
+
+// A *.safetensors file (or the shards that model.safetensors.index.json names), memory-mapped and
+// checked once at opening: header length, offsets inside the file, sizes equal to shape x dtype.
+// Format: https://huggingface.co/docs/safetensors. Thread-safe after opening.
+class SafeTensors {
+ public:
+  // `path` is a file, or a directory with model.safetensors or its index.
+  // Errors: kNotFound, kCorruption naming the tensor and the offset.
+  static Result<std::shared_ptr<const SafeTensors>> Open(const std::string& path);
+  virtual ~SafeTensors() = default;
+
+  virtual const TensorView* Find(std::string_view name) const = 0;  // Null where there is none.
+  virtual std::vector<std::string> Names() const = 0;               // Sorted.
+};
+
+// The tensor as f32 (F32 copied, F16 and BF16 widened exactly).
+// Errors: kNotFound; kInvalidArgument where the shape is not `shape` or the type not floating.
+Result<Buffer<float>> LoadF32(const SafeTensors& file, std::string_view name,
+                              const std::vector<std::int64_t>& shape);
+
+}  // namespace malmoi::tensor

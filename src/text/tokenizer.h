@@ -1,0 +1,58 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+
+namespace malmoi::text {
+
+// One text as a model sees it. All vectors have the same length.
+struct Encoding {
+  struct Span {
+    std::uint32_t begin = 0;  // Byte offsets into the caller's text, end exclusive;
+    std::uint32_t end = 0;    // 0, 0 for tokens that the template added.
+  };
+  std::vector<std::int32_t> ids;
+  std::vector<Span> offsets;
+  std::vector<std::int32_t> type_ids;
+  std::vector<std::uint8_t> special;  // 1 for tokens that the template added.
+
+  std::size_t size() const { return ids.size(); }
+};
+
+struct EncodeOptions {
+  bool add_special_tokens = true;
+  // Tokens kept, template tokens included; 0 keeps all. Cut on the right, as HF's LongestFirst
+  // does for a single text.
+  std::size_t max_tokens = 0;
+};
+
+// A Hugging Face `tokenizer.json`, equal in ids, offsets (as bytes), type ids and decoded text to
+// the `tokenizers` package 0.23.3. Its "truncation" and "padding" members are ignored: the caller
+// decides the length and nothing here pads. Special-token strings inside the text are parsed as
+// special tokens, as the package does by default.
+//
+// Thread safety: const methods may run concurrently. Cost: linear in the text, also for a single
+// word of a megabyte.
+class Tokenizer {
+ public:
+  // Errors: kInvalidArgument naming the component that is unknown or malformed.
+  static Result<std::shared_ptr<const Tokenizer>> FromJson(std::string_view tokenizer_json);
+  static Result<std::shared_ptr<const Tokenizer>> FromFile(const std::string& path);
+  virtual ~Tokenizer() = default;
+
+  // `text` is any bytes; ill-formed UTF-8 is read as U+FFFD a byte.
+  virtual Encoding Encode(std::string_view text, const EncodeOptions& options = {}) const = 0;
+  virtual std::string Decode(const std::vector<std::int32_t>& ids, bool skip_special) const = 0;
+  virtual std::size_t vocabulary_size() const = 0;
+  // -1 where there is no such token.
+  virtual std::int32_t IdOf(std::string_view token) const = 0;
+  // Empty for an unknown id.
+  virtual std::string_view TokenOf(std::int32_t id) const = 0;
+};
+
+}  // namespace malmoi::text
