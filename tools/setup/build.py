@@ -57,6 +57,8 @@ def build(preset, targets):
                 continue
             finished, total = int(step[1]), int(step[2])
             now = time.monotonic()
+            if not finished:
+                continue  # CMake runs again.
             if now - shown < (0.2 if terminal else 10) and finished < total:
                 continue
             shown = now
