@@ -101,12 +101,13 @@ class Library {
                              const Cancel* cancel) = 0;
   virtual Result<std::vector<CitationCheck>> Verify(const std::string& collection,
                                                     const Answer& answer) = 0;
-  virtual Result<CollectionStatus> Status(const std::string& collection) = 0;
+  virtual Result<CollectionStatus> StatusOf(const std::string& collection) = 0;
   virtual std::vector<std::string> Collections() = 0;
   virtual Result<std::vector<catalog::DocumentRow>> Documents(const std::string& collection) = 0;
   // The current extracted document of (root, path); `root` empty: the first that has the path.
-  virtual Result<ingest::Document> Document(const std::string& collection, const std::string& root,
-                                            const std::string& path) = 0;
+  virtual Result<ingest::Document> ReadDocument(const std::string& collection,
+                                                const std::string& root,
+                                                const std::string& path) = 0;
   virtual Status Drop(const std::string& collection) = 0;
 };
 
