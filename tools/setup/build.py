@@ -4,7 +4,7 @@
     build.py PRESET [-D...] [TARGET ...]        (no target: everything)
 
 -D settings apply to the first configuration only, so they never change a build folder that a
-developer has set up. MALMOI_JOBS overrides the number of jobs (one per core, 1.5 GB each).
+developer has set up. MALMOI_BUILD_JOBS overrides the number of jobs (one per core, 1.5 GB each).
 """
 import os
 import pathlib
@@ -18,8 +18,8 @@ STATUS = re.compile(r"\[(\d+)/(\d+)\] (.*)")
 
 
 def jobs():
-    if os.environ.get("MALMOI_JOBS"):
-        return int(os.environ["MALMOI_JOBS"])
+    if os.environ.get("MALMOI_BUILD_JOBS"):
+        return int(os.environ["MALMOI_BUILD_JOBS"])
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return max(1, min(len(os.sched_getaffinity(0)), int(memory / 1.5e9)))
 
