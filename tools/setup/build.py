@@ -41,12 +41,16 @@ def left(start, finished, total):
 
 
 def build(preset, targets):
-    """Runs ninja; steps become one progress line, all other output (warnings, errors) is shown."""
+    """Runs ninja; steps become one progress line, all other output (warnings, errors) is shown.
+
+    It goes on after an error (-k), so that one broken target does not hide the tests of others.
+    """
     folder = ROOT / "build" / preset
     settings = dict(os.environ, NINJA_STATUS="[%f/%t] ", CCACHE_NOHASHDIR="1",
                     CCACHE_BASEDIR=str(ROOT), CCACHE_SLOPPINESS="time_macros")
     terminal, start, shown = sys.stdout.isatty(), time.monotonic(), -60.0
-    with subprocess.Popen(["ninja", "-C", str(folder), f"-j{jobs()}", *targets], text=True,
+    with subprocess.Popen(["ninja", "-C", str(folder), f"-j{jobs()}",
+                           "-k20", *targets], text=True,
                           errors="replace", env=settings, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT) as ninja:
         for line in ninja.stdout:
