@@ -2,12 +2,11 @@
 
 #include <utility>
 
-#include "embed/model_store.h"
 #include "obs/log.h"
 #include "os/cpu_info.h"
-#include "os/paths.h"
 #include "rag/indexer.h"
 #include "rag/library_impl_internal.h"
+#include "rag/parts.h"
 
 namespace malmoi::rag {
 
@@ -87,18 +86,16 @@ Result<std::shared_ptr<OpenCollection>> LibraryImpl::Find(const std::string& col
 
 Result<std::shared_ptr<embed::Embedder>> LibraryImpl::GetEmbedder() {
   const std::lock_guard lock(model_mutex_);
-  if (embedder_ != nullptr || options_.model == "none") return embedder_;
-  MALMOI_TRY(const std::string directory, embed::FindModel(options_.model));
-  MALMOI_TRY(embedder_, embed::Embedder::Open(directory, {.threads = options_.threads}));
+  if (embedder_ == nullptr) {
+    MALMOI_TRY(embedder_, OpenEmbedder(options_.model, options_.threads));
+  }
   return embedder_;
 }
 
 Result<std::shared_ptr<const text::Analyzer>> LibraryImpl::GetAnalyzer() {
   const std::lock_guard lock(model_mutex_);
   if (analyzer_ == nullptr) {
-    text::AnalyzerOptions options;
-    options.korean_dictionary = os::FindAsset("mecab-ko-dic").value_or("");
-    MALMOI_TRY(analyzer_, text::Analyzer::Create(options));
+    MALMOI_TRY(analyzer_, OpenAnalyzer());
   }
   return analyzer_;
 }
