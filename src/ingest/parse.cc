@@ -60,10 +60,13 @@ Result<Document> ParseAny(const ReadInput& input) {
     case Container::kRefused:
       return Error(Code::kUnsupported, "cannot read a " + std::string(detected.name));
     case Container::kPdf:
+      return ReadPdf(input);
     case Container::kZip:
+      return ReadZip(input);
     case Container::kCompound:
+      return ReadCompound(input);
     case Container::kRtf:
-      return Error(Code::kUnsupported, "cannot read this type of file");
+      return Error(Code::kUnsupported, "cannot read RTF: save it as DOCX");
     case Container::kText:
       return ParseText(input);
   }

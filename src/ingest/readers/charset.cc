@@ -272,4 +272,10 @@ Result<DecodedText> DecodeText(std::string_view bytes, std::uint64_t text_bytes)
   return DecodedText{std::move(text), name};
 }
 
+void WarmCharsets() {
+  for (const char* name : {"windows-949", "shift_jis", "euc-jp", "gb18030", "windows-1252"}) {
+    static_cast<void>(ConvertText("a", name, 16).ok());
+  }
+}
+
 }  // namespace malmoi::ingest

@@ -23,4 +23,7 @@ Result<DecodedText> DecodeText(std::string_view bytes, std::uint64_t text_bytes)
 Result<std::string> ConvertText(std::string_view bytes, const std::string& name,
                                 std::uint64_t text_bytes);
 
+// Makes ICU load its tables, which may look for files. Before a sandbox closes the door.
+void WarmCharsets();
+
 }  // namespace malmoi::ingest

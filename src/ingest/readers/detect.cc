@@ -109,7 +109,8 @@ bool LooksLikeMail(std::string_view text) {
 
 Detected DetectContainer(std::string_view bytes) {
   if (bytes.starts_with("\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1")) return {Container::kCompound, {}};
-  if (bytes.starts_with("PK\3\4") || bytes.starts_with("PK\5\6") || bytes.starts_with("PK\x07\x08")) {
+  if (bytes.starts_with("PK\3\4") || bytes.starts_with("PK\5\6") ||
+      bytes.starts_with("PK\x07\x08")) {
     return {Container::kZip, {}};
   }
   if (bytes.starts_with("{\\rtf")) return {Container::kRtf, {}};

@@ -23,6 +23,11 @@ Result<Document> ReadRestructured(Document document);
 Result<Document> ReadHtml(Document decoded, const ReaderLimits& limits);
 Result<Document> ReadXml(Document decoded, const ReaderLimits& limits);
 
+// Binary formats.
+Result<Document> ReadPdf(const ReadInput& input);
+Result<Document> ReadZip(const ReadInput& input);
+Result<Document> ReadCompound(const ReadInput& input);
+
 // A title or heading without inline Markdown: links become their text, marks and tags go.
 std::string StripInlineMarkdown(std::string_view text);
 

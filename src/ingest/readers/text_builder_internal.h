@@ -34,6 +34,7 @@ class TextBuilder {
   void Warn(std::string warning);
 
   bool full() const { return full_; }
+  std::uint64_t limit() const { return limit_; }
   bool at_line_start() const { return document_.text.empty() || document_.text.back() == '\n'; }
   std::uint64_t size() const { return document_.text.size(); }
   Document& document() { return document_; }
