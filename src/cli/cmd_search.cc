@@ -66,7 +66,9 @@ Result<rag::SearchRequest> MakeRequest(const Context& context) {
   rag::SearchRequest request;
   request.query = a.positional.at(0);
   request.collection = context.settings.Get("collection");
-  if (!a.modes.empty()) MALMOI_TRY(request.mode, rag::ParseMode(a.modes.front()));
+  if (!a.modes.empty()) {
+    MALMOI_TRY(request.mode, rag::ParseMode(a.modes.front()));
+  }
   request.fusion = a.fusion;
   request.dense_share = a.dense_share;
   request.evidence_min = a.evidence_min;
