@@ -48,6 +48,7 @@ Result<Document> ParseText(const ReadInput& input) {
     case TextKind::kJsonLines:
       return Unchanged(std::move(document), "jsonl");
     case TextKind::kMail:
+      return ReadMail(input);
     case TextKind::kPlain:
       return Unchanged(std::move(document), "text");
   }
@@ -66,7 +67,7 @@ Result<Document> ParseAny(const ReadInput& input) {
     case Container::kCompound:
       return ReadCompound(input);
     case Container::kRtf:
-      return Error(Code::kUnsupported, "cannot read RTF: save it as DOCX");
+      return ReadRtf(input);
     case Container::kText:
       return ParseText(input);
   }
