@@ -48,6 +48,10 @@ Result<Document> ParseText(const ReadInput& input) {
     case TextKind::kJsonLines:
       return Unchanged(std::move(document), "jsonl");
     case TextKind::kMail:
+      // Parts have their own encodings: the bytes matter, unless all is in wide characters.
+      if (document.encoding.starts_with("utf-16")) {
+        return ReadMail({document.text, input.extension, input.limits});
+      }
       return ReadMail(input);
     case TextKind::kPlain:
       return Unchanged(std::move(document), "text");

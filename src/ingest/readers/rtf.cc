@@ -156,15 +156,20 @@ class RtfReader {
   // Bytes wait until their run is complete: two \' may be one character.
   void Flush() {
     if (run_.empty()) return;
-    auto text = ConvertText(run_, Encoding(), text_bytes_);
+    const std::string encoding = Encoding();
+    auto text = ConvertText(run_, encoding.empty() ? code_page_ : encoding, text_bytes_);
+    // "ANSI" fonts hold Western text, or that of the document's code page where programs took
+    // ANSI for the system's own.
+    const bool ill = text.ok() && text.value().find("\xEF\xBF\xBD") != std::string::npos;
+    if (ill && encoding.empty()) text = ConvertText(run_, "windows-1252", text_bytes_);
     Put(text.ok() ? text.value() : std::string("?"));
     run_.clear();
   }
 
+  // Of the font; empty where it does not tell.
   std::string Encoding() {
     const auto font = fonts_.find(group().font >= 0 ? group().font : default_font_);
-    if (font != fonts_.end() && !font->second.empty()) return font->second;
-    return code_page_;
+    return font != fonts_.end() ? font->second : std::string();
   }
 
   void Put(std::string_view text) {
@@ -265,6 +270,9 @@ class RtfReader {
       if (group().fonts) fonts_[group().font] = OfCharset(n);
     } else if (word == "title") {
       group().title = true;
+      title_.clear();  // The form in Unicode comes second.
+    } else if (word == "ud") {
+      group().skip = false;
     } else if (IsDestinationWithoutText(word)) {
       Flush();
       group().skip = true;
