@@ -41,12 +41,11 @@ bool IsCloser(char32_t c) {
 // full stop.
 bool IsAbbreviation(std::string_view word) {
   static constexpr std::array<std::string_view, 58> kWords = {
-      "mr",   "mrs",  "ms",   "dr",   "prof", "st",   "sr",   "jr",   "vs",   "etc",
-      "e.g",  "i.e",  "eg",   "ie",   "cf",   "al",   "fig",  "figs", "eq",   "eqs",
-      "sec",  "ch",   "vol",  "no",   "nos",  "pp",   "p",    "ed",   "eds",  "inc",
-      "ltd",  "co",   "corp", "dept", "est",  "approx", "ca", "gen",  "col",  "sgt",
-      "capt", "lt",   "rev",  "hon",  "gov",  "sen",  "rep",  "u.s",  "u.k",  "a.m",
-      "p.m",  "ph.d", "z.b",  "d.h",  "bzw",  "bspw", "ggf",  "usw"};
+      "mr",  "mrs", "ms",  "dr",   "prof", "st",   "sr",  "jr",   "vs",   "etc",  "e.g", "i.e",
+      "eg",  "ie",  "cf",  "al",   "fig",  "figs", "eq",  "eqs",  "sec",  "ch",   "vol", "no",
+      "nos", "pp",  "p",   "ed",   "eds",  "inc",  "ltd", "co",   "corp", "dept", "est", "approx",
+      "ca",  "gen", "col", "sgt",  "capt", "lt",   "rev", "hon",  "gov",  "sen",  "rep", "u.s",
+      "u.k", "a.m", "p.m", "ph.d", "z.b",  "d.h",  "bzw", "bspw", "ggf",  "usw"};
   return std::find(kWords.begin(), kWords.end(), word) != kWords.end();
 }
 
@@ -60,7 +59,8 @@ bool EndsKoreanSentence(char32_t c) {
 Rune PreviousRune(std::string_view text, std::size_t at, std::size_t first) {
   if (at <= first) return {};
   std::size_t begin = at - 1;
-  while (begin > first && at - begin < 4 && (static_cast<unsigned char>(text[begin]) & 0xC0) == 0x80)
+  while (begin > first && at - begin < 4 &&
+         (static_cast<unsigned char>(text[begin]) & 0xC0) == 0x80)
     --begin;
   return DecodeRune(text, begin);
 }
@@ -155,9 +155,14 @@ class BlockSplitter {
     if (IsDigit(before)) {
       if (IsDigit(next)) return false;
       std::size_t digits = mark;
-      while (digits > start && mark - digits < 4 && IsDigit(static_cast<unsigned char>(text_[digits - 1])))
+      while (digits > start && mark - digits < 4 &&
+             IsDigit(static_cast<unsigned char>(text_[digits - 1])))
         --digits;
-      return !Trim(text_.substr(start, digits - start)).empty();
+      const std::string_view head = Trim(text_.substr(start, digits - start));
+      // "1. text" begins an item; "2024. 3. 15. 배포" goes on after its date.
+      const bool date = head.size() > 1 && head.back() == '.' &&
+                        IsDigit(static_cast<unsigned char>(head[head.size() - 2]));
+      return !head.empty() && !(date && IsHangul(next));
     }
     // The word before the point, as far back as an abbreviation reaches.
     std::size_t word = mark;
@@ -182,7 +187,8 @@ enum class LineKind { kBlank, kText, kItem, kAlone, kFence };
 // "- ", "* ", "+ ", "• ", "1. ", "12) ".
 bool IsListItem(std::string_view line) {
   if (line.starts_with("• ")) return true;
-  if (line.size() > 1 && (line[0] == '-' || line[0] == '*' || line[0] == '+')) return line[1] == ' ';
+  if (line.size() > 1 && (line[0] == '-' || line[0] == '*' || line[0] == '+'))
+    return line[1] == ' ';
   std::size_t digits = 0;
   while (digits < line.size() && digits < 4 && IsDigit(static_cast<unsigned char>(line[digits])))
     ++digits;
