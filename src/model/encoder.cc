@@ -5,6 +5,8 @@
 #include <mutex>
 #include <utility>
 
+#include "base/bytes.h"
+#include "base/hash.h"
 #include "kernels/vector.h"
 #include "model/config_internal.h"
 #include "model/forward_internal.h"
@@ -89,13 +91,43 @@ void Pool(Pooling pooling, const float* x, std::size_t tokens, std::span<float> 
   }
 }
 
+std::string Fingerprint(const EncoderConfig& c, const tensor::SafeTensors& file) {
+  Sha256 hash;
+  std::string settings = c.family;
+  for (const std::int64_t n : {c.hidden, c.layers, c.heads, c.intermediate, c.vocabulary,
+                               c.positions, c.type_vocabulary, c.position_offset}) {
+    Put(&settings, n);
+  }
+  Put(&settings, c.padding_id);
+  Put(&settings, c.layer_norm_eps);
+  Put(&settings, c.gelu_tanh);
+  Put<std::uint64_t>(&settings, c.max_tokens);
+  Put(&settings, c.pooling);
+  Put(&settings, c.normalize);
+  hash.Update(settings);
+  for (const std::string& name : file.Names()) {
+    const tensor::TensorView& view = *file.Find(name);
+    std::string header;
+    PutString(&header, name);
+    PutString(&header, tensor::DTypeName(view.dtype));
+    for (const std::int64_t dim : view.shape) Put(&header, dim);
+    hash.Update(header);
+    hash.Update(view.bytes.substr(0, 4096));
+  }
+  return hash.HexDigest();
+}
+
 class BertEncoder final : public Encoder {
  public:
   BertEncoder(EncoderConfig config, BertWeights weights)
-      : config_(std::move(config)), weights_(std::move(weights)) {}
+      : config_(std::move(config)),
+        weights_(std::move(weights)),
+        fingerprint_(Fingerprint(config_, *weights_.file)) {}
 
   const EncoderConfig& config() const override { return config_; }
   os::CpuLevel level() const override { return weights_.layers.front().qkv.w->level(); }
+
+  const std::string& fingerprint() const override { return fingerprint_; }
 
   Result<Buffer<float>> Encode(const PackedBatch& batch, os::ThreadPool& pool,
                                const Cancel* cancel) const override {
@@ -171,6 +203,7 @@ class BertEncoder final : public Encoder {
 
   const EncoderConfig config_;
   const BertWeights weights_;
+  const std::string fingerprint_;
   mutable std::mutex mutex_;  // guards: arenas_
   mutable std::vector<std::unique_ptr<Arena>> arenas_;
 };

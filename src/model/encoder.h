@@ -56,6 +56,9 @@ class Encoder {
 
   virtual const EncoderConfig& config() const = 0;
   virtual os::CpuLevel level() const = 0;  // The level that products run at.
+  // SHA-256 (hexadecimal) of what decides the vectors but for the tokenizer: configuration, every
+  // tensor's name, type, shape and first 4 KiB. Two checkpoints of one architecture differ in it.
+  virtual const std::string& fingerprint() const = 0;
   // Pooled (and normalised, if the model says so) vectors, row-major [count, hidden]. `cancel`, if
   // given, is polled between groups of sequences: kCancelled.
   // Errors: kOutOfRange for an id outside the vocabulary or a sequence over max_tokens or empty;

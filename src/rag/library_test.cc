@@ -7,11 +7,14 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <map>
 #include <random>
+#include <set>
+#include <thread>
 
 #include "json/value.h"
-#include "rag/library_fixture.h"
+#include "rag/library_fixture_internal.h"
 #include "vec/collection.h"
 
 namespace malmoi::rag {
@@ -255,6 +258,50 @@ TEST_CASE("vectors that an interruption left out are made by the next run, other
   CHECK(report.vectors_added < report.chunks);
   CHECK(embedder->embedded() - before == report.vectors_added);
   CHECK(RankedLists(*library, "c") == FreshLists(docs.path, embedder));
+}
+
+TEST_CASE("a search beside an index run finds every document, whole, in one version") {
+  const Folder data;
+  const Folder docs;
+  const auto write_all = [&](int round) {
+    for (int i = 0; i < 6; ++i) {
+      docs.Write(std::to_string(i) + ".md", "# Keeper\n\nThe harbour lantern of round " +
+                                                std::to_string(round) + " shines.\n");
+    }
+  };
+  write_all(0);
+  const auto library = MustOpen(OptionsFor(data, std::make_shared<WordEmbedder>("w", 8)));
+  MustIndex(*library, docs.path);
+  std::atomic<bool> done = false;
+  std::atomic<int> searches = 0;
+  std::vector<std::string> wrong;
+  std::thread reader([&] {
+    while (!done) {
+      const auto found = library->Search("c", "harbour lantern", {}, nullptr);
+      ++searches;
+      if (!found.ok()) {
+        wrong.push_back(found.error().message());
+        continue;
+      }
+      std::map<std::string, std::set<std::string>> versions;
+      for (const SearchHit& hit : found.value().hits) {
+        versions[hit.passage.path].insert(hit.passage.version);
+      }
+      if (versions.size() != 6) wrong.push_back(std::to_string(versions.size()) + " documents");
+      for (const auto& [path, seen] : versions) {
+        if (seen.size() != 1) wrong.push_back(path + " in two versions");
+      }
+    }
+  });
+  for (int round = 1; round < 12; ++round) {
+    write_all(round);
+    MustIndex(*library, docs.path);
+  }
+  // The index runs may outpace the first search: it is waited for.
+  while (searches < 2) std::this_thread::yield();
+  done = true;
+  reader.join();
+  CHECK(wrong == std::vector<std::string>{});
 }
 
 TEST_CASE("cancelled at any report of progress, a later run completes the index") {

@@ -18,7 +18,7 @@
 
 #include "base/clock.h"
 #include "rag/chunk_point.h"
-#include "rag/library_fixture.h"
+#include "rag/library_fixture_internal.h"
 #include "vec/collection.h"
 
 namespace malmoi::rag {
