@@ -69,12 +69,15 @@ class Catalog {
 };
 
 // Extracted documents in files named by their key (SHA-256 of the encoded document), written once
-// and checked against the key when read.
+// and checked against the key when read (docs/formats/catalog.md). Thread-safe; a Sweep must not
+// run beside a Put whose key its `keep` does not know. Cost of PutAll: a sync a new file.
 class ContentStore {
  public:
   static Result<std::unique_ptr<ContentStore>> Open(const std::string& directory);
   virtual ~ContentStore() = default;
   virtual Result<std::string> Put(std::string_view bytes) = 0;  // Returns the key; durable.
+  // The same for many, with one directory sync for all: keys in the order given.
+  virtual Result<std::vector<std::string>> PutAll(std::span<const std::string> documents) = 0;
   virtual Result<std::string> Get(const std::string& key) = 0;  // kNotFound, kCorruption.
   // Removes files whose key `keep` refuses; returns how many.
   virtual Result<std::uint64_t> Sweep(const std::function<bool(const std::string& key)>& keep) = 0;

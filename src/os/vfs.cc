@@ -12,6 +12,8 @@
 #include <cstring>
 #include <utility>
 
+#include "os/mmap.h"
+
 namespace malmoi::os {
 namespace {
 
@@ -155,6 +157,11 @@ class PosixVfsImpl : public Vfs {
     if (::stat(path.c_str(), &info) != 0) return ErrnoError("stat", path);
     return Info(info);
   }
+  Result<Mapping> Map(const std::string& path) override {
+    MALMOI_TRY(auto map, Mmap::Open(path));
+    auto owner = std::make_shared<Mmap>(std::move(map));
+    return Mapping{owner->bytes(), owner};
+  }
 
  private:
   static FileInfo Info(const struct stat& info) {
@@ -175,6 +182,14 @@ class PosixVfsImpl : public Vfs {
 Vfs& PosixVfs() {
   static PosixVfsImpl vfs;
   return vfs;
+}
+
+Result<Mapping> Vfs::Map(const std::string& path) {
+  MALMOI_TRY(auto bytes, ReadFile(*this, path));
+  // A string this long is never inside the object, so its bytes are aligned as malloc's.
+  bytes.reserve(64);
+  auto owner = std::make_shared<std::string>(std::move(bytes));
+  return Mapping{*owner, owner};
 }
 
 Result<std::string> ReadFile(Vfs& vfs, const std::string& path) {

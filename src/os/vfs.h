@@ -39,6 +39,12 @@ struct FileInfo {
   bool is_directory = false;
 };
 
+// The bytes of a whole file; they live as long as the owner.
+struct Mapping {
+  std::string_view bytes;
+  std::shared_ptr<const void> owner;
+};
+
 // All durable file access goes through a Vfs so that power loss, a full disk and I/O errors are
 // unit tests (os/fault_vfs.h). Paths are UTF-8; errors: kNotFound, kAlreadyExists, kIo with errno's
 // text and the path. Thread-safe.
@@ -54,6 +60,9 @@ class Vfs {
   virtual Status SyncDir(const std::string& path) = 0;
   virtual Result<std::vector<std::string>> List(const std::string& path) = 0;  // Names, sorted.
   virtual Result<FileInfo> Stat(const std::string& path) = 0;
+  // The file as it is now, for reading: mapped where that is possible (then as Mmap, with its
+  // warning), else a copy. At least 8-byte aligned.
+  virtual Result<Mapping> Map(const std::string& path);
 };
 
 // The operating system's file system. One instance for the process.

@@ -11,6 +11,7 @@
 #include "base/result.h"
 #include "catalog/catalog.h"
 #include "ingest/document.h"
+#include "ingest/reader.h"
 #include "rag/answer.h"
 #include "rag/lexical.h"
 #include "rag/retriever.h"
@@ -24,6 +25,10 @@ struct LibraryOptions {
   std::size_t jobs = 0;                         // Reader children; 0: usable cores.
   std::shared_ptr<llm::Generator> generator;    // Null: extractive answers.
   bool lazy_model = true;  // Open the embedding model at the first use, not at start.
+  // Used in place of the model and of the sandboxed readers, where the composition root (or a test)
+  // brings its own.
+  std::shared_ptr<embed::Embedder> embedder;
+  std::shared_ptr<ingest::ReaderPool> readers;
 };
 
 struct IndexProgress {
@@ -38,6 +43,7 @@ struct IndexReport {
   std::uint64_t chunks = 0;  // In the collection now.
   std::uint64_t vectors_added = 0;
   bool vectors_complete = false;
+  std::string note;  // Why vectors are not complete and what to do; empty if they are.
   double seconds = 0;
   struct Failure {
     std::string path, code, reason;
@@ -87,7 +93,9 @@ class Library {
   virtual Result<IndexReport> Index(const std::string& path, const std::string& collection,
                                     const std::function<void(const IndexProgress&)>& progress,
                                     const Cancel* cancel) = 0;
-  // Errors: kNotFound for a collection that was never indexed.
+  // Hybrid search without a model, or before the first vector, is lexical; `mode` says so.
+  // Errors: kNotFound for a collection that was never indexed; kInvalidArgument when it was made
+  // with another model or analyser than this library has.
   virtual Result<SearchReport> Search(const std::string& collection, std::string_view query,
                                       const RetrieveOptions& options, const Cancel* cancel) = 0;
   struct AskOptions {

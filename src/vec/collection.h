@@ -24,13 +24,15 @@ namespace malmoi::vec {
 
 struct VectorQuery {
   std::string using_vector;  // The name of a dense or sparse vector of the collection.
-  std::variant<std::vector<float>, SparseVector> vector;
+  std::variant<std::vector<float>, SparseVector> vector = {};
   const Filter* filter = nullptr;  // Null: all points.
   std::size_t limit = 10;
-  std::optional<float> score_threshold;  // Hits below it are left out.
+  std::optional<float> score_threshold = {};  // Hits worse than it are left out.
   bool with_payload = true;
 };
 
+// Cosine and dot: larger is better. Euclid: the distance, smaller is better. Sparse: the sum of
+// products; points that share no index with the query are no hits.
 struct Hit {
   PointId id;
   float score = 0;

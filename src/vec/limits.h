@@ -13,6 +13,7 @@ struct Limits {
   std::size_t payload_bytes_max = 16ull << 20;  // A payload is parsed whole by filters.
   std::size_t sparse_entries_max = 1 << 20;     // Per vector.
   std::size_t query_limit_max = 1'000'000;      // Hits are held in memory.
+  std::size_t vectors_max = 256;                // Names are looked up one after another.
 };
 inline constexpr Limits kLimits;
 

@@ -1,0 +1,128 @@
+#include <algorithm>
+
+#include "vec/store_internal.h"
+
+namespace malmoi::vec {
+namespace {
+
+// A merged file stays below this: the time a merge takes, and the memory of its posting lists.
+constexpr std::uint64_t kMergeBytesMax = 1ull << 30;
+
+std::uint64_t LiveBytes(const Segment& s) {
+  const std::uint64_t rows = std::max<std::uint64_t>(s.rows(), 1);
+  return s.info().size / rows * (s.rows() - s.deleted());
+}
+
+std::string DeletedBits(const Segment& s, std::uint64_t seq) {
+  if (s.deleted() == 0) return {};
+  std::string bits((s.rows() + 7) / 8, '\0');
+  for (std::uint32_t r = 0; r < s.rows(); ++r) {
+    if (!s.VisibleAt(r, seq)) bits[r / 8] |= static_cast<char>(1 << (r % 8));
+  }
+  return bits;
+}
+
+}  // namespace
+
+// Segments to fold into the new one: all that are not more than twice as large as what was taken
+// before, and those half of whose rows are gone. Sizes then rise geometrically, so a point is
+// rewritten O(log n) times and there are O(log n) segments.
+std::vector<std::size_t> Store::ChooseMerge() const {
+  std::vector<std::size_t> order(next_.segments.size());
+  for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
+  std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+    return LiveBytes(*next_.segments[a]) < LiveBytes(*next_.segments[b]);
+  });
+  std::vector<std::size_t> chosen;
+  std::uint64_t total = mem_->bytes();
+  for (const std::size_t i : order) {
+    const Segment& s = *next_.segments[i];
+    const std::uint64_t bytes = LiveBytes(s);
+    const bool sparse = s.deleted() * 2ull > s.rows();
+    if ((bytes > 2 * total && !sparse) || total + bytes > kMergeBytesMax) continue;
+    chosen.push_back(i);
+    total += bytes;
+  }
+  return chosen;
+}
+
+// One segment of the memtable's live rows and those of the chosen segments; null if none is live.
+Result<std::shared_ptr<Segment>> Store::Seal(const std::vector<std::size_t>& merged) {
+  std::vector<RowRef> rows;
+  const auto take = [&](const Part& part, std::uint32_t count) {
+    for (std::uint32_t r = 0; r < count; ++r) {
+      if (part.VisibleAt(r, next_.seq)) rows.push_back({&part, r});
+    }
+  };
+  for (const std::size_t i : merged) take(*next_.segments[i], next_.segments[i]->rows());
+  for (std::uint32_t row = 0; row < mem_->rows(); row += kBlockRows) {
+    take(mem_->block(row / kBlockRows), std::min(kBlockRows, mem_->rows() - row));
+  }
+  if (rows.empty()) return std::shared_ptr<Segment>();
+  std::sort(rows.begin(), rows.end(),
+            [](const RowRef& a, const RowRef& b) { return a.part->Id(a.row) < b.part->Id(b.row); });
+  const std::uint64_t id = manifest_.next_segment++;
+  MALMOI_TRY(SegmentInfo info, WriteSegment(vfs_, Path("seg", id), *schema_, uuid_, rows));
+  // Bytes that were read damaged must not get a good checksum.
+  for (const std::size_t i : merged) MALMOI_TRY(next_.segments[i]->Health());
+  info.id = id;
+  return Segment::Open(vfs_, Path("seg", id), schema_, uuid_, info);
+}
+
+// Order: new segment and new log durable, then the manifest that names them, then the old files
+// go. Before WriteManifest an error changes nothing.
+Status Store::DoCheckpoint() {
+  if (wal_->empty()) return Ok();
+  const auto merged = ChooseMerge();
+  Manifest manifest = manifest_;
+  MALMOI_TRY(auto sealed, Seal(merged).With("checkpoint"));
+  manifest.next_segment = manifest_.next_segment;
+  manifest.wal_epoch = manifest_.wal_epoch + 1;
+  manifest.base_seq = next_.seq + 1;
+  manifest.config.metadata = *next_.metadata;
+  MALMOI_TRY(auto wal, Wal::Create(vfs_, Path("wal", manifest.wal_epoch), uuid_, manifest.base_seq)
+                           .With("checkpoint"));
+  std::vector<std::shared_ptr<const Segment>> segments;
+  std::vector<std::string> old = {Path("wal", manifest_.wal_epoch)};
+  for (std::size_t i = 0; i < next_.segments.size(); ++i) {
+    if (std::find(merged.begin(), merged.end(), i) == merged.end()) {
+      segments.push_back(next_.segments[i]);
+    } else {
+      old.push_back(Path("seg", next_.segments[i]->info().id));
+    }
+  }
+  if (sealed != nullptr) segments.push_back(std::move(sealed));
+  manifest.segments.clear();
+  std::uint64_t disk = 0;
+  for (const auto& s : segments) {
+    manifest.segments.push_back({s->info(), DeletedBits(*s, next_.seq)});
+    disk += s->info().size;
+  }
+  MALMOI_TRY(WriteManifest(manifest));
+  manifest_ = std::move(manifest);
+  wal_ = std::move(wal);
+  checkpoint_at_ = kCheckpointBytes;
+  next_.segments = std::move(segments);
+  mem_ = std::make_shared<Memtable>(schema_);
+  next_.mem = mem_;
+  disk_bytes_ = disk + wal_->bytes();
+  Publish();
+  for (const auto& path : old) (void)vfs_.Remove(path).ok();  // Else the next start removes it.
+  return Ok();
+}
+
+Status Store::WriteManifest(const Manifest& manifest) {
+  // A failed sync is final: names it dropped would not be brought back by another.
+  auto status = vfs_.SyncDir(folder_);
+  if (status.ok()) {
+    status = os::WriteAtomically(vfs_, os::JoinPath(folder_, "MANIFEST"), manifest.Encode());
+  }
+  if (status.ok()) return Ok();
+  // The old or the new manifest may be found after a crash: no log may be appended to.
+  broken_ =
+      std::move(status.error())
+          .With("the collection is read-only until it is reopened, since a checkpoint failed");
+  return broken_->Clone();
+}
+
+}  // namespace malmoi::vec

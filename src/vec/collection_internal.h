@@ -1,0 +1,53 @@
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "os/thread_pool.h"
+#include "vec/collection.h"
+#include "vec/store_internal.h"
+
+namespace malmoi::vec {
+
+// A Store under the public interface: checks arguments, encodes, and runs queries on snapshots.
+class StoredCollection : public Collection {
+ public:
+  StoredCollection(std::string name, std::unique_ptr<Store> store,
+                   std::shared_ptr<os::ThreadPool> pool);
+  ~StoredCollection() override;
+
+  // The database's side of Rename and Drop.
+  void SetName(std::string name);
+  void Close();
+
+  const std::string& name() const override { return *name_.load(); }
+  CollectionConfig config() const override;
+  Status Upsert(std::span<const Point> points) override;
+  Status UpdateVectors(std::span<const VectorUpdate> updates) override;
+  Status Delete(std::span<const PointId> ids) override;
+  Result<std::uint64_t> DeleteWhere(const Filter& filter) override;
+  Status SetMetadata(std::string_view json_object) override;
+  Result<QueryOutcome> Query(const VectorQuery& query, const Cancel* cancel) const override;
+  Result<std::vector<QueryOutcome>> QueryBatch(std::span<const VectorQuery> queries,
+                                               const Cancel* cancel) const override;
+  Result<std::vector<Point>> Retrieve(std::span<const PointId> ids,
+                                      bool with_vectors) const override;
+  Result<Page> Scroll(const std::optional<PointId>& from, std::size_t limit, const Filter* filter,
+                      bool with_vectors) const override;
+  Result<std::uint64_t> Count(const Filter* filter) const override;
+  CollectionInfo Info() const override;
+  Status Checkpoint() override;
+
+ private:
+  std::atomic<const std::string*> name_;
+  std::mutex names_mutex_;  // guards: names_
+  // All names it ever had: name() gives references that stay valid.
+  std::vector<std::unique_ptr<const std::string>> names_;
+  std::unique_ptr<Store> store_;
+  std::shared_ptr<os::ThreadPool> pool_;
+};
+
+}  // namespace malmoi::vec

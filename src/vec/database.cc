@@ -1,0 +1,243 @@
+#include <algorithm>
+#include <map>
+#include <mutex>
+
+#include "vec/collection_internal.h"
+
+namespace malmoi::vec {
+namespace {
+
+bool IsName(std::string_view name) {
+  if (name.empty() || name.size() > 255) return false;
+  return std::all_of(name.begin(), name.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+           c == '_' || c == '-';
+  });
+}
+
+class DirectoryDatabase : public Database {
+ public:
+  DirectoryDatabase(os::Vfs& vfs, std::string directory, std::size_t threads)
+      : vfs_(vfs),
+        directory_(std::move(directory)),
+        pool_(std::make_shared<os::ThreadPool>(threads, "vec")) {}
+
+  Status Load();
+  Result<std::shared_ptr<Collection>> Create(const std::string& name,
+                                             const CollectionConfig& config) override;
+  Result<std::shared_ptr<Collection>> Get(const std::string& name) const override;
+  Status Drop(const std::string& name) override;
+  Status Rename(const std::string& from, const std::string& to) override;
+  std::vector<std::string> List() const override;
+  std::vector<std::pair<std::string, std::string>> damaged() const override;
+
+ private:
+  struct Entry {
+    std::uint64_t folder = 0;
+    std::shared_ptr<StoredCollection> collection;  // Null: damaged.
+    std::shared_ptr<const Error> error;
+  };
+  using Entries = std::map<std::string, Entry>;
+
+  std::string CataloguePath() const { return os::JoinPath(directory_, "COLLECTIONS"); }
+  std::string Folder(std::uint64_t number) const {
+    return os::JoinPath(directory_, NumberedName("c", number));
+  }
+  Status WriteCatalogue(const Entries& entries);
+  void RemoveUnreferenced();
+  Error NoSuch(const std::string& name) const {
+    return Error(Code::kNotFound, "there is no collection '" + name + "'");
+  }
+  void Discard(const Entry& entry);
+  Entries Copy() const;
+  Status Replace(Entries entries);
+
+  os::Vfs& vfs_;
+  std::string directory_;
+  std::shared_ptr<os::ThreadPool> pool_;
+  std::mutex change_mutex_;   // One Create, Drop or Rename at a time; before mutex_.
+  mutable std::mutex mutex_;  // guards: entries_
+  Entries entries_;
+  std::uint64_t next_folder_ = 1;  // Under change_mutex_.
+  std::optional<Error> broken_;    // Under change_mutex_: the catalogue's state is unknown.
+};
+
+Status DirectoryDatabase::Load() {
+  MALMOI_TRY(vfs_.MakeDirs(directory_));
+  auto bytes = os::ReadFile(vfs_, CataloguePath());
+  if (!bytes.ok() && bytes.error().code() == Code::kNotFound) {
+    MALMOI_TRY(const auto names, vfs_.List(directory_));
+    for (const auto& name : names) {
+      if (name.starts_with("c-")) {
+        return Error(Code::kCorruption, "'" + CataloguePath() + "' is missing, but '" + name +
+                                            "' is there; restore it from a copy");
+      }
+    }
+    MALMOI_TRY(WriteCatalogue(entries_));
+    return vfs_.SyncDir(std::string(os::DirName(directory_)));
+  }
+  if (!bytes.ok()) return std::move(bytes.error());
+  MALMOI_TRY(const auto catalogue,
+             Catalogue::Decode(bytes.value()).With("'" + CataloguePath() + "'"));
+  next_folder_ = catalogue.next_folder;
+  for (const auto& listed : catalogue.collections) {
+    Entry& entry = entries_[listed.name];
+    entry.folder = listed.folder;
+    auto store = Store::Open(vfs_, Folder(listed.folder));
+    if (store.ok()) {
+      entry.collection =
+          std::make_shared<StoredCollection>(listed.name, std::move(store).value(), pool_);
+    } else {
+      entry.error = std::make_shared<const Error>(
+          std::move(store.error()).With("open collection '" + listed.name + "'"));
+    }
+  }
+  RemoveUnreferenced();
+  return Ok();
+}
+
+void DirectoryDatabase::RemoveUnreferenced() {
+  const auto names = vfs_.List(directory_);
+  if (!names.ok()) return;
+  for (const auto& name : names.value()) {
+    const bool wanted = std::any_of(entries_.begin(), entries_.end(), [&](const auto& e) {
+      return NumberedName("c", e.second.folder) == name;
+    });
+    // What cannot be removed costs space only; the next start tries again.
+    if (name.starts_with("c-") && !wanted) {
+      (void)vfs_.RemoveAll(os::JoinPath(directory_, name)).ok();
+    }
+  }
+}
+
+Status DirectoryDatabase::WriteCatalogue(const Entries& entries) {
+  if (broken_) return broken_->Clone();
+  Catalogue catalogue;
+  catalogue.next_folder = next_folder_;
+  for (const auto& [name, entry] : entries) catalogue.collections.push_back({name, entry.folder});
+  auto status = os::WriteAtomically(vfs_, CataloguePath(), catalogue.Encode());
+  if (status.ok()) return Ok();
+  broken_ = std::move(status.error())
+                .With(
+                    "collections cannot be created, dropped or renamed until the database is "
+                    "reopened, since its catalogue could not be written");
+  return broken_->Clone();
+}
+
+Result<std::shared_ptr<Collection>> DirectoryDatabase::Create(const std::string& name,
+                                                              const CollectionConfig& config) {
+  if (!IsName(name)) {
+    return Error(Code::kInvalidArgument,
+                 "collection name '" + name + "' is not 1 to 255 of A-Z a-z 0-9 . _ -");
+  }
+  MALMOI_TRY(CheckConfig(config).With("collection '" + name + "'"));
+  const std::lock_guard change(change_mutex_);
+  Entries entries = Copy();
+  if (entries.contains(name)) {
+    return Error(Code::kAlreadyExists, "collection '" + name + "' exists");
+  }
+  if (broken_) return broken_->Clone();
+  const std::string folder = Folder(next_folder_);
+  (void)vfs_.RemoveAll(folder).ok();  // What an earlier failed try left.
+  MALMOI_TRY(Store::Create(vfs_, folder, config).With("create collection '" + name + "'"));
+  MALMOI_TRY(auto store, Store::Open(vfs_, folder).With("create collection '" + name + "'"));
+  // The folder's name before the catalogue that refers to it.
+  if (auto status = vfs_.SyncDir(directory_); !status.ok()) {
+    broken_ = std::move(status.error()).With("the database's folder could not be synced");
+    return broken_->Clone();
+  }
+  auto collection = std::make_shared<StoredCollection>(name, std::move(store), pool_);
+  entries[name] = {.folder = next_folder_++, .collection = collection, .error = nullptr};
+  MALMOI_TRY(Replace(std::move(entries)));
+  return std::shared_ptr<Collection>(collection);
+}
+
+Result<std::shared_ptr<Collection>> DirectoryDatabase::Get(const std::string& name) const {
+  const std::lock_guard lock(mutex_);
+  const auto it = entries_.find(name);
+  if (it == entries_.end()) return NoSuch(name);
+  if (it->second.error != nullptr) return it->second.error->Clone();
+  return std::shared_ptr<Collection>(it->second.collection);
+}
+
+Status DirectoryDatabase::Drop(const std::string& name) {
+  const std::lock_guard change(change_mutex_);
+  Entries entries = Copy();
+  const auto it = entries.find(name);
+  if (it == entries.end()) return NoSuch(name);
+  const Entry dropped = it->second;
+  entries.erase(it);
+  MALMOI_TRY(Replace(std::move(entries)).With("drop collection '" + name + "'"));
+  Discard(dropped);
+  return Ok();
+}
+
+Status DirectoryDatabase::Rename(const std::string& from, const std::string& to) {
+  if (!IsName(to)) {
+    return Error(Code::kInvalidArgument,
+                 "collection name '" + to + "' is not 1 to 255 of A-Z a-z 0-9 . _ -");
+  }
+  const std::lock_guard change(change_mutex_);
+  Entries entries = Copy();
+  const auto it = entries.find(from);
+  if (it == entries.end()) return NoSuch(from);
+  if (it->second.error != nullptr) return it->second.error->Clone();
+  if (from == to) return Ok();
+  const Entry moved = it->second;
+  entries.erase(it);
+  std::optional<Entry> replaced;
+  if (const auto old = entries.find(to); old != entries.end()) replaced = old->second;
+  entries[to] = moved;
+  MALMOI_TRY(Replace(std::move(entries)).With("rename collection '" + from + "'"));
+  moved.collection->SetName(to);
+  if (replaced) Discard(*replaced);
+  return Ok();
+}
+
+// Readers that still hold the collection keep its mapped files; writers get kNotFound.
+void DirectoryDatabase::Discard(const Entry& entry) {
+  if (entry.collection != nullptr) entry.collection->Close();
+  (void)vfs_.RemoveAll(Folder(entry.folder)).ok();  // Else the next start removes it.
+}
+
+DirectoryDatabase::Entries DirectoryDatabase::Copy() const {
+  const std::lock_guard lock(mutex_);
+  return entries_;
+}
+
+// Makes the list durable, then visible.
+Status DirectoryDatabase::Replace(Entries entries) {
+  MALMOI_TRY(WriteCatalogue(entries));
+  const std::lock_guard lock(mutex_);
+  entries_.swap(entries);
+  return Ok();
+}
+
+std::vector<std::string> DirectoryDatabase::List() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<std::string> names;
+  for (const auto& [name, entry] : entries_) {
+    if (entry.error == nullptr) names.push_back(name);
+  }
+  return names;
+}
+
+std::vector<std::pair<std::string, std::string>> DirectoryDatabase::damaged() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<std::pair<std::string, std::string>> out;
+  for (const auto& [name, entry] : entries_) {
+    if (entry.error != nullptr) out.emplace_back(name, entry.error->message());
+  }
+  return out;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Database>> Database::Open(os::Vfs& vfs, const std::string& directory,
+                                                 std::size_t threads) {
+  auto database = std::make_unique<DirectoryDatabase>(vfs, directory, threads);
+  MALMOI_TRY(database->Load().With("open database '" + directory + "'"));
+  return std::unique_ptr<Database>(std::move(database));
+}
+
+}  // namespace malmoi::vec

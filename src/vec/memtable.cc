@@ -1,0 +1,142 @@
+#include <cstring>
+
+#include "base/check.h"
+#include "vec/memtable_internal.h"
+
+namespace malmoi::vec {
+
+Part::Part(std::uint32_t capacity) : deleted_at_(new std::atomic<std::uint64_t>[capacity]) {
+  for (std::uint32_t i = 0; i < capacity; ++i) {
+    deleted_at_[i].store(kNever, std::memory_order_relaxed);
+  }
+}
+
+MemBlock::MemBlock(std::shared_ptr<const Schema> schema)
+    : Part(kBlockRows), schema_(std::move(schema)), fields_(schema_->fields.size()) {
+  for (std::size_t f = 0; f < fields_.size(); ++f) {
+    if (!schema_->fields[f].sparse) continue;
+    fields_[f].indices.resize(kBlockRows);
+    fields_[f].values.resize(kBlockRows);
+  }
+}
+
+void MemBlock::Set(std::uint32_t row, const PointView& point) {
+  ids_[row] = point.id;
+  payloads_[row] = point.payload;
+  for (const auto& v : point.vectors) {
+    Field& field = fields_[v.field];
+    const std::size_t bytes = static_cast<std::size_t>(v.size) * 4;
+    if (schema_->fields[v.field].sparse) {
+      field.indices[row].resize(v.size);
+      field.values[row].resize(v.size);
+      if (bytes > 0) {
+        std::memcpy(field.indices[row].data(), v.data, bytes);
+        std::memcpy(field.values[row].data(), v.data + bytes, bytes);
+      }
+    } else {
+      if (field.dense.empty()) {
+        field.dense = Buffer<float>(static_cast<std::size_t>(kBlockRows) * v.size);
+        field.data.store(field.dense.data(), std::memory_order_release);
+      }
+      std::memcpy(field.dense.data() + static_cast<std::size_t>(row) * v.size, v.data, bytes);
+    }
+    field.has[row] = 1;
+  }
+}
+
+void MemBlock::Finish() {
+  for (std::uint32_t f = 0; f < fields_.size(); ++f) {
+    if (!schema_->fields[f].sparse) continue;
+    std::vector<SparseRef> rows(kBlockRows);
+    for (std::uint32_t r = 0; r < kBlockRows; ++r) rows[r] = Sparse(f, r);
+    fields_[f].postings = PostingLists::Build(rows);
+  }
+  finished_.store(true, std::memory_order_release);
+}
+
+bool MemBlock::Has(std::uint32_t field, std::uint32_t row) const {
+  return fields_[field].has[row] != 0;
+}
+
+const float* MemBlock::Dense(std::uint32_t field, std::uint32_t begin, std::uint32_t) const {
+  const float* data = fields_[field].data.load(std::memory_order_acquire);
+  return data == nullptr ? nullptr
+                         : data + static_cast<std::size_t>(begin) * schema_->fields[field].dim;
+}
+
+SparseRef MemBlock::Sparse(std::uint32_t field, std::uint32_t row) const {
+  const Field& f = fields_[field];
+  return {f.indices[row].data(), f.values[row].data(), f.indices[row].size()};
+}
+
+Postings MemBlock::Find(std::uint32_t field, std::uint32_t term) const {
+  return fields_[field].postings.Find(term);
+}
+
+Memtable::Memtable(std::shared_ptr<const Schema> schema)
+    : schema_(std::move(schema)),
+      blocks_(kBlocks),
+      previous_(kBlocks),
+      table_(std::make_shared<IdTable>(std::size_t{1024})) {}
+
+void Memtable::Add(const PointView& point) {
+  const std::uint32_t b = rows_ / kBlockRows;
+  MALMOI_CHECK(b < kBlocks);
+  if (blocks_[b] == nullptr) {
+    blocks_[b] = std::make_unique<MemBlock>(schema_);
+    previous_[b] = std::make_unique<std::array<std::uint32_t, kBlockRows>>();
+  }
+  blocks_[b]->Set(rows_ % kBlockRows, point);
+  if (rows_ % kBlockRows == kBlockRows - 1) blocks_[b]->Finish();
+  if ((ids_ + 1) * 2 > table_->capacity()) {
+    const auto old = table_;
+    table_ = std::make_shared<IdTable>(old->capacity() * 2);
+    for (std::size_t i = 0; i < old->capacity(); ++i) {
+      const std::uint32_t row = old->slot(i).load(std::memory_order_relaxed);
+      if (row == 0) continue;
+      const PointId& id = blocks_[(row - 1) / kBlockRows]->Id((row - 1) % kBlockRows);
+      std::size_t at = HashId(id);
+      while (table_->slot(at).load(std::memory_order_relaxed) != 0) ++at;
+      table_->slot(at).store(row, std::memory_order_relaxed);
+    }
+  }
+  Link(point.id, rows_);
+  ++rows_;
+  bytes_ += point.payload.size() + 128;
+  for (const auto& v : point.vectors) bytes_ += static_cast<std::uint64_t>(v.size) * 8;
+}
+
+// Puts the row before older ones of the same id.
+void Memtable::Link(const PointId& id, std::uint32_t row) {
+  for (std::size_t at = HashId(id);; ++at) {
+    auto& slot = table_->slot(at);
+    const std::uint32_t found = slot.load(std::memory_order_relaxed);
+    if (found != 0 && blocks_[(found - 1) / kBlockRows]->Id((found - 1) % kBlockRows) != id) {
+      continue;
+    }
+    (*previous_[row / kBlockRows])[row % kBlockRows] = found;
+    if (found == 0) ++ids_;
+    slot.store(row + 1, std::memory_order_release);
+    return;
+  }
+}
+
+std::optional<RowRef> Memtable::Find(const IdTable& table, std::uint32_t rows, const PointId& id,
+                                     std::uint64_t seq) const {
+  for (std::size_t at = HashId(id);; ++at) {
+    std::uint32_t found = table.slot(at).load(std::memory_order_acquire);
+    if (found == 0) return std::nullopt;
+    if (blocks_[(found - 1) / kBlockRows]->Id((found - 1) % kBlockRows) != id) continue;
+    for (; found != 0; found = (*previous_[(found - 1) / kBlockRows])[(found - 1) % kBlockRows]) {
+      const std::uint32_t row = found - 1;
+      if (row >= rows) continue;
+      const MemBlock& block = *blocks_[row / kBlockRows];
+      if (block.VisibleAt(row % kBlockRows, seq)) return RowRef{&block, row % kBlockRows};
+      // Older versions were deleted when this one came.
+      return std::nullopt;
+    }
+    return std::nullopt;
+  }
+}
+
+}  // namespace malmoi::vec

@@ -1,0 +1,75 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "vec/point.h"
+
+namespace malmoi::vec {
+
+struct SparseRef {
+  const std::uint32_t* indices = nullptr;
+  const float* values = nullptr;
+  std::size_t size = 0;
+};
+struct Postings {
+  const std::uint32_t* rows = nullptr;  // Rising.
+  const float* values = nullptr;
+  std::size_t size = 0;
+};
+
+inline constexpr std::uint64_t kNever = std::numeric_limits<std::uint64_t>::max();
+
+// Rows of points under one numbering: a segment on disk or a block of the memtable. What a row
+// holds never changes; only when it was deleted is written later, once. Readers of sequence number
+// s see the rows that were not deleted at s.
+class Part {
+ public:
+  explicit Part(std::uint32_t capacity);
+  virtual ~Part() = default;
+
+  virtual PointId Id(std::uint32_t row) const = 0;
+  virtual bool Has(std::uint32_t field, std::uint32_t row) const = 0;
+  // Rows [begin, end) of a dense vector, zeros where a row lacks it; null if none has it.
+  virtual const float* Dense(std::uint32_t field, std::uint32_t begin, std::uint32_t end) const = 0;
+  virtual SparseRef Sparse(std::uint32_t field, std::uint32_t row) const = 0;
+  virtual Postings Find(std::uint32_t field, std::uint32_t term) const = 0;
+  // False while the part is too small to be worth an inverted index: read Sparse() of each row.
+  virtual bool has_postings() const = 0;
+  virtual std::string_view Payload(std::uint32_t row) const = 0;
+  // Reads of damaged blocks give nothing and set this error; ask after every piece of work.
+  virtual Status Health() const { return Ok(); }
+
+  bool VisibleAt(std::uint32_t row, std::uint64_t seq) const {
+    return deleted_at_[row].load(std::memory_order_relaxed) > seq;
+  }
+  void MarkDeleted(std::uint32_t row, std::uint64_t seq) const {
+    deleted_at_[row].store(seq, std::memory_order_relaxed);
+    deleted_.fetch_add(1, std::memory_order_release);
+  }
+  // Rows deleted so far; while 0, every row is visible to every reader.
+  std::uint32_t deleted() const { return deleted_.load(std::memory_order_acquire); }
+
+ private:
+  // Not part of what the row holds: when it went away.
+  std::unique_ptr<std::atomic<std::uint64_t>[]> deleted_at_;
+  mutable std::atomic<std::uint32_t> deleted_{0};
+};
+
+// A part and how many of its rows a snapshot reaches.
+struct PartRef {
+  const Part* part = nullptr;
+  std::uint32_t rows = 0;
+};
+struct RowRef {
+  const Part* part = nullptr;
+  std::uint32_t row = 0;
+};
+
+}  // namespace malmoi::vec

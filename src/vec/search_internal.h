@@ -1,0 +1,65 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "os/thread_pool.h"
+#include "vec/collection.h"
+#include "vec/matcher_internal.h"
+#include "vec/snapshot_internal.h"
+
+namespace malmoi::vec {
+
+// Exact search over one snapshot; the result does not depend on how points are spread over parts
+// or threads.
+class Searcher {
+ public:
+  Searcher(const Snapshot& snapshot, os::ThreadPool& pool, const Cancel* cancel)
+      : snapshot_(snapshot), parts_(snapshot.Parts()), pool_(pool), cancel_(cancel) {}
+
+  Result<QueryOutcome> Run(const VectorQuery& query) const;
+  // Rows that `matcher` (null: all) keeps.
+  std::vector<RowRef> Select(const Matcher* matcher) const;
+
+ private:
+  struct Task {
+    std::uint32_t field = 0;
+    std::size_t limit = 0;
+    bool smaller_is_better = false;
+    std::optional<float> worst_key;
+    const Matcher* matcher = nullptr;
+    bool with_payload = false;
+  };
+  struct Scored {
+    float key = 0;  // Larger is better.
+    RowRef row;
+  };
+  static bool Better(const Scored& a, const Scored& b);
+  // The best rows of one thread's share.
+  struct Best {
+    std::vector<Scored> heap;  // Worst on top.
+    std::uint64_t scored = 0;
+
+    void Offer(const Task& task, float score, RowRef row);
+  };
+  Result<QueryOutcome> Finish(const Task& task, std::vector<Best>& found) const;
+  void Dense(const Task& task, std::span<const float> query, std::vector<Best>* found) const;
+  void DenseRows(const Task& task, std::span<const float> query, const PartRef& part,
+                 std::uint32_t begin, std::uint32_t end, Best* best) const;
+  void Sparse(const Task& task, const SparseVector& query, std::vector<Best>* found) const;
+  void SparsePart(const Task& task, const SparseVector& query, const PartRef& part,
+                  Best* best) const;
+  SparseVector Weighted(std::uint32_t field, SparseVector query) const;
+  std::uint64_t CountTerm(std::uint32_t field, std::uint32_t term) const;
+  std::vector<RowRef> Candidates(const Matcher& matcher) const;
+  bool Cancelled() const { return cancel_ != nullptr && cancel_->IsSet(); }
+
+  const Snapshot& snapshot_;
+  std::vector<PartRef> parts_;
+  os::ThreadPool& pool_;
+  const Cancel* cancel_;
+};
+
+}  // namespace malmoi::vec

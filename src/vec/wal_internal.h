@@ -1,0 +1,55 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/hash.h"
+#include "base/result.h"
+#include "os/vfs.h"
+
+namespace malmoi::vec {
+
+// The write-ahead log of one epoch (docs/formats/wal.md). One record is one group of writes, made
+// durable together before the next is written: so at most the last record can be unfinished, and a
+// valid record behind a broken one proves damage. Not thread-safe: one leader writes at a time.
+class Wal {
+ public:
+  struct Record {
+    std::uint64_t seq = 0;  // Of its first operation.
+    std::string_view ops;
+  };
+  struct Opened {
+    std::unique_ptr<Wal> wal;
+    std::string bytes;  // Owns what the records point to.
+    std::vector<Record> records;
+  };
+
+  // The file is durable after Ok, its name only after a SyncDir.
+  static Result<std::unique_ptr<Wal>> Create(os::Vfs& vfs, const std::string& path,
+                                             const Uuid& collection, std::uint64_t base_seq);
+  // Reads all records and cuts an unfinished one off. Errors: kCorruption.
+  static Result<Opened> Open(os::Vfs& vfs, const std::string& path, const Uuid& collection,
+                             std::uint64_t base_seq);
+
+  // Makes room for one record. An error (disk full) leaves the log as it was.
+  Status Reserve(std::size_t ops_bytes);
+  // Appends and syncs. After an error the log's end is unknown: no further Append.
+  Status Append(std::uint64_t seq, std::string_view ops);
+
+  std::uint64_t bytes() const { return end_; }
+  bool empty() const;
+
+ private:
+  Wal(std::unique_ptr<os::File> file, std::uint32_t salt, std::uint64_t end, std::uint64_t reserved)
+      : file_(std::move(file)), salt_(salt), end_(end), reserved_(reserved) {}
+
+  std::unique_ptr<os::File> file_;
+  std::uint32_t salt_;  // The header's checksum: records of another file do not verify.
+  std::uint64_t end_;
+  std::uint64_t reserved_;
+};
+
+}  // namespace malmoi::vec
