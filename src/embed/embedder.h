@@ -22,13 +22,18 @@ struct Embeddings {
 };
 
 struct EmbedderOptions {
-  std::size_t threads = 0;           // 0: os::UsableCores().
-  std::size_t batch_tokens = 16384;  // Tokens handled between two polls of `cancel`.
+  std::size_t threads = 0;  // 0: os::UsableCores().
+  // Tokens that one call handles before it looks at `cancel` and lets a shorter call go first:
+  // about half a second of work for a small model on two cores.
+  std::size_t batch_tokens = 4096;
 };
 
-// Text to vectors with one model: prompt + tokenizer + encoder + pooling. Texts over the model's
-// limit are cut on the right. The same text gives bit-identical vectors alone or in any batch.
-// Thread-safe: calls run one after the other on the embedder's own threads, short ones first.
+// Text to vectors with one model: prompt + tokenizer + encoder + pooling. Prompts are those of
+// config_sentence_transformers.json ("query"; "passage" or "document"), else E5's own for an E5
+// model, else none. Texts over the model's limit are cut on the right. The same text gives
+// bit-identical vectors alone or in any batch. Thread-safe: calls take turns on the embedder's own
+// threads, a batch at a time, short ones first (but no call is overtaken more than eight times in a
+// row).
 class Embedder {
  public:
   // `directory`: a model directory (see ModelStore). Errors: those of Encoder and Tokenizer.
@@ -42,10 +47,10 @@ class Embedder {
   virtual std::size_t max_tokens() const = 0;
   // Model tokens of `text` with template tokens, before cutting.
   virtual std::size_t CountTokens(std::string_view text) const = 0;
-  // "all-MiniLM-L6-v2": the directory's id.
+  // "all-MiniLM-L6-v2": malmoi.json's id, else ORG/NAME of a hub cache, else the folder's name.
   virtual const std::string& id() const = 0;
-  // Hash of weights' header and size, config, tokenizer, pooling, prompts and dtype: vectors with
-  // different fingerprints must never be compared.
+  // Hash of configuration, weights (names, types, shapes and the start of each), tokenizer and
+  // prompts: vectors with different fingerprints must never be compared.
   virtual const std::string& fingerprint() const = 0;
 };
 

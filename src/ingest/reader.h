@@ -34,6 +34,9 @@ class ReaderPool {
   // Errors: kUnsupported (unknown or binary type, encrypted: the message says so and why),
   // kCorruption (malformed), kOutOfRange (over a limit), kDeadline, kIo, kInternal (child died).
   virtual Result<Document> Read(const std::string& path) = 0;
+
+  // Largest resident memory of any child so far, in bytes.
+  virtual std::uint64_t peak_child_bytes() const = 0;
 };
 
 // If this process was started as a reader child, serves requests and exits; else returns.

@@ -32,9 +32,11 @@ enum class Epilogue : unsigned char {
 // C[m, n] = epilogue(A[m, k] . W^T), f32, row-major; lda, ldc, ldr in elements.
 //
 // Each row of C depends on its row of A alone, with the same operations in the same order whatever
-// m, the row's place and its neighbours are: the same text gives the same bits in any batch. Rows
-// differ between CPU levels by rounding only. `c` may not overlap `a`; `residual` may be `c`.
-// Single-threaded: callers split rows. Cost: 2mnk FLOP; W is streamed once per 64-row block.
+// m, the row's place and its neighbours are: the same text gives the same bits in any batch. AVX2
+// and AVX-512 give the same bits; the scalar level differs by rounding. `c` may not overlap `a`;
+// `residual` may be `c`. Runs the level that W was packed for.
+// Single-threaded: callers split rows, or columns by `part`. Cost: 2mnk FLOP; W is streamed once
+// per 96-row block.
 struct GemmArgs {
   const float* a = nullptr;
   std::size_t lda = 0;
@@ -45,6 +47,10 @@ struct GemmArgs {
   const float* bias = nullptr;      // [n], needed by all but kNone.
   const float* residual = nullptr;  // [m, n], for kBiasResidual.
   std::size_t ldr = 0;
+  // Only the columns of part `part` of `parts` (cut between packed panels, so of near-equal width):
+  // all parts together write the bits that one call writes.
+  std::size_t part = 0;
+  std::size_t parts = 1;
 };
 void Gemm(const PackedWeights& w, const GemmArgs& args);
 

@@ -9,6 +9,7 @@
 #include "base/buffer.h"
 #include "base/cancel.h"
 #include "base/result.h"
+#include "os/cpu_info.h"
 #include "os/thread_pool.h"
 
 namespace malmoi::model {
@@ -28,7 +29,8 @@ struct EncoderConfig {
   std::string family;  // "bert" (BERT, XLM-R and RoBERTa are one forward with other positions).
   std::int64_t hidden = 0, layers = 0, heads = 0, intermediate = 0, vocabulary = 0, positions = 0;
   std::int64_t type_vocabulary = 0;
-  std::int64_t position_offset = 0;  // RoBERTa/XLM-R count positions from padding id + 1.
+  std::int64_t position_offset = 0;  // RoBERTa/XLM-R count positions from padding id + 1,
+  std::int32_t padding_id = -1;      // and do not count padding tokens. -1: no such rule.
   float layer_norm_eps = 1e-12f;
   bool gelu_tanh = false;
   std::size_t max_tokens = 512;  // sentence_bert_config.json's, else positions - position_offset.
@@ -41,7 +43,9 @@ struct EncoderConfig {
 // f32 throughout. Reference implementation: transformers' BertModel / XLMRobertaModel.
 //
 // Bit-exact: a sequence's vector does not depend on what else is in the batch, on the order or on
-// the number of threads. Thread safety: Encode may run concurrently; each call uses `pool` for
+// the number of threads; AVX2 and AVX-512 give the same bits, the scalar level differs by rounding.
+// The vocabulary's table stays mapped, all other weights are packed at opening for the CPU level
+// that is active then. Thread safety: Encode may run concurrently; each call uses `pool` for
 // parallelism over sequences (bulk) or over output columns (one short query).
 class Encoder {
  public:
@@ -51,9 +55,14 @@ class Encoder {
   virtual ~Encoder() = default;
 
   virtual const EncoderConfig& config() const = 0;
+  virtual os::CpuLevel level() const = 0;  // The level that products run at.
+  // SHA-256 (hexadecimal) of what decides the vectors but for the tokenizer: configuration, every
+  // tensor's name, type, shape and first 4 KiB. Two checkpoints of one architecture differ in it.
+  virtual const std::string& fingerprint() const = 0;
   // Pooled (and normalised, if the model says so) vectors, row-major [count, hidden]. `cancel`, if
   // given, is polled between groups of sequences: kCancelled.
-  // Errors: kOutOfRange for an id outside the vocabulary or a sequence over max_tokens or empty.
+  // Errors: kOutOfRange for an id outside the vocabulary or a sequence over max_tokens or empty;
+  // kInvalidArgument for a batch whose parts do not fit together.
   virtual Result<Buffer<float>> Encode(const PackedBatch& batch, os::ThreadPool& pool,
                                        const Cancel* cancel = nullptr) const = 0;
   // Last hidden states, [tokens, hidden], for tests and late interaction.

@@ -1,8 +1,8 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,12 +26,13 @@ struct TensorView {
 };
 
 // A *.safetensors file (or the shards that model.safetensors.index.json names), memory-mapped and
-// checked once at opening: header length, offsets inside the file, sizes equal to shape x dtype.
+// checked once at opening: header length, offsets inside the file, sizes equal to shape x dtype, no
+// overlap, no tensor twice.
 // Format: https://huggingface.co/docs/safetensors. Thread-safe after opening.
 class SafeTensors {
  public:
   // `path` is a file, or a directory with model.safetensors or its index.
-  // Errors: kNotFound, kCorruption naming the tensor and the offset.
+  // Errors: kNotFound, kIo, kCorruption naming the tensor and the offset.
   static Result<std::shared_ptr<const SafeTensors>> Open(const std::string& path);
   virtual ~SafeTensors() = default;
 
@@ -39,8 +40,19 @@ class SafeTensors {
   virtual std::vector<std::string> Names() const = 0;               // Sorted.
 };
 
-// The tensor as f32 (F32 copied, F16 and BF16 widened exactly).
-// Errors: kNotFound; kInvalidArgument where the shape is not `shape` or the type not floating.
+// F32, F16 or BF16: what the functions below can read.
+bool IsFloating(DType dtype);
+
+// The tensor of that name, checked. Errors: kNotFound; kInvalidArgument where the shape is not
+// `shape` or the type not floating.
+Result<const TensorView*> FindFloating(const SafeTensors& file, std::string_view name,
+                                       const std::vector<std::int64_t>& shape);
+
+// Elements begin .. begin + out.size() of a floating tensor as f32 (F16 and BF16 widened exactly):
+// one row of a large table without loading the rest. The range must lie inside.
+void WidenF32(const TensorView& view, std::size_t begin, std::span<float> out);
+
+// The whole tensor as f32. Errors: those of FindFloating.
 Result<Buffer<float>> LoadF32(const SafeTensors& file, std::string_view name,
                               const std::vector<std::int64_t>& shape);
 

@@ -1,0 +1,167 @@
+// The only file that sees CLI11: its header costs seconds to compile.
+#include "cli/arguments.h"
+
+#include <CLI/CLI.hpp>
+
+namespace malmoi::cli {
+namespace {
+
+constexpr const char* kFooter =
+    "Exit codes: 0 found or done, 1 nothing found (or a gate or citation failed), 2 wrong usage, "
+    "3 failure.\nSettings come from a file, MALMOI_* variables and flags, in rising order; see: "
+    "malmoi config";
+
+class Builder {
+ public:
+  Builder(CLI::App* app, Arguments* out) : app_(app), out_(out) {}
+
+  CLI::App* Add(const std::string& name, const std::string& help, CLI::App* parent = nullptr) {
+    CLI::App* command = (parent == nullptr ? app_ : parent)->add_subcommand(name, help);
+    command->add_flag("--json", out_->json, "print JSON for machines");
+    command->add_flag("--quiet,-q", out_->quiet, "no progress");
+    Setting(command, "data", "data directory");
+    Setting(command, "log", "log level: error, warn, info, debug");
+    Setting(command, "threads", "computing threads; 0: all usable cores");
+    return command;
+  }
+  // A flag that overrides a setting of the same name.
+  void Setting(CLI::App* command, const std::string& name, const std::string& help) {
+    command->add_option_function<std::string>(
+        "--" + name, [this, name](const std::string& value) { out_->flags[name] = value; }, help);
+  }
+  void Retrieval(CLI::App* command, bool many_modes) {
+    auto* mode = command->add_option("--mode", out_->modes,
+                                     "hybrid, dense or lexical (default: hybrid" +
+                                         std::string(many_modes ? "; eval: all three)" : ")"));
+    mode->check(CLI::IsMember({"hybrid", "dense", "lexical"}));
+    if (many_modes) {
+      mode->delimiter(',');
+    } else {
+      mode->expected(1);
+    }
+    command->add_option("--fusion", out_->fusion, "minmax (default), rrf or zscore")
+        ->check(CLI::IsMember({"minmax", "rrf", "zscore"}));
+    command
+        ->add_option("--dense-share", out_->dense_share,
+                     "weight of the dense leg, 0 to 1 (default: by language)")
+        ->check(CLI::Range(0.0, 1.0));
+    Setting(command, "model", "embedding model: id, directory, or none");
+  }
+  void Searching(CLI::App* command, const char* what) {
+    Retrieval(command, false);
+    Setting(command, "collection", "collection to search");
+    command->add_option("--top,-k", out_->top, what)->check(CLI::Range(1, 1000));
+    command->add_option("--filter", out_->filters,
+                        "keep passages with metadata KEY=VALUE (path=guide/* for a prefix), or a "
+                        "filter in Qdrant's JSON; repeatable");
+  }
+  void Llm(CLI::App* command) {
+    Setting(command, "llm", "none (extractive), local, a .gguf file, or an OpenAI-compatible URL");
+    Setting(command, "llm-model", "model name at the endpoint");
+    Setting(command, "llm-key", "API key of the endpoint");
+  }
+
+ private:
+  CLI::App* app_;
+  Arguments* out_;
+};
+
+void AddDocumentCommands(Builder* b, Arguments* out) {
+  CLI::App* index = b->Add("index", "bring a collection in step with files or folders");
+  index->add_option("path", out->positional, "files or folders")->required();
+  index->add_flag("--watch", out->watch, "stay and follow changes");
+  b->Setting(index, "collection", "collection to fill");
+  b->Setting(index, "model", "embedding model: id, directory, or none");
+  b->Setting(index, "jobs", "reader processes; 0: all usable cores");
+
+  CLI::App* search = b->Add("search", "passages for a query");
+  search->add_option("query", out->positional, "the query")->required()->expected(1);
+  b->Searching(search, "passages to print (default 10)");
+
+  CLI::App* ask = b->Add("ask", "an answer with checked citations");
+  ask->add_option("question", out->positional, "the question")->required()->expected(1);
+  b->Searching(ask, "passages to answer from (default 10)");
+  b->Llm(ask);
+  ask->add_option("--evidence-min", out->evidence_min, "refuse below this evidence, 0 to 1")
+      ->check(CLI::Range(0.0, 1.0));
+
+  CLI::App* verify = b->Add("verify", "re-check the citations of a saved answer");
+  verify->add_option("answer", out->positional, "file written by: malmoi ask --json; - for stdin")
+      ->required()
+      ->expected(1);
+  b->Setting(verify, "collection", "collection to check against");
+
+  CLI::App* status = b->Add("status", "what a collection holds and how complete it is");
+  b->Setting(status, "collection", "collection to look at");
+}
+
+void AddSystemCommands(Builder* b, Arguments* out) {
+  CLI::App* eval = b->Add("eval", "measure retrieval on a set in BEIR form");
+  eval->add_option("directory", out->positional,
+                   "folder with corpus.jsonl, queries.jsonl and qrels/test.tsv")
+      ->required()
+      ->expected(1);
+  b->Retrieval(eval, true);
+  eval->add_flag("--chunked", out->chunked, "a document counts by its best chunk");
+  eval->add_flag("--answers", out->answers, "also measure extractive answers and refusals");
+  eval->add_option("--evidence-min", out->evidence_min, "with --answers: refuse below this")
+      ->check(CLI::Range(0.0, 1.0));
+  eval->add_option("--gate", out->gates,
+                   "exit 1 unless METRIC>=NUMBER, e.g. ndcg@10>=0.67 or hybrid:recall@100>=0.9");
+
+  CLI::App* serve = b->Add("serve", "page, OpenAI-compatible chat and search API on one port");
+  b->Setting(serve, "host", "address (default 127.0.0.1)");
+  b->Setting(serve, "port", "port (default 7700)");
+  b->Setting(serve, "api-key", "key that clients must send; needed beyond loopback");
+  b->Setting(serve, "collection", "collection where a request names none");
+  b->Setting(serve, "model", "embedding model");
+  b->Setting(serve, "jobs", "reader processes");
+  b->Llm(serve);
+
+  CLI::App* models = b->Add("models", "embedding models at hand, and how to get more");
+  models->require_subcommand(1);
+  CLI::App* pull = b->Add("pull", "download a model from the Hugging Face hub", models);
+  pull->add_option("id", out->positional, "ORG/NAME")->required()->expected(1);
+  pull->add_option("--revision", out->revision, "branch, tag or commit (default main)");
+  b->Add("list", "models found on this machine", models);
+
+  CLI::App* doctor = b->Add("doctor", "check processor, assets, model, index and disk");
+  b->Setting(doctor, "model", "embedding model to check");
+  CLI::App* bench = b->Add("bench", "speed of this machine: kernels, embedding, search");
+  b->Setting(bench, "model", "embedding model to measure");
+  CLI::App* config = b->Add("config", "settings in force and where each came from");
+  for (const char* name : {"collection", "model", "jobs", "host", "port", "api-key"}) {
+    b->Setting(config, name, "as for the other commands");
+  }
+  b->Llm(config);
+}
+
+}  // namespace
+
+Parsed ParseArguments(int argc, char** argv) {
+  Parsed out;
+  CLI::App app(
+      "malmoi: a folder in, checked answers out.\n"
+      "Indexes documents (Korean and other languages), searches them by word and meaning, "
+      "and answers questions with citations that are checked against the files.");
+  app.set_version_flag("--version", "malmoi " MALMOI_VERSION);
+  app.footer(kFooter);
+  app.require_subcommand(1);
+  Builder builder(&app, &out.arguments);
+  AddDocumentCommands(&builder, &out.arguments);
+  AddSystemCommands(&builder, &out.arguments);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    out.exit_code = app.exit(error) == 0 ? 0 : 2;
+    return out;
+  }
+  const CLI::App* chosen = app.get_subcommands().front();
+  out.arguments.command = chosen->get_name();
+  if (!chosen->get_subcommands().empty()) {
+    out.arguments.command += " " + chosen->get_subcommands().front()->get_name();
+  }
+  return out;
+}
+
+}  // namespace malmoi::cli

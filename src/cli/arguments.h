@@ -1,0 +1,42 @@
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace malmoi::cli {
+
+// The command line, parsed. Which members mean something depends on `command`.
+struct Arguments {
+  std::string command;                       // "index", "search", ...; "models pull" is two words.
+  std::vector<std::string> positional;       // Paths, the query, the answer's file, the model.
+  std::map<std::string, std::string> flags;  // Settings given as flags.
+  bool json = false;
+  bool quiet = false;
+  // search, ask, eval
+  std::vector<std::string> modes;
+  std::string fusion = "minmax";
+  std::optional<double> dense_share;
+  int top = 10;
+  std::vector<std::string> filters;  // KEY=VALUE, or JSON in Qdrant's form.
+  std::optional<double> evidence_min;
+  // index
+  bool watch = false;
+  // eval
+  bool chunked = false;
+  bool answers = false;
+  std::vector<std::string> gates;
+  // models pull
+  std::string revision = "main";
+};
+
+// Parses argv. Prints help or the usage error itself; then `exit_code` is set and the program ends
+// with it: 0 after help, 2 after wrong usage.
+struct Parsed {
+  Arguments arguments;
+  std::optional<int> exit_code;
+};
+Parsed ParseArguments(int argc, char** argv);
+
+}  // namespace malmoi::cli

@@ -1,0 +1,188 @@
+#pragma once
+
+// The vector kernels, written once over V16. Include after a v16-inl.h; each level's file has its
+// own copy (anonymous namespace), compiled with its own flags.
+//
+// Every level performs the same operations on the same sixteen virtual lanes in the same order, so
+// results are equal bit for bit: element i belongs to lane i mod 16, a tail is one more step with
+// neutral lanes, lanes are combined by halves.
+namespace malmoi::kernels {
+namespace {
+
+inline float DotKernel(const float* a, const float* b, std::size_t n) {
+  V16 sum = Set(0);
+  std::size_t i = 0;
+  for (; i + 16 <= n; i += 16) sum = Fma(Load(a + i), Load(b + i), sum);
+  if (i < n) {
+    sum = Fma(LoadPart(a + i, n - i, Set(0)), LoadPart(b + i, n - i, Set(0)), sum);
+  }
+  return Sum(sum);
+}
+
+// Four rows at a time: one chain of FMAs would wait for its own latency.
+inline void DotRowsKernel(const float* rows, std::size_t stride, const float* query,
+                          std::size_t dim, float* out, std::size_t count) {
+  std::size_t r = 0;
+  for (; r + 4 <= count; r += 4) {
+    const float* p = rows + r * stride;
+    V16 s0 = Set(0), s1 = Set(0), s2 = Set(0), s3 = Set(0);
+    std::size_t i = 0;
+    for (; i + 16 <= dim; i += 16) {
+      const V16 q = Load(query + i);
+      s0 = Fma(Load(p + i), q, s0);
+      s1 = Fma(Load(p + stride + i), q, s1);
+      s2 = Fma(Load(p + 2 * stride + i), q, s2);
+      s3 = Fma(Load(p + 3 * stride + i), q, s3);
+    }
+    if (i < dim) {
+      const std::size_t n = dim - i;
+      const V16 q = LoadPart(query + i, n, Set(0));
+      s0 = Fma(LoadPart(p + i, n, Set(0)), q, s0);
+      s1 = Fma(LoadPart(p + stride + i, n, Set(0)), q, s1);
+      s2 = Fma(LoadPart(p + 2 * stride + i, n, Set(0)), q, s2);
+      s3 = Fma(LoadPart(p + 3 * stride + i, n, Set(0)), q, s3);
+    }
+    out[r] = Sum(s0);
+    out[r + 1] = Sum(s1);
+    out[r + 2] = Sum(s2);
+    out[r + 3] = Sum(s3);
+  }
+  for (; r < count; ++r) out[r] = DotKernel(rows + r * stride, query, dim);
+}
+
+// x[i] = f(x[i]) for whole vectors and the tail.
+template <class F>
+inline void MapInPlace(float* x, std::size_t n, F f) {
+  std::size_t i = 0;
+  for (; i + 16 <= n; i += 16) Store(x + i, f(Load(x + i)));
+  if (i < n) StorePart(x + i, n - i, f(LoadPart(x + i, n - i, Set(0))));
+}
+
+inline void ScaleKernel(float* x, std::size_t n, float factor) {
+  const V16 f = Set(factor);
+  MapInPlace(x, n, [&](V16 v) { return Mul(v, f); });
+}
+
+inline void LayerNormRow(const float* x, float* y, std::size_t dim, const float* gamma,
+                         const float* beta, float eps) {
+  const float size = static_cast<float>(dim);
+  const std::size_t whole = dim / 16 * 16;
+  const std::size_t tail = dim - whole;
+  V16 sum = Set(0);
+  for (std::size_t i = 0; i < whole; i += 16) sum = Add(sum, Load(x + i));
+  if (tail > 0) sum = Add(sum, LoadPart(x + whole, tail, Set(0)));
+  const V16 mean = Set(Sum(sum) / size);
+
+  V16 squares = Set(0);
+  for (std::size_t i = 0; i < whole; i += 16) {
+    const V16 d = Sub(Load(x + i), mean);
+    squares = Fma(d, d, squares);
+  }
+  if (tail > 0) {
+    const V16 d = KeepPart(Sub(LoadPart(x + whole, tail, Set(0)), mean), tail);
+    squares = Fma(d, d, squares);
+  }
+  const V16 scale = Set(1.0f / Sqrt(Sum(squares) / size + eps));
+
+  for (std::size_t i = 0; i < whole; i += 16) {
+    const V16 d = Mul(Sub(Load(x + i), mean), scale);
+    Store(y + i, Fma(d, Load(gamma + i), Load(beta + i)));
+  }
+  if (tail > 0) {
+    const V16 zero = Set(0);
+    const V16 d = Mul(Sub(LoadPart(x + whole, tail, zero), mean), scale);
+    StorePart(y + whole, tail,
+              Fma(d, LoadPart(gamma + whole, tail, zero), LoadPart(beta + whole, tail, zero)));
+  }
+}
+
+inline void LayerNormKernel(const float* x, float* y, std::size_t rows, std::size_t dim,
+                            const float* gamma, const float* beta, float eps) {
+  for (std::size_t r = 0; r < rows; ++r) {
+    LayerNormRow(x + r * dim, y + r * dim, dim, gamma, beta, eps);
+  }
+}
+
+// e^x for x in [-87, 88], clamped to it; NaN stays NaN. x = n ln 2 + r with |r| <= ln 2 / 2 in two
+// parts (Cody and Waite), then the Taylor polynomial of degree 7 for e^r, whose remainder is below
+// 1e-8. Relative error < 2e-7.
+inline V16 Exp(V16 x) {
+  x = Max(Set(-87.0f), Min(Set(88.0f), x));
+  const V16 magic = Set(12582912.0f);  // 1.5 * 2^23: adding it rounds to an integer.
+  const V16 shifted = Fma(x, Set(1.44269504f), magic);
+  const V16 n = Sub(shifted, magic);
+  V16 r = Fma(n, Set(-0.693359375f), x);
+  r = Fma(n, Set(2.12194440e-4f), r);
+  V16 p = Set(1.0f / 5040);
+  p = Fma(p, r, Set(1.0f / 720));
+  p = Fma(p, r, Set(1.0f / 120));
+  p = Fma(p, r, Set(1.0f / 24));
+  p = Fma(p, r, Set(1.0f / 6));
+  p = Fma(p, r, Set(0.5f));
+  p = Fma(p, r, Set(1.0f));
+  p = Fma(p, r, Set(1.0f));
+  return Mul(p, Pow2(shifted));
+}
+
+inline void SoftmaxKernel(float* x, std::size_t n, float scale) {
+  if (n == 0) return;
+  const V16 lowest = Set(-3.402823466e38f);
+  const std::size_t whole = n / 16 * 16;
+  const std::size_t tail = n - whole;
+  const V16 factor = Set(scale);
+  V16 top = lowest;
+  for (std::size_t i = 0; i < whole; i += 16) top = Max(Mul(Load(x + i), factor), top);
+  if (tail > 0) {
+    const V16 scaled = Mul(LoadPart(x + whole, tail, Set(0)), factor);
+    float part[16];
+    Store(part, scaled);
+    top = Max(LoadPart(part, tail, lowest), top);
+  }
+  const V16 shift = Set(-MaxLane(top));
+  V16 sum = Set(0);
+  for (std::size_t i = 0; i < whole; i += 16) {
+    const V16 e = Exp(Fma(Load(x + i), factor, shift));
+    sum = Add(sum, e);
+    Store(x + i, e);
+  }
+  if (tail > 0) {
+    const V16 e = KeepPart(Exp(Fma(LoadPart(x + whole, tail, Set(0)), factor, shift)), tail);
+    sum = Add(sum, e);
+    StorePart(x + whole, tail, e);
+  }
+  ScaleKernel(x, n, 1.0f / Sum(sum));
+}
+
+// x * Phi(x), with Phi(-|x|) from Abramowitz and Stegun 7.1.26 (|error of erf| <= 1.5e-7) so that
+// the negative tail has no cancellation: max(x, 0) - |x| Phi(-|x|).
+inline V16 Gelu(V16 x) {
+  const V16 a = Abs(x);
+  const V16 z = Mul(a, Set(0.70710678f));
+  const V16 t = Div(Set(1.0f), Fma(z, Set(0.3275911f), Set(1.0f)));
+  V16 p = Set(1.061405429f);
+  p = Fma(p, t, Set(-1.453152027f));
+  p = Fma(p, t, Set(1.421413741f));
+  p = Fma(p, t, Set(-0.284496736f));
+  p = Fma(p, t, Set(0.254829592f));
+  p = Mul(Mul(p, t), Set(0.5f));
+  const V16 tail = Mul(p, Exp(Mul(Mul(z, z), Set(-1.0f))));
+  const V16 positive = Mul(Add(x, a), Set(0.5f));
+  return Sub(positive, Mul(a, tail));
+}
+
+// x / (1 + exp(-2 u)), u = sqrt(2 / pi) (x + 0.044715 x^3): equal to 0.5 x (1 + tanh(u)).
+inline V16 GeluTanh(V16 x) {
+  const V16 x2 = Mul(x, x);
+  const V16 u = Mul(x, Fma(x2, Set(-2 * 0.7978845608f * 0.044715f), Set(-2 * 0.7978845608f)));
+  return Div(x, Add(Set(1.0f), Exp(u)));
+}
+
+inline void GeluKernel(float* x, std::size_t n) {
+  MapInPlace(x, n, [](V16 v) { return Gelu(v); });
+}
+inline void GeluTanhKernel(float* x, std::size_t n) {
+  MapInPlace(x, n, [](V16 v) { return GeluTanh(v); });
+}
+
+}  // namespace
+}  // namespace malmoi::kernels

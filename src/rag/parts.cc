@@ -1,0 +1,39 @@
+#include "rag/parts.h"
+
+#include "embed/model_store.h"
+#include "os/paths.h"
+
+namespace malmoi::rag {
+
+Result<std::shared_ptr<const text::Analyzer>> OpenAnalyzer() {
+  text::AnalyzerOptions options;
+  options.korean_dictionary = os::FindAsset("mecab-ko-dic").value_or("");
+  return text::Analyzer::Create(options).With("open analyser");
+}
+
+Result<std::shared_ptr<embed::Embedder>> OpenEmbedder(const std::string& model,
+                                                      std::size_t threads) {
+  if (model == "none" || model.empty()) return std::shared_ptr<embed::Embedder>();
+  MALMOI_TRY(const std::string directory, embed::FindModel(model));
+  return embed::Embedder::Open(directory, {.threads = threads}).With("open model '" + model + "'");
+}
+
+Result<std::shared_ptr<llm::Generator>> OpenGenerator(const GeneratorSettings& settings) {
+  if (settings.llm == "none" || settings.llm.empty()) return std::shared_ptr<llm::Generator>();
+  if (settings.llm.starts_with("http://") || settings.llm.starts_with("https://")) {
+    MALMOI_TRY(auto endpoint,
+               llm::OpenEndpoint(
+                   {.url = settings.llm, .api_key = settings.api_key, .model = settings.model}));
+    return std::shared_ptr<llm::Generator>(std::move(endpoint));
+  }
+  const bool is_file = settings.llm.ends_with(".gguf");
+  if (!is_file && settings.llm != "local") {
+    return Error(Code::kInvalidArgument,
+                 "llm is '" + settings.llm + "': use none, local, a .gguf file, or an http(s) URL");
+  }
+  MALMOI_TRY(auto local,
+             llm::OpenLocal({.gguf = is_file ? settings.llm : "", .threads = settings.threads}));
+  return std::shared_ptr<llm::Generator>(std::move(local));
+}
+
+}  // namespace malmoi::rag

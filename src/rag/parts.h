@@ -1,0 +1,31 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/result.h"
+#include "embed/embedder.h"
+#include "llm/generator.h"
+#include "text/analyzer.h"
+
+namespace malmoi::rag {
+
+// The embedded parts as the settings name them: the one place that knows where assets lie.
+
+// The analyser with the Korean dictionary, if the asset mecab-ko-dic is there.
+Result<std::shared_ptr<const text::Analyzer>> OpenAnalyzer();
+
+// `model` is an id, a directory, or "none" (null). Errors: those of FindModel and Embedder::Open.
+Result<std::shared_ptr<embed::Embedder>> OpenEmbedder(const std::string& model,
+                                                      std::size_t threads);
+
+// `llm` is "none" (null), "local" (the asset), a .gguf file, or an endpoint's URL.
+struct GeneratorSettings {
+  std::string llm = "none";
+  std::string model;    // At the endpoint; empty: its first.
+  std::string api_key;  // Of the endpoint.
+  std::size_t threads = 0;
+};
+Result<std::shared_ptr<llm::Generator>> OpenGenerator(const GeneratorSettings& settings);
+
+}  // namespace malmoi::rag

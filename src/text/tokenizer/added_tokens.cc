@@ -1,0 +1,137 @@
+#include "text/tokenizer/added_tokens.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "text/tokenizer/chars.h"
+
+namespace malmoi::text {
+
+Result<AddedTokens> AddedTokens::Read(const json::Value* list, const Model& model,
+                                      const Normalizer* normalizer) {
+  AddedTokens out;
+  if (list == nullptr) return out;
+  auto next_id = static_cast<std::int32_t>(model.size());
+  std::vector<std::pair<std::string_view, std::int32_t>> keys;
+  for (const json::Value& item : list->items()) {
+    AddedToken token;
+    token.content = item.GetString("content");
+    if (token.content.empty()) {
+      return Error(Code::kInvalidArgument, "added token " + item.Dump() + " has no content");
+    }
+    token.single_word = item.GetBool("single_word");
+    token.lstrip = item.GetBool("lstrip");
+    token.rstrip = item.GetBool("rstrip");
+    token.special = item.GetBool("special");
+    token.normalized = item.GetBool("normalized", !token.special);
+    const auto same = std::find_if(out.tokens_.begin(), out.tokens_.end(),
+                                   [&](const AddedToken& t) { return t.content == token.content; });
+    const bool repeated = same != out.tokens_.end();
+    token.id = repeated ? same->id : model.IdOf(token.content);
+    if (token.id < 0) {
+      token.id = next_id++;
+      ++out.beyond_model_;
+    }
+    token.shown = token.content;
+    if (token.normalized && normalizer != nullptr) {
+      Normalized text;
+      TokenizerScratch scratch;
+      text.Assign(token.content, 0);
+      normalizer->Normalize(&text, &scratch);
+      token.shown = std::move(text.text);
+    }
+    out.end_id_ = std::max(out.end_id_, token.id + 1);
+    if (repeated) {
+      *same = std::move(token);
+    } else {
+      out.tokens_.push_back(std::move(token));
+    }
+  }
+  for (std::size_t i = 0; i < out.tokens_.size(); ++i) {
+    out.by_id_[out.tokens_[i].id] = i;
+    keys.emplace_back(out.tokens_[i].content, static_cast<std::int32_t>(i));
+  }
+  out.by_content_ = ByteTrie::Build(std::move(keys));
+  out.raw_ = out.MakeMatcher(false);
+  out.normalized_ = out.MakeMatcher(true);
+  return out;
+}
+
+AddedTokens::Matcher AddedTokens::MakeMatcher(bool normalized) const {
+  Matcher matcher;
+  std::vector<std::pair<std::string_view, std::int32_t>> keys;
+  for (std::size_t i = 0; i < tokens_.size(); ++i) {
+    const AddedToken& token = tokens_[i];
+    const std::string& pattern = normalized ? token.shown : token.content;
+    if (token.normalized != normalized || pattern.empty()) continue;
+    keys.emplace_back(pattern, static_cast<std::int32_t>(i));
+    matcher.starts[static_cast<unsigned char>(pattern[0])] = true;
+    matcher.empty = false;
+  }
+  matcher.trie = ByteTrie::Build(std::move(keys));
+  return matcher;
+}
+
+const AddedToken* AddedTokens::ById(std::int32_t id) const {
+  const auto it = by_id_.find(id);
+  return it == by_id_.end() ? nullptr : &tokens_[it->second];
+}
+
+const AddedToken* AddedTokens::ByContent(std::string_view content) const {
+  const std::int32_t index = by_content_.Find(content);
+  return index < 0 ? nullptr : &tokens_[static_cast<std::size_t>(index)];
+}
+
+bool AddedTokens::IsWholeWord(std::string_view text, std::size_t begin, std::size_t end) const {
+  std::size_t size = 0;
+  if (begin > 0 && Has(ReadRune(text, PreviousRune(text, begin), &size), kWord)) return false;
+  return end == text.size() || !Has(ReadRune(text, end, &size), kWord);
+}
+
+void AddedTokens::Find(std::string_view text, bool normalized, std::vector<Piece>* pieces) const {
+  const Matcher& matcher = normalized ? normalized_ : raw_;
+  std::size_t done = 0;  // Everything before is in a piece.
+  std::size_t at = matcher.empty ? text.size() : 0;
+  while (at < text.size()) {
+    if (!matcher.starts[static_cast<unsigned char>(text[at])]) {
+      ++at;
+      continue;
+    }
+    std::int32_t index = -1;
+    std::size_t stop = 0;
+    ByteTrie::Node node = ByteTrie::kRoot;
+    for (std::size_t i = at; i < text.size(); ++i) {
+      node = matcher.trie.Child(node, text[i]);
+      if (node == ByteTrie::kNone) break;
+      if (matcher.trie.IdAt(node) < 0) continue;
+      index = matcher.trie.IdAt(node);
+      stop = i + 1;
+    }
+    if (index < 0) {
+      ++at;
+      continue;
+    }
+    const AddedToken& token = tokens_[static_cast<std::size_t>(index)];
+    std::size_t start = at;
+    at = stop;
+    if (token.single_word && !IsWholeWord(text, start, stop)) continue;
+    std::size_t size = 0;
+    // Not past `done`: the token before may have taken those spaces.
+    while (token.lstrip && start > done) {
+      const std::size_t before = PreviousRune(text, start);
+      if (!Has(ReadRune(text, before, &size), kSpace)) break;
+      start = before;
+    }
+    while (token.rstrip && stop < text.size() && Has(ReadRune(text, stop, &size), kSpace)) {
+      stop += size;
+    }
+    start = std::max(start, done);
+    at = std::max(at, stop);
+    if (start > done) pieces->push_back({done, start, -1});
+    pieces->push_back({start, stop, token.id});
+    done = stop;
+  }
+  if (done < text.size()) pieces->push_back({done, text.size(), -1});
+}
+
+}  // namespace malmoi::text
