@@ -36,6 +36,8 @@ TEST_CASE("Sentences end where they should") {
       {"Dr. Smith met J. Doe at 3.5 p.m. yesterday. He left.",
        "Dr. Smith met J. Doe at 3.5 p.m. yesterday.|He left."},
       {"See e.g. Figure 2. It works.", "See e.g. Figure 2.|It works."},
+      {"See No. 5 and Fig. 2. She said no. Then Apple Inc. Then",
+       "See No. 5 and Fig. 2.|She said no.|Then Apple Inc.|Then"},
       {"He said \"Stop.\" Then he left.", "He said \"Stop.\"|Then he left."},
       {"Really?! Yes.", "Really?!|Yes."},
       {"今日は晴れ。明日は雨！", "今日は晴れ。|明日は雨！"},

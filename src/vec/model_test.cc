@@ -12,9 +12,9 @@
 #include <set>
 #include <thread>
 
+#include "kernels/vector.h"
 #include "os/fault_vfs.h"
 #include "vec/collection.h"
-#include "vec/dot_internal.h"
 
 using namespace malmoi;
 using namespace malmoi::vec;
@@ -85,7 +85,7 @@ Ranked BruteDense(const Model& model, const std::vector<float>& query, std::size
     const auto it = p.vectors.dense.find("d");
     if (it == p.vectors.dense.end()) continue;
     float score = 0;
-    DotRows(it->second.data(), query, {&score, 1});
+    kernels::DotRows(it->second.data(), kDim, query, {&score, 1});
     all.emplace_back(score, id);
   }
   return Sorted(std::move(all), limit);
