@@ -26,7 +26,9 @@ struct TextLine {
   std::string text;
   float left = 0;
   float right = 0;
-  float bottom = 0;
+  // Of the first and the last character: PDFium joins the lines of a hyphenated word.
+  float first_bottom = 0;
+  float last_bottom = 0;
   float height = 0;
   std::size_t runes = 0;
   bool hyphen = false;  // Ends inside a word.
@@ -173,8 +175,9 @@ class PdfReader {
     const float height = std::abs(box.top - box.bottom);
     if (line->height == 0) {
       line->left = box.left;
-      line->bottom = std::min(box.top, box.bottom);
+      line->first_bottom = std::min(box.top, box.bottom);
     }
+    line->last_bottom = std::min(box.top, box.bottom);
     line->right = std::max(line->right, box.right);
     line->height = std::max(line->height, height);
   }
@@ -218,13 +221,15 @@ class PdfReader {
   static bool EndsParagraph(const TextLine& above, const TextLine& line) {
     const float height = std::max(above.height, line.height);
     if (height == 0) return false;
-    const float drop = above.bottom - line.bottom;
+    const float drop = above.last_bottom - line.first_bottom;
     if (drop > kParagraphGap * height || drop < -0.5f * height) return true;
     if (std::abs(above.height - line.height) > 0.15f * height) return true;
     if (BeginsItem(line.text)) return true;
-    // A short line that ends a sentence.
+    // A sentence's end where the next line is indented, or where the line is short.
     const char32_t last = LastRune(above.text);
     const bool stops = last == '.' || last == '!' || last == '?' || last == 0x3002 || last == ':';
+    const float indent = line.left - above.left;
+    if (stops && indent > 0.5f * height && indent < 4 * height) return true;
     return stops && above.right < line.left + 0.85f * (line.right - line.left);
   }
 
