@@ -28,9 +28,10 @@ std::vector<ModelInfo> ListModels();
 struct PullOptions {
   std::string revision = "main";
   // Empty: config.json, tokenizer files, pooling, modules, *.safetensors (and shards).
-  std::vector<std::string> files;
+  std::vector<std::string> files = {};
   bool offline = false;  // HF_HUB_OFFLINE=1: use the cache only.
-  std::function<void(const std::string& file, std::uint64_t done, std::uint64_t total)> progress;
+  std::function<void(const std::string& file, std::uint64_t done, std::uint64_t total)> progress =
+      {};
 };
 // Downloads ORG/NAME from the Hugging Face hub into the standard cache layout
 // (models--ORG--NAME/{blobs,refs,snapshots}), so that other tools share it: HF_ENDPOINT, HF_TOKEN,

@@ -9,7 +9,7 @@
 #include "base/strings.h"
 #include "base/utf8.h"
 #include "ingest/document.h"
-#include "ingest/sentence_split_internal.h"
+#include "text/sentences.h"
 
 namespace malmoi::ingest {
 namespace {
@@ -216,9 +216,16 @@ void Chunker::CutBlock(Piece block, std::vector<Piece>* out) const {
   if (by_line) {
     parts = Lines(block);
   } else {
-    for (const SentenceSpan& s : SplitSentences(view)) {
-      parts.push_back({block.begin + s.begin, block.begin + s.end});
+    // Each sentence up to the next: what the splitter takes for white space beyond ASCII's stays.
+    std::uint64_t begin = block.begin;
+    const std::vector<text::ByteSpan> sentences = text::Sentences(view);
+    for (std::size_t i = 1; i <= sentences.size(); ++i) {
+      const std::uint64_t end = i < sentences.size() ? block.begin + sentences[i].begin : block.end;
+      const Piece part = Trimmed(begin, end);
+      if (part.begin < part.end) parts.push_back(part);
+      begin = end;
     }
+    if (sentences.empty()) parts.push_back(block);
   }
   for (const Piece& part : parts) {
     if (Weight(part.begin, part.end) <= max_) {

@@ -15,10 +15,11 @@ namespace malmoi::ingest {
 struct Document {
   std::string text;
   std::string title;  // From the format (heading, <title>, PDF info); empty if there is none.
-  std::string
-      format;  // "markdown", "text", "html", "pdf", "docx", "hwpx", "hwp", "code", "csv", "jsonl".
-  std::string
-      encoding;  // Of the file: "utf-8", "cp949", "utf-16le"; empty where it does not apply.
+  // "markdown", "text", "code", "csv", "json", "jsonl", "html", "xml", "pdf", "docx", "pptx",
+  // "xlsx", "hwpx", "hwp", "odt", "ods", "odp", "epub", "rtf" or "eml".
+  std::string format;
+  // Of the file: "utf-8", "cp949", "utf-16le"; empty where it does not apply.
+  std::string encoding;
   // Byte offset where each page begins; the first entry is page 1. Empty for formats without pages.
   std::vector<std::uint64_t> page_starts;
   // Headings in order, for chunking and titles: level 1 is the highest.

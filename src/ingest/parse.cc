@@ -48,6 +48,11 @@ Result<Document> ParseText(const ReadInput& input) {
     case TextKind::kJsonLines:
       return Unchanged(std::move(document), "jsonl");
     case TextKind::kMail:
+      // Parts have their own encodings: the bytes matter, unless all is in wide characters.
+      if (document.encoding.starts_with("utf-16")) {
+        return ReadMail({document.text, input.extension, input.limits});
+      }
+      return ReadMail(input);
     case TextKind::kPlain:
       return Unchanged(std::move(document), "text");
   }
@@ -66,7 +71,7 @@ Result<Document> ParseAny(const ReadInput& input) {
     case Container::kCompound:
       return ReadCompound(input);
     case Container::kRtf:
-      return Error(Code::kUnsupported, "cannot read RTF: save it as DOCX");
+      return ReadRtf(input);
     case Container::kText:
       return ParseText(input);
   }

@@ -20,7 +20,7 @@ struct Message {
 struct GenerateOptions {
   std::size_t max_tokens = 512;
   double temperature = 0;  // 0: the likeliest token each time, reproducible.
-  std::vector<std::string> stop;
+  std::vector<std::string> stop = {};
   const Cancel* cancel = nullptr;
 };
 
@@ -56,7 +56,7 @@ struct EndpointOptions {
 Result<std::unique_ptr<Generator>> OpenEndpoint(const EndpointOptions& options);
 
 struct LocalOptions {
-  std::string gguf;  // A file; empty: the asset llm/*.gguf.
+  std::string gguf = {};  // A file; empty: the asset llm/*.gguf.
   std::size_t context = 4096;
   std::size_t threads = 0;  // 0: usable cores.
 };

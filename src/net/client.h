@@ -14,8 +14,8 @@ namespace malmoi::net {
 struct ClientRequest {
   std::string method = "GET";
   std::string url;  // http:// or https://; nothing else is spoken.
-  Headers headers;
-  std::string body;
+  Headers headers = {};
+  std::string body = {};
   double connect_seconds_max = 10;
   double seconds_max = 0;                      // Whole transfer; 0: none.
   double stall_seconds_max = 60;               // Without a byte.
@@ -26,7 +26,7 @@ struct ClientRequest {
 
 struct ClientResponse {
   int status = 0;
-  Headers headers;        // Of the last answer in a chain of redirects.
+  Headers headers = {};    // Of the last answer in a chain of redirects.
   Headers first_headers;  // Of the first: the hub puts its X-Linked-* there.
   std::string body;       // Empty when a sink took it.
 };
@@ -34,7 +34,8 @@ struct ClientResponse {
 // One HTTP exchange over libcurl with certificate checks on. `sink`, if given, gets the body of a
 // 2xx answer as it arrives, and stops the transfer by returning false (kCancelled). An HTTP error
 // status is not an Error: look at `status`.
-// Errors: kUnavailable (name, connection, TLS), kDeadline, kCancelled, kOutOfRange (body too long).
+// Errors: kUnavailable (name, connection, TLS, cut off), kDeadline (seconds_max, or stalled),
+// kCancelled, kOutOfRange (body too long), kInvalidArgument (another scheme, a broken header).
 // Proxies are taken from the environment as curl does. Thread-safe; a connection each call.
 Result<ClientResponse> Fetch(const ClientRequest& request,
                              const std::function<bool(std::string_view)>& sink = nullptr);

@@ -14,6 +14,9 @@ std::string_view FindHeader(const Headers& headers, std::string_view name);
 
 // "%EA%B0%80+a" as a query component; ill-formed escapes stay as they are.
 std::string UrlDecode(std::string_view s);
+// As a path: a '+' stays.
+std::string PathDecode(std::string_view s);
+// Escapes all but RFC 3986's unreserved characters: good for a query component or a path segment.
 std::string UrlEncode(std::string_view s);
 
 }  // namespace malmoi::net

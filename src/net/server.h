@@ -17,8 +17,8 @@ struct Request {
   std::string method;  // "GET"
   std::string path;    // Decoded, without the query.
   std::string query;   // As sent, without '?'.
-  Headers headers;
-  std::string body;
+  Headers headers = {};
+  std::string body = {};
   std::string remote;  // "127.0.0.1:50412"
 
   // The decoded value of a query parameter.
@@ -28,8 +28,8 @@ struct Request {
 struct Response {
   int status = 200;
   std::string content_type = "application/json";
-  std::string body;
-  Headers headers;
+  std::string body = {};
+  Headers headers = {};
 };
 
 // The answer to one request: either one Send, or Start, any number of Write, and Finish. Used from
@@ -57,8 +57,9 @@ struct ServerOptions {
   std::size_t connections_max = 1024;          // More are closed at once.
   std::uint64_t body_bytes_max = 32ull << 20;  // Larger bodies get 413.
   std::uint64_t header_bytes_max = 64ull << 10;
-  double read_seconds_max = 30;  // For one request's head and body (slow clients), 408.
-  double idle_seconds_max = 75;  // Keep-alive.
+  double read_seconds_max = 30;   // For one request's head and body (slow clients), 408.
+  double idle_seconds_max = 75;   // Keep-alive.
+  double write_seconds_max = 60;  // Without a byte taken: the client counts as gone.
 };
 
 // HTTP/1.1 with keep-alive, chunked bodies both ways, HEAD, Expect: 100-continue, and graceful

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "base/clock.h"
@@ -6,6 +7,39 @@
 #include "rag/library_impl_internal.h"
 
 namespace malmoi::rag {
+namespace {
+
+// The hits that a reader may see. A file replaced while the store was asked may appear in its old
+// version, its new one or both: the old one stands in only where the new one is missing, so that no
+// document vanishes from a search because it changed.
+Result<std::vector<SearchHit>> CurrentHits(const Retrieval& retrieval,
+                                           const OpenCollection::Versions& before,
+                                           const OpenCollection::Versions& after, std::size_t top) {
+  std::vector<SearchHit> hits;
+  std::set<std::pair<std::string, std::string>> renewed;
+  for (const Candidate& candidate : retrieval.candidates) {
+    MALMOI_TRY(StoredChunk chunk, ChunkFromPayload(candidate.payload));
+    SearchHit hit;
+    hit.passage = std::move(chunk.passage);
+    hit.passage.score = candidate.fused;
+    hit.passage.dense = hit.dense = candidate.has_dense ? candidate.dense : 0;
+    hit.passage.lexical = hit.lexical = candidate.has_lexical ? candidate.lexical : 0;
+    hit.has_dense = candidate.has_dense;
+    hit.has_lexical = candidate.has_lexical;
+    const bool current = Contains(after, hit.passage.version);
+    if (!current && !Contains(before, hit.passage.version)) continue;
+    if (current && &before != &after) renewed.emplace(hit.passage.root, hit.passage.path);
+    hits.push_back(std::move(hit));
+  }
+  std::erase_if(hits, [&](const SearchHit& hit) {
+    return !Contains(after, hit.passage.version) &&
+           renewed.count({hit.passage.root, hit.passage.path}) != 0;
+  });
+  if (hits.size() > top) hits.resize(top);
+  return hits;
+}
+
+}  // namespace
 
 // The collection's model, if this library has it. Hybrid search does without, dense search gives
 // Retrieve's error.
@@ -68,20 +102,10 @@ Result<LibraryImpl::Found> LibraryImpl::RetrieveHits(const std::string& collecti
   RetrieveOptions wider = found.options;
   // While files are being replaced, some candidates may be of versions that are not current.
   if (settings.indexing) wider.top = options.top * 2;
+  const auto before = open->current();
   MALMOI_TRY(found.retrieval, Retrieve(found.ports, query, wider, cancel));
-  for (const Candidate& candidate : found.retrieval.candidates) {
-    if (found.hits.size() == options.top) break;
-    MALMOI_TRY(StoredChunk chunk, ChunkFromPayload(candidate.payload));
-    if (!open->IsCurrent(chunk.passage.version)) continue;
-    SearchHit hit;
-    hit.passage = std::move(chunk.passage);
-    hit.passage.score = candidate.fused;
-    hit.passage.dense = hit.dense = candidate.has_dense ? candidate.dense : 0;
-    hit.passage.lexical = hit.lexical = candidate.has_lexical ? candidate.lexical : 0;
-    hit.has_dense = candidate.has_dense;
-    hit.has_lexical = candidate.has_lexical;
-    found.hits.push_back(std::move(hit));
-  }
+  const auto after = open->current();
+  MALMOI_TRY(found.hits, CurrentHits(found.retrieval, *before, *after, options.top));
   return found;
 }
 

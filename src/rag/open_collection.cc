@@ -1,7 +1,7 @@
 #include "rag/open_collection.h"
 
 #include <algorithm>
-#include <set>
+#include <iterator>
 #include <utility>
 #include <vector>
 
@@ -12,6 +12,16 @@ namespace {
 
 constexpr std::size_t kSweepPage = 4096;
 
+OpenCollection::Versions SortedVersions(std::span<const std::string> texts) {
+  OpenCollection::Versions versions;
+  for (const std::string& text : texts) {
+    Uuid version;
+    if (ParseUuid(text, &version)) versions.push_back(version);
+  }
+  std::sort(versions.begin(), versions.end());
+  return versions;
+}
+
 }  // namespace
 
 Result<std::shared_ptr<OpenCollection>> OpenCollection::Load(
@@ -21,9 +31,9 @@ Result<std::shared_ptr<OpenCollection>> OpenCollection::Load(
   out->store_ = std::move(store);
   if (out->settings_.indexing) MALMOI_TRY(out->Sweep(catalog));
   MALMOI_TRY(const auto rows, catalog.List(out->store_->name(), ""));
-  for (const auto& row : rows) {
-    if (!row.version.empty()) out->current_.insert(row.version);
-  }
+  std::vector<std::string> versions;
+  for (const auto& row : rows) versions.push_back(row.version);
+  out->Publish(versions, {});
   return out;
 }
 
@@ -73,17 +83,21 @@ void OpenCollection::Replace(std::shared_ptr<vec::Collection> store,
   totals_.reset();
 }
 
-bool OpenCollection::IsCurrent(const std::string& version) const {
+std::shared_ptr<const OpenCollection::Versions> OpenCollection::current() const {
   const std::lock_guard lock(mutex_);
-  return current_.count(version) != 0;
+  return current_;
 }
 void OpenCollection::Publish(std::span<const std::string> now, std::span<const std::string> old) {
+  const Versions added = SortedVersions(now);
+  const Versions gone = SortedVersions(old);
   const std::lock_guard lock(mutex_);
   // Old ones first: a row put again with the same version stays current.
-  for (const std::string& version : old) current_.erase(version);
-  for (const std::string& version : now) {
-    if (!version.empty()) current_.insert(version);
-  }
+  Versions kept;
+  std::set_difference(current_->begin(), current_->end(), gone.begin(), gone.end(),
+                      std::back_inserter(kept));
+  auto next = std::make_shared<Versions>();
+  std::set_union(kept.begin(), kept.end(), added.begin(), added.end(), std::back_inserter(*next));
+  current_ = std::move(next);
   totals_.reset();
 }
 
@@ -93,6 +107,11 @@ Result<catalog::CollectionTotals> OpenCollection::Totals(catalog::Catalog& catal
     MALMOI_TRY(totals_, catalog.Totals(store_->name()));
   }
   return *totals_;
+}
+
+bool Contains(const OpenCollection::Versions& versions, std::string_view version) {
+  Uuid id;
+  return ParseUuid(version, &id) && std::binary_search(versions.begin(), versions.end(), id);
 }
 
 text::Language MajorityLanguage(const catalog::CollectionTotals& totals) {

@@ -5,8 +5,10 @@
 #include <optional>
 #include <span>
 #include <string>
-#include <unordered_set>
+#include <string_view>
+#include <vector>
 
+#include "base/hash.h"
 #include "catalog/catalog.h"
 #include "rag/collection_settings.h"
 #include "text/language.h"
@@ -30,7 +32,10 @@ class OpenCollection {
   // After a rebuild in shadow: the new store and its settings.
   void Replace(std::shared_ptr<vec::Collection> store, const CollectionSettings& settings);
 
-  bool IsCurrent(const std::string& version) const;
+  // The versions that are current now. A search that takes it before and after it asks the store
+  // knows what it may have seen.
+  using Versions = std::vector<Uuid>;  // Sorted.
+  std::shared_ptr<const Versions> current() const;
   // Rows were put: `old` versions are no longer current, `now` ones are. Empty strings are skipped.
   void Publish(std::span<const std::string> now, std::span<const std::string> old);
 
@@ -46,9 +51,12 @@ class OpenCollection {
   mutable std::mutex mutex_;  // guards: all below.
   std::shared_ptr<vec::Collection> store_;
   CollectionSettings settings_;
-  std::unordered_set<std::string> current_;
+  std::shared_ptr<const Versions> current_ = std::make_shared<Versions>();
   mutable std::optional<catalog::CollectionTotals> totals_;
 };
+
+// False for what is not a version's text.
+bool Contains(const OpenCollection::Versions& versions, std::string_view version);
 
 // The language of most chunks; kOther without any.
 text::Language MajorityLanguage(const catalog::CollectionTotals& totals);

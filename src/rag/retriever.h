@@ -22,7 +22,7 @@ std::string_view ModeName(SearchMode mode);
 struct RetrieveOptions {
   SearchMode mode = SearchMode::kHybrid;
   FusionMethod fusion = FusionMethod::kMinMax;
-  std::optional<float> dense_share;  // Empty: by language.
+  std::optional<float> dense_share = {};  // Empty: by language.
   std::size_t top = 10;
   std::size_t candidates = 100;  // Taken from each leg.
   const vec::Filter* filter = nullptr;

@@ -18,21 +18,35 @@ struct Term {
       0;  // Occurrences, each counted with its kind's weight (a bigram less than a word).
 };
 
+// Weights hold on both sides, query and document, so that a match counts about their product.
 struct AnalyzerOptions {
-  // Compiled mecab-ko-dic; empty: particles are stripped by a table and bigrams carry the rest.
+  // Compiled mecab-ko-dic; empty: particles are stripped by a table and bigrams, half as heavy
+  // again, carry the rest.
   std::string korean_dictionary;
-  float korean_bigram_weight = 0.25f;
-  float cjk_unigram_weight = 0.5f;
+  // Of two neighbouring syllables beside the morphemes; 0: none. nDCG@10 on kobest-boolq and
+  // fastapi-ko2ko: 0 .959 .551; .25 .963 .555; .35 .967 .559; .5 .967 .555.
+  float korean_bigram_weight = 0.35f;
+  // Of single Han and Kana characters beside bigrams at 1. jsquad, drcd, cmrc: .5 .946 .973 .991;
+  // .7 .947 .974 .991; 1 .949 .975 .990.
+  float cjk_unigram_weight = 0.7f;
 };
 
 // Turns text into terms for lexical search, for documents and queries alike: words by UAX #29
 // with combining marks kept, lower-cased, stop words dropped, stemmed (Snowball) in the text's
-// language; Korean by morphemes (content tags only) and character bigrams; Han and Kana by
-// bigrams and half-weight unigrams. Works on the NFC form of any UTF-8.
+// language; identifiers (snake_case, camelCase, dotted.names) whole and, at half weight, in
+// parts; Korean by morphemes (content tags only) and character bigrams; Han and Kana by bigrams
+// and lighter unigrams; Thai, Lao, Khmer and Myanmar by ICU's dictionaries. Works on the NFC form
+// of any bytes: ill-formed ones are read as U+FFFD, which separates words.
 //
-// Thread safety: Analyze may run concurrently. Cost: linear; about 1-5 MB/s for Korean.
+// Latin words in Korean, Japanese, Russian, ... text get English rules, so that a Korean question
+// meets the English words of an English document.
+//
+// Thread safety: all const members may run concurrently. Cost: linear, also for a megabyte
+// without a space; one core of 2.6 GHz: English 26 MB/s, Japanese 31, Hindi 31, Korean 6.4.
 class Analyzer {
  public:
+  // Errors: kUnavailable where options.korean_dictionary is not a dictionary that libmecab reads.
+  // Cost: maps the dictionary (100 MB, shared between processes).
   static Result<std::shared_ptr<const Analyzer>> Create(const AnalyzerOptions& options);
   virtual ~Analyzer() = default;
 
@@ -40,7 +54,8 @@ class Analyzer {
   // stop words of Latin and similar scripts; Hangul, Han and Kana runs are analysed by their own
   // rules inside any language.
   virtual std::vector<Term> Analyze(std::string_view text, Language language) const = 0;
-  // The analysed forms in order, for explanations and tests.
+  // The analysed forms, for explanations and tests: in order, Korean morphemes after the rest.
+  // Hangul bigrams begin with '~', so that they are no words of two syllables.
   virtual std::vector<std::string> Forms(std::string_view text, Language language) const = 0;
   // Changes whenever the same text could give other terms: part of an index's fingerprint.
   // Contains rules' version, Snowball's and the dictionary's identity.

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/utf8.h"
+#include "text/analysis/letters_internal.h"
 #include "text/analysis/stopwords_internal.h"
 #include "text/analysis/words_internal.h"
 #include "text/unicode.h"
@@ -26,72 +27,15 @@ struct LanguageName {
   std::string_view code;
 };
 constexpr std::array<LanguageName, kLanguages> kNames = {{
-    {Language::kOther, "und"},      {Language::kEnglish, "en"},    {Language::kKorean, "ko"},
-    {Language::kJapanese, "ja"},    {Language::kChinese, "zh"},    {Language::kGerman, "de"},
-    {Language::kFrench, "fr"},      {Language::kSpanish, "es"},    {Language::kItalian, "it"},
-    {Language::kPortuguese, "pt"},  {Language::kDutch, "nl"},      {Language::kRussian, "ru"},
-    {Language::kArabic, "ar"},      {Language::kGreek, "el"},      {Language::kHindi, "hi"},
-    {Language::kTurkish, "tr"},     {Language::kRomanian, "ro"},   {Language::kVietnamese, "vi"},
-    {Language::kThai, "th"},        {Language::kSwedish, "sv"},    {Language::kDanish, "da"},
-    {Language::kNorwegian, "no"},   {Language::kFinnish, "fi"},    {Language::kHungarian, "hu"},
+    {Language::kOther, "und"},     {Language::kEnglish, "en"},  {Language::kKorean, "ko"},
+    {Language::kJapanese, "ja"},   {Language::kChinese, "zh"},  {Language::kGerman, "de"},
+    {Language::kFrench, "fr"},     {Language::kSpanish, "es"},  {Language::kItalian, "it"},
+    {Language::kPortuguese, "pt"}, {Language::kDutch, "nl"},    {Language::kRussian, "ru"},
+    {Language::kArabic, "ar"},     {Language::kGreek, "el"},    {Language::kHindi, "hi"},
+    {Language::kTurkish, "tr"},    {Language::kRomanian, "ro"}, {Language::kVietnamese, "vi"},
+    {Language::kThai, "th"},       {Language::kSwedish, "sv"},  {Language::kDanish, "da"},
+    {Language::kNorwegian, "no"},  {Language::kFinnish, "fi"},  {Language::kHungarian, "hu"},
 }};
-
-// What the letters of a text say.
-struct Letters {
-  int latin = 0, hangul = 0, kana = 0, han = 0, cyrillic = 0, greek = 0, arabic = 0;
-  int devanagari = 0, thai = 0, other = 0;
-  int vietnamese = 0;       // Letters with a horn or two marks, and Đ.
-  int foreign_cyrillic = 0;  // Not in Russian: і ї є ґ ј љ њ ћ ђ џ ў.
-  int foreign_arabic = 0;    // Not in Arabic: پ چ ژ گ ک ی ٹ ڈ ڑ ے.
-  int only_russian = 0;      // ы э ё, absent from Bulgarian, Serbian and Ukrainian.
-};
-
-bool IsAnyOf(char32_t c, std::u32string_view set) {
-  return set.find(c) != std::u32string_view::npos;
-}
-
-void CountAlphabet(char32_t c, Letters* n) {
-  if (c < 0x250 || (c >= 0x1E00 && c < 0x1F00)) {
-    ++n->latin;
-    if (c >= 0x1EA0 || IsAnyOf(c, U"ơưđĐƠƯ")) ++n->vietnamese;
-  } else if ((c >= 0x370 && c < 0x400) || (c >= 0x1F00 && c < 0x2000)) {
-    ++n->greek;
-  } else if (c >= 0x400 && c < 0x530) {
-    ++n->cyrillic;
-    if (IsAnyOf(c, U"іїєґјљњћђџўІЇЄҐЈЉЊЋЂЏЎ")) ++n->foreign_cyrillic;
-    if (IsAnyOf(c, U"ыэёЫЭЁ")) ++n->only_russian;
-  } else if (c >= 0x600 && c < 0x780) {
-    ++n->arabic;
-    if (IsAnyOf(c, U"پچژگکیٹڈڑے")) ++n->foreign_arabic;
-  } else if (c >= 0x900 && c < 0x980) {
-    ++n->devanagari;
-  } else if (c >= 0xE00 && c < 0xE80) {
-    ++n->thai;
-  } else {
-    ++n->other;
-  }
-}
-
-Letters CountLetters(std::string_view text) {
-  Letters n;
-  for (std::size_t at = 0; at < text.size();) {
-    const Rune rune = DecodeRune(text, at);
-    at += rune.size;
-    const char32_t c = rune.value;
-    if (c < 128) {
-      n.latin += (c | 32) >= 'a' && (c | 32) <= 'z';
-    } else if (IsHangul(c)) {
-      ++n.hangul;
-    } else if (IsCjk(c)) {
-      ++((c >= 0x3041 && c <= 0x30FF) || (c >= 0x31F0 && c <= 0x31FF) ? n.kana : n.han);
-    } else if (u_isalpha(static_cast<UChar32>(c))) {
-      CountAlphabet(c, &n);
-    }
-  }
-  return n;
-}
-
-using Scores = std::array<double, kLanguages>;  // [kOther] is for languages without a value.
 
 // For each function word, the languages that have it.
 const std::unordered_map<std::string_view, std::vector<Language>>& Words() {
@@ -121,6 +65,7 @@ struct Evidence {
 // A function word counts more where fewer languages have it.
 Evidence ReadWords(std::string_view text) {
   Evidence evidence;
+  AddLetterHints(text, &evidence.scores);
   std::vector<Run> runs;
   SplitRuns(text, &runs);
   std::string lower;
@@ -134,8 +79,7 @@ Evidence ReadWords(std::string_view text) {
       plain = plain && rune.value >= 'a' && rune.value <= 'z';
       AppendRune(&lower, rune.value == 0x2019
                              ? U'\''
-                             : static_cast<char32_t>(
-                                   u_tolower(static_cast<UChar32>(rune.value))));
+                             : static_cast<char32_t>(u_tolower(static_cast<UChar32>(rune.value))));
     }
     ++evidence.words;
     evidence.plain_words += plain;
@@ -188,8 +132,9 @@ Language EastAsian(const Letters& n, Language fallback) {
 bool IsEastAsian(const Letters& n, std::string_view text) {
   const int east = n.hangul + n.kana + n.han;
   if (east == 0) return false;
-  if (east * kLettersPerSyllable >= n.latin) return true;
-  if (n.latin > 200 || east < 2) return false;
+  const int alphabetic = std::max({n.latin, n.cyrillic, n.greek, n.arabic, n.devanagari, n.thai});
+  if (east * kLettersPerSyllable >= alphabetic) return true;
+  if (alphabetic > 200 || alphabetic > n.latin || east < 2) return false;
   const Evidence evidence = ReadWords(text);
   return *std::max_element(evidence.scores.begin(), evidence.scores.end()) < 1;
 }
@@ -200,13 +145,13 @@ Language Latin(const Letters& n, std::string_view text, Language fallback) {
   const auto best_at = std::max_element(evidence.scores.begin(), evidence.scores.end());
   const double best = *best_at;
   const auto language = static_cast<Language>(best_at - evidence.scores.begin());
-  // In a long text of a language we know, every sixth word or more is on its list.
-  const bool told = best >= 1 && (evidence.words < 20 || best * 12 >= evidence.words);
+  // In a long text of a language we know, every third word or so is on its list.
+  const bool told = best >= 1 && (evidence.words < 20 || best * 8 >= evidence.words);
   if (told) {
     // A short text must beat the corpus' language clearly.
     const double own = evidence.scores[static_cast<std::size_t>(fallback)];
     const bool may_be_fallback = fallback != Language::kOther && IsLatinLanguage(fallback);
-    if (may_be_fallback && evidence.words < 20 && own + 0.8 > best) return fallback;
+    if (may_be_fallback && evidence.words < 20 && own + 1.2 > best) return fallback;
     return language;
   }
   if (evidence.words >= 20) return Language::kOther;
@@ -233,20 +178,19 @@ Language LanguageFromCode(std::string_view code) {
 }
 
 Language DetectLanguage(std::string_view text, Language fallback) {
-  const std::string prefix =
-      Nfc(ToValidUtf8(text.substr(0, text.size() > kMostBytes ? FloorRune(text, kMostBytes)
-                                                              : text.size())));
+  const std::string prefix = Nfc(ToValidUtf8(
+      text.substr(0, text.size() > kMostBytes ? FloorRune(text, kMostBytes) : text.size())));
   const Letters n = CountLetters(prefix);
   if (IsEastAsian(n, prefix)) return EastAsian(n, fallback);
-  const int most = std::max({n.latin, n.cyrillic, n.greek, n.arabic, n.devanagari, n.thai,
-                             n.other});
+  const int most =
+      std::max({n.latin, n.cyrillic, n.greek, n.arabic, n.devanagari, n.thai, n.other});
   if (most == 0) return fallback;
   if (n.latin == most) return Latin(n, prefix, fallback);
   if (n.greek == most) return Language::kGreek;
   if (n.thai == most) return Language::kThai;
   if (n.cyrillic == most) {
-    const bool long_text = n.cyrillic >= 100;
-    if (n.foreign_cyrillic > n.only_russian || (long_text && n.only_russian == 0)) {
+    const bool long_text = n.cyrillic >= 200;
+    if (n.foreign_cyrillic * 50 > n.cyrillic || (long_text && n.only_russian == 0)) {
       return Language::kOther;
     }
     return Language::kRussian;

@@ -37,16 +37,20 @@ bool IsCloser(char32_t c) {
   return kClosers.find(c) != std::u32string_view::npos;
 }
 
-// Abbreviations before which and after which a sentence goes on, lower-case, without the last
-// full stop.
+// Abbreviations after which a sentence goes on whatever follows, lower-case, without the last full
+// point. Those that also end sentences (etc., Inc., p.m.) are not here: a small letter after them
+// keeps the sentence together.
 bool IsAbbreviation(std::string_view word) {
-  static constexpr std::array<std::string_view, 58> kWords = {
-      "mr",   "mrs",  "ms",   "dr",   "prof", "st",   "sr",   "jr",   "vs",   "etc",
-      "e.g",  "i.e",  "eg",   "ie",   "cf",   "al",   "fig",  "figs", "eq",   "eqs",
-      "sec",  "ch",   "vol",  "no",   "nos",  "pp",   "p",    "ed",   "eds",  "inc",
-      "ltd",  "co",   "corp", "dept", "est",  "approx", "ca", "gen",  "col",  "sgt",
-      "capt", "lt",   "rev",  "hon",  "gov",  "sen",  "rep",  "u.s",  "u.k",  "a.m",
-      "p.m",  "ph.d", "z.b",  "d.h",  "bzw",  "bspw", "ggf",  "usw"};
+  static constexpr std::array<std::string_view, 32> kWords = {
+      "mr",  "mrs", "ms",  "dr",  "prof",   "st",  "vs",   "e.g", "i.e",  "eg",  "ie",
+      "cf",  "al",  "ca",  "gen", "col",    "sgt", "capt", "lt",  "rev",  "hon", "gov",
+      "sen", "rep", "u.s", "u.k", "approx", "z.b", "d.h",  "bzw", "bspw", "ggf"};
+  return std::find(kWords.begin(), kWords.end(), word) != kWords.end();
+}
+// Those that stand before a number: "No. 5", but not "She said no. Then".
+bool IsNumberAbbreviation(std::string_view word) {
+  static constexpr std::array<std::string_view, 14> kWords = {
+      "no", "nos", "nr", "fig", "figs", "eq", "eqs", "sec", "ch", "vol", "p", "pp", "art", "ed"};
   return std::find(kWords.begin(), kWords.end(), word) != kWords.end();
 }
 
@@ -60,7 +64,8 @@ bool EndsKoreanSentence(char32_t c) {
 Rune PreviousRune(std::string_view text, std::size_t at, std::size_t first) {
   if (at <= first) return {};
   std::size_t begin = at - 1;
-  while (begin > first && at - begin < 4 && (static_cast<unsigned char>(text[begin]) & 0xC0) == 0x80)
+  while (begin > first && at - begin < 4 &&
+         (static_cast<unsigned char>(text[begin]) & 0xC0) == 0x80)
     --begin;
   return DecodeRune(text, begin);
 }
@@ -155,9 +160,14 @@ class BlockSplitter {
     if (IsDigit(before)) {
       if (IsDigit(next)) return false;
       std::size_t digits = mark;
-      while (digits > start && mark - digits < 4 && IsDigit(static_cast<unsigned char>(text_[digits - 1])))
+      while (digits > start && mark - digits < 4 &&
+             IsDigit(static_cast<unsigned char>(text_[digits - 1])))
         --digits;
-      return !Trim(text_.substr(start, digits - start)).empty();
+      const std::string_view head = Trim(text_.substr(start, digits - start));
+      // "1. text" begins an item; "2024. 3. 15. 배포" goes on after its date.
+      const bool date = head.size() > 1 && head.back() == '.' &&
+                        IsDigit(static_cast<unsigned char>(head[head.size() - 2]));
+      return !head.empty() && !(date && IsHangul(next));
     }
     // The word before the point, as far back as an abbreviation reaches.
     std::size_t word = mark;
@@ -167,9 +177,10 @@ class BlockSplitter {
       if (!part) break;
       --word;
     }
-    const std::string_view last = text_.substr(word, mark - word);
-    const bool initial = last.size() == 1 && last[0] >= 'A' && last[0] <= 'Z';
-    return !initial && !IsAbbreviation(AsciiLower(last));
+    const std::string last = AsciiLower(text_.substr(word, mark - word));
+    const bool initial = last.size() == 1 && text_[word] >= 'A' && text_[word] <= 'Z';
+    if (IsDigit(next) && IsNumberAbbreviation(last)) return false;
+    return !initial && !IsAbbreviation(last);
   }
 
   std::string_view text_;
@@ -182,7 +193,8 @@ enum class LineKind { kBlank, kText, kItem, kAlone, kFence };
 // "- ", "* ", "+ ", "• ", "1. ", "12) ".
 bool IsListItem(std::string_view line) {
   if (line.starts_with("• ")) return true;
-  if (line.size() > 1 && (line[0] == '-' || line[0] == '*' || line[0] == '+')) return line[1] == ' ';
+  if (line.size() > 1 && (line[0] == '-' || line[0] == '*' || line[0] == '+'))
+    return line[1] == ' ';
   std::size_t digits = 0;
   while (digits < line.size() && digits < 4 && IsDigit(static_cast<unsigned char>(line[digits])))
     ++digits;

@@ -36,6 +36,9 @@ struct EncodeOptions {
 // decides the length and nothing here pads. Special-token strings inside the text are parsed as
 // special tokens, as the package does by default.
 //
+// Components read: see tokenizer/README.md. Vocabularies whose unknown token is missing are refused
+// at once, where the package fails at the first unknown word.
+//
 // Thread safety: const methods may run concurrently. Cost: linear in the text, also for a single
 // word of a megabyte.
 class Tokenizer {
@@ -45,7 +48,8 @@ class Tokenizer {
   static Result<std::shared_ptr<const Tokenizer>> FromFile(const std::string& path);
   virtual ~Tokenizer() = default;
 
-  // `text` is any bytes; ill-formed UTF-8 is read as U+FFFD a byte.
+  // `text` is any bytes; ill-formed UTF-8 is read as U+FFFD a byte. What lies past 4 GiB is not
+  // read, since spans are 32 bits wide.
   virtual Encoding Encode(std::string_view text, const EncodeOptions& options = {}) const = 0;
   virtual std::string Decode(const std::vector<std::int32_t>& ids, bool skip_special) const = 0;
   virtual std::size_t vocabulary_size() const = 0;

@@ -10,24 +10,18 @@
 namespace malmoi::text {
 namespace {
 
-// Code points below U+0300 never change under NFC and never combine with what follows them
-// unless that is a mark: text without marks, Hangul jamo and the like is copied whole.
-constexpr char32_t kFirstThatMayChange = 0x300;
-
-// A position where text may be cut so that both parts are normalised on their own: before a code
-// point of class 0 that composes with nothing before it. ASCII always qualifies; Hangul syllables
-// without a following jamo are handled by normalising the whole stretch between two cuts.
-bool IsCut(char32_t c) {
-  return c < kFirstThatMayChange;
-}
-
+// True for a code point that NFC may replace or join to the one before it. The rest are starters
+// that begin a stretch of their own: text without marks, jamo and the like is copied whole.
 bool MayChange(char32_t c) {
-  if (c < kFirstThatMayChange) return false;
-  if (c >= 0xAC00 && c <= 0xD7A3) return false;  // Changes only if a jamo follows.
-  if (c >= 0x4E00 && c <= 0x9FFF) return false;
-  if (c >= 0x3041 && c <= 0x3098) return false;  // Kana; the marks U+3099 and on may compose.
-  if (c >= 0x30A0 && c <= 0x30FF) return false;
+  if (c < 0x300) return false;
   if (c >= 0x0400 && c <= 0x0482) return false;
+  if (c >= 0x2010 && c <= 0x2027) return false;
+  if (c >= 0x3001 && c <= 0x3029) return false;
+  if (c >= 0x3041 && c <= 0x3098) return false;  // Kana; the marks U+3099 and on compose.
+  if (c >= 0x30A0 && c <= 0x30FF) return false;
+  if (c >= 0x4E00 && c <= 0x9FFF) return false;
+  if (c >= 0xAC00 && c <= 0xD7A3) return false;  // Changes only if a jamo follows.
+  if (c >= 0xFF01 && c <= 0xFF5E) return false;
   return true;
 }
 
@@ -38,8 +32,8 @@ void ComposeStretch(std::string_view stretch, std::vector<utf8proc_int32_t>* buf
   const auto size = static_cast<utf8proc_ssize_t>(stretch.size());
   buffer->resize(stretch.size() * 3 + 8);
   auto length =
-      utf8proc_decompose(bytes, size, buffer->data(),
-                         static_cast<utf8proc_ssize_t>(buffer->size()), UTF8PROC_DECOMPOSE);
+      utf8proc_decompose(bytes, size, buffer->data(), static_cast<utf8proc_ssize_t>(buffer->size()),
+                         UTF8PROC_DECOMPOSE);
   if (length > static_cast<utf8proc_ssize_t>(buffer->size())) {
     buffer->resize(static_cast<std::size_t>(length) + 1);
     length = utf8proc_decompose(bytes, size, buffer->data(), length, UTF8PROC_DECOMPOSE);
@@ -49,8 +43,7 @@ void ComposeStretch(std::string_view stretch, std::vector<utf8proc_int32_t>* buf
     return;
   }
   length = utf8proc_normalize_utf32(
-      buffer->data(), length,
-      static_cast<utf8proc_option_t>(UTF8PROC_COMPOSE | UTF8PROC_STABLE));
+      buffer->data(), length, static_cast<utf8proc_option_t>(UTF8PROC_COMPOSE | UTF8PROC_STABLE));
   for (utf8proc_ssize_t i = 0; i < length; ++i) {
     AppendRune(out, static_cast<char32_t>((*buffer)[static_cast<std::size_t>(i)]));
   }
@@ -70,7 +63,6 @@ void Stretches(std::string_view text, Copy copy, Compose compose) {
     }
     Rune rune = DecodeRune(text, at);
     if (!MayChange(rune.value)) {
-      // A syllable or a kana starts a stretch of its own: nothing before it joins it.
       last_cut = at;
       at += rune.size;
       continue;
@@ -80,7 +72,7 @@ void Stretches(std::string_view text, Copy copy, Compose compose) {
     std::size_t end = at + rune.size;
     while (end < text.size()) {
       rune = DecodeRune(text, end);
-      if (IsCut(rune.value)) break;
+      if (!MayChange(rune.value)) break;
       end += rune.size;
     }
     if (last_cut < begin) last_cut = begin;
@@ -113,7 +105,7 @@ bool StartsPiece(char32_t c) {
   if (c >= 0x1160 && c <= 0x11FF) return false;  // Jamo vowels and finals join what precedes.
   // Starters that compose with what precedes them (Bengali AA, Tamil AA, ...).
   static constexpr std::array<char32_t, 20> kSecondHalves = {
-      0x09BE, 0x09D7, 0x0B3E, 0x0B56, 0x0B57, 0x0BBE, 0x0BD7, 0x0CC2,  0x0CD5,  0x0CD6,
+      0x09BE, 0x09D7, 0x0B3E, 0x0B56, 0x0B57, 0x0BBE, 0x0BD7,  0x0CC2,  0x0CD5,  0x0CD6,
       0x0D3E, 0x0D57, 0x0DCF, 0x0DDF, 0x102E, 0x1B35, 0x110BA, 0x11127, 0x1133E, 0x11357};
   return std::find(kSecondHalves.begin(), kSecondHalves.end(), c) == kSecondHalves.end() &&
          c != 0x114B0 && c != 0x114BA && c != 0x114BD && c != 0x115AF && c != 0x11930;

@@ -70,7 +70,7 @@ Result<std::shared_ptr<Segment>> Store::Seal(const std::vector<std::size_t>& mer
 }
 
 // Order: new segment and new log durable, then the manifest that names them, then the old files
-// go. Until the manifest is replaced an error changes nothing.
+// go. Before WriteManifest an error changes nothing.
 Status Store::DoCheckpoint() {
   if (wal_->empty()) return Ok();
   const auto merged = ChooseMerge();
@@ -98,7 +98,6 @@ Status Store::DoCheckpoint() {
     manifest.segments.push_back({s->info(), DeletedBits(*s, next_.seq)});
     disk += s->info().size;
   }
-  MALMOI_TRY(vfs_.SyncDir(folder_).With("checkpoint"));
   MALMOI_TRY(WriteManifest(manifest));
   manifest_ = std::move(manifest);
   wal_ = std::move(wal);
@@ -113,7 +112,11 @@ Status Store::DoCheckpoint() {
 }
 
 Status Store::WriteManifest(const Manifest& manifest) {
-  auto status = os::WriteAtomically(vfs_, os::JoinPath(folder_, "MANIFEST"), manifest.Encode());
+  // A failed sync is final: names it dropped would not be brought back by another.
+  auto status = vfs_.SyncDir(folder_);
+  if (status.ok()) {
+    status = os::WriteAtomically(vfs_, os::JoinPath(folder_, "MANIFEST"), manifest.Encode());
+  }
   if (status.ok()) return Ok();
   // The old or the new manifest may be found after a crash: no log may be appended to.
   broken_ =

@@ -141,6 +141,11 @@ Result<std::shared_ptr<Collection>> DirectoryDatabase::Create(const std::string&
   (void)vfs_.RemoveAll(folder).ok();  // What an earlier failed try left.
   MALMOI_TRY(Store::Create(vfs_, folder, config).With("create collection '" + name + "'"));
   MALMOI_TRY(auto store, Store::Open(vfs_, folder).With("create collection '" + name + "'"));
+  // The folder's name before the catalogue that refers to it.
+  if (auto status = vfs_.SyncDir(directory_); !status.ok()) {
+    broken_ = std::move(status.error()).With("the database's folder could not be synced");
+    return broken_->Clone();
+  }
   auto collection = std::make_shared<StoredCollection>(name, std::move(store), pool_);
   entries[name] = {.folder = next_folder_++, .collection = collection, .error = nullptr};
   MALMOI_TRY(Replace(std::move(entries)));

@@ -4,7 +4,7 @@
 #include "base/bytes.h"
 #include "base/strings.h"
 #include "json/value.h"
-#include "vec/dot_internal.h"
+#include "kernels/vector.h"
 #include "vec/limits.h"
 #include "vec/schema_internal.h"
 
@@ -172,7 +172,7 @@ Status EncodePoint(const Schema& schema, const Point& point, std::string* out) {
     Put(out, static_cast<std::uint16_t>(field));
     if (schema.fields[field].distance == Distance::kCosine) {
       std::vector<float> unit = v;
-      Normalize(unit);
+      kernels::NormalizeL2(unit);
       PutArray(out, unit.data(), unit.size() * 4);
     } else {
       PutArray(out, v.data(), v.size() * 4);

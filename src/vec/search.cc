@@ -1,7 +1,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "vec/dot_internal.h"
+#include "kernels/vector.h"
+#include "vec/euclid_internal.h"
 #include "vec/limits.h"
 #include "vec/search_internal.h"
 
@@ -9,6 +10,14 @@ namespace malmoi::vec {
 namespace {
 
 constexpr std::uint32_t kScanRows = 1024;  // Scored at a time: 1.5 MB of 384 floats.
+
+void ScoreRows(bool euclid, const float* rows, std::span<const float> query, std::span<float> out) {
+  if (euclid) {
+    EuclidRows(rows, query, out);
+  } else {
+    kernels::DotRows(rows, query.size(), query, out);
+  }
+}
 
 }  // namespace
 
@@ -64,7 +73,7 @@ Result<QueryOutcome> Searcher::Run(const VectorQuery& query) const {
     Sparse(task, checked.sparse[f.name], &found);
   } else {
     auto& v = checked.dense[f.name];
-    if (f.distance == Distance::kCosine) Normalize(v);
+    if (f.distance == Distance::kCosine) kernels::NormalizeL2(v);
     Dense(task, v, &found);
   }
   return Finish(task, found);
@@ -110,14 +119,13 @@ void Searcher::DenseRows(const Task& task, std::span<const float> query, const P
     if (task.matcher == nullptr || task.matcher->Keep(p, r)) rows.push_back(r);
   }
   std::vector<float> scores(rows.size());
-  const bool euclid = task.smaller_is_better;
   // Neighbouring rows are scored in one call.
   for (std::size_t i = 0; i < rows.size();) {
     std::size_t n = 1;
     while (i + n < rows.size() && rows[i + n] == rows[i] + n) ++n;
     const float* data = p.Dense(task.field, rows[i], rows[i] + static_cast<std::uint32_t>(n));
     if (data == nullptr) return;  // Damaged: Finish asks for it.
-    (euclid ? EuclidRows : DotRows)(data, query, std::span(scores).subspan(i, n));
+    ScoreRows(task.smaller_is_better, data, query, std::span(scores).subspan(i, n));
     i += n;
   }
   for (std::size_t i = 0; i < rows.size(); ++i) best->Offer(task, scores[i], {&p, rows[i]});
@@ -131,7 +139,7 @@ void Searcher::Dense(const Task& task, std::span<const float> query,
       const float* data = row.part->Dense(task.field, row.row, row.row + 1);
       if (data == nullptr) return;
       float score = 0;
-      (task.smaller_is_better ? EuclidRows : DotRows)(data, query, {&score, 1});
+      ScoreRows(task.smaller_is_better, data, query, {&score, 1});
       found->front().Offer(task, score, row);
     }
     return;

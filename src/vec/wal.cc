@@ -70,6 +70,10 @@ Result<std::unique_ptr<Wal>> Wal::Create(os::Vfs& vfs, const std::string& path,
 Result<Wal::Opened> Wal::Open(os::Vfs& vfs, const std::string& path, const Uuid& collection,
                               std::uint64_t base_seq) {
   Opened out;
+  if (auto info = vfs.Stat(path); !info.ok()) {
+    if (info.error().code() != Code::kNotFound) return std::move(info.error());
+    return Error(Code::kCorruption, "the log '" + path + "' is missing");
+  }
   MALMOI_TRY(auto file, vfs.Open(path, os::OpenMode::kReadWrite));
   MALMOI_TRY(const std::uint64_t size, file->Size());
   MALMOI_TRY(file->Read(0, size, &out.bytes));

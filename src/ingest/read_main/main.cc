@@ -2,8 +2,8 @@
 //
 // Reads files as ingestion does and prints one line a file: path, result, format, bytes of text,
 // pages, headings, seconds, then warnings or the error; at the end counts by result and the
-// children's peak memory. --out writes each text to FOLDER/<base name>.txt. For development and for
-// measuring over a corpus.
+// children's peak memory. --out writes each text to FOLDER/<path with __ for />.txt. For
+// development and for measuring over a corpus.
 #include <cstdio>
 #include <map>
 
@@ -68,7 +68,7 @@ void Print(const Options& options, const std::string& path, const ingest::Docume
                 d.headings.size(), seconds, d.title.c_str(), Join(d.warnings, "; ").c_str());
   }
   if (!options.out.empty()) {
-    const std::string name = std::string(os::BaseName(path)) + ".txt";
+    const std::string name = ReplaceAll(path, "/", "__") + ".txt";
     const auto written =
         os::WriteAtomically(os::PosixVfs(), os::JoinPath(options.out, name), d.text);
     if (!written.ok()) std::printf("%s\n", written.error().message().c_str());

@@ -25,6 +25,7 @@ constexpr std::uint32_t kParaHeader = 0x42;
 constexpr std::uint32_t kParaText = 0x43;
 constexpr std::uint32_t kCtrlHeader = 0x47;
 constexpr std::uint32_t kListHeader = 0x48;
+constexpr std::uint32_t kTable = 0x4D;
 
 constexpr std::uint64_t kInflatedMax = 256ull << 20;
 
@@ -144,6 +145,7 @@ class HwpText {
   struct Table {
     std::uint32_t level = 0;
     int row = -1;
+    bool begun = false;  // Lists before the table's own record are its caption.
   };
 
   void LeaveTo(std::uint32_t level) {
@@ -169,7 +171,12 @@ class HwpText {
             EndParagraph();
             out_->Line();
           }
-          tables_.push_back({record.level, -1});
+          tables_.push_back({record.level, -1, false});
+        }
+        break;
+      case kTable:
+        if (!tables_.empty() && record.level == tables_.back().level + 1) {
+          tables_.back().begun = true;
         }
         break;
       case kListHeader:
@@ -180,12 +187,11 @@ class HwpText {
     }
   }
 
-  // A list header under a table is a cell: its column and row follow the header's eight bytes
-  // (six in old files, where the row is read one field early and only order is kept).
+  // A list header under a table is a cell: its column and row follow the header's eight bytes.
   void Cell(const Record& record) {
     if (tables_.empty() || record.level != tables_.back().level + 1) return;
     Table& table = tables_.back();
-    if (record.data.size() < 12) return;
+    if (record.data.size() < 12 || !table.begun) return;
     const int row = Load<std::uint16_t>(record.data.data() + 10);
     if (tables_.size() > 1) {
       out_->Text(" ");

@@ -54,12 +54,12 @@ class HwpxText {
   bool Enter(const pugi::xml_node& node) {
     if (out_->full()) return false;
     const std::string_view name = LocalName(node);
-    if (name == "secPr" || name == "linesegarray" || name == "deleteBegin" || name == "script" ||
+    if (name == "secPr" || name == "linesegarray" || name == "deleteBegin" ||
         name == "shapeComment" || name == "parameters") {
       return false;
     }
-    if (name == "t") {
-      ++text_;
+    if (name == "t" || name == "mainText" || name == "subText" || name == "script") {
+      ++text_;  // Runs, ruby, equations.
     } else if (name == "p") {
       BeginParagraph(node);
     } else if (name == "tab" || name == "nbSpace" || name == "fwSpace") {
@@ -81,7 +81,7 @@ class HwpxText {
 
   bool Leave(const pugi::xml_node& node) {
     const std::string_view name = LocalName(node);
-    if (name == "t") {
+    if (name == "t" || name == "mainText" || name == "subText" || name == "script") {
       --text_;
     } else if (name == "p") {
       EndParagraph();

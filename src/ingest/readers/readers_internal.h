@@ -25,6 +25,8 @@ Result<Document> ReadXml(Document decoded, const ReaderLimits& limits);
 
 // Binary formats.
 Result<Document> ReadPdf(const ReadInput& input);
+Result<Document> ReadRtf(const ReadInput& input);
+Result<Document> ReadMail(const ReadInput& input);
 Result<Document> ReadZip(const ReadInput& input);
 Result<Document> ReadCompound(const ReadInput& input);
 

@@ -1,9 +1,8 @@
-#include "text/analysis/cjk_internal.h"
-
 #include <unicode/brkiter.h>
 #include <unicode/utext.h>
 
 #include "base/utf8.h"
+#include "text/analysis/cjk_internal.h"
 
 namespace malmoi::text {
 namespace {
@@ -66,8 +65,8 @@ void ComplexWords::AddForms(std::string_view run, FormSink* sink) {
     std::int32_t begin = impl_->iterator->first();
     for (std::int32_t end = impl_->iterator->next(); end != icu::BreakIterator::DONE;
          begin = end, end = impl_->iterator->next()) {
-      sink->Add(piece.substr(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin)),
-                1);
+      sink->Add(
+          piece.substr(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin)), 1);
     }
   }
 }

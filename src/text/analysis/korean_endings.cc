@@ -29,8 +29,8 @@ constexpr std::string_view kEndings[] = {
     "로서", "로써", "와의", "과의", "과는", "와는", "적인", "적으"};
 
 // Particles of one syllable; only after a noun of at least one more syllable.
-constexpr std::string_view kShortEndings[] = {
-    "은", "는", "이", "가", "을", "를", "에", "의", "로", "와", "과", "도", "만", "들", "나", "요"};
+constexpr std::string_view kShortEndings[] = {"은", "는", "이", "가", "을", "를", "에", "의",
+                                              "로", "와", "과", "도", "만", "들", "나", "요"};
 
 constexpr std::size_t kSyllableBytes = 3;
 

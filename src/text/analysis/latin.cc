@@ -9,6 +9,10 @@
 namespace malmoi::text {
 namespace {
 
+// Parts of an identifier beside the whole. Measured, nDCG@10 at 0 / .5 / 1: scifact .689 / .693 /
+// .691 (mRNA, HbA1c), fastapi-ko2ko .548 / .557 / .555.
+constexpr float kPartWeight = 0.5f;
+
 constexpr bool IsAsciiUpper(char c) {
   return c >= 'A' && c <= 'Z';
 }
@@ -81,17 +85,19 @@ void AppendLower(std::string_view word, bool ascii, bool turkish, std::string* o
   }
 }
 
-// French and Italian articles and pronouns that are written onto the next word: l'eau, dell'arte.
+// What an apostrophe ties to a word: French and Italian articles and pronouns before it (l'eau,
+// dell'arte), Turkish endings after a name (Ankara'da).
 std::string_view WithoutElision(std::string_view word, Language language) {
+  if (language == Language::kTurkish) return word.substr(0, word.find('\''));
   if (language != Language::kFrench && language != Language::kItalian) return word;
   static constexpr std::array<std::string_view, 25> kPrefixes = {
-      "l",    "d",    "j",    "m",    "t",     "s",     "n",      "c",    "qu",
+      "l",     "d",      "j",      "m",      "t",   "s",    "n",   "c",    "qu",
       "jusqu", "lorsqu", "puisqu", "quoiqu", "un",  "dell", "all", "dall", "nell",
-      "sull", "quest", "quell", "dov", "com", "c", "v"};
+      "sull",  "quest",  "quell",  "dov",    "com", "c",    "v"};
   const std::size_t quote = word.find('\'');
   if (quote == std::string_view::npos || quote + 1 == word.size()) return word;
-  const bool known = std::find(kPrefixes.begin(), kPrefixes.end(), word.substr(0, quote)) !=
-                     kPrefixes.end();
+  const bool known =
+      std::find(kPrefixes.begin(), kPrefixes.end(), word.substr(0, quote)) != kPrefixes.end();
   return known ? word.substr(quote + 1) : word;
 }
 
@@ -117,7 +123,7 @@ std::size_t PartEnd(std::string_view word, std::size_t at) {
     if (!IsAsciiUpper(c)) continue;
     const bool after_small = IsAsciiLower(word[end - 1]);
     const bool before_small = end + 1 < word.size() && IsAsciiLower(word[end + 1]) &&
-                              IsAsciiUpper(word[end - 1]);
+                              (IsAsciiUpper(word[end - 1]) || IsAsciiDigit(word[end - 1]));
     if (after_small || before_small) break;
   }
   return end;
@@ -125,16 +131,13 @@ std::size_t PartEnd(std::string_view word, std::size_t at) {
 
 }  // namespace
 
-void WordForms::AddStem(std::string_view lower, Language language, float weight,
-                        FormSink* sink) {
+void WordForms::AddStem(std::string_view lower, Language language, float weight, FormSink* sink) {
   lower = WithoutElision(lower, language);
-  if (IsStopWord(lower, language)) return;
+  if (lower.empty() || IsStopWord(lower, language)) return;
   sink->Add(stemmers_.Stem(lower, language), weight);
 }
 
 void WordForms::AddParts(std::string_view word, Language language, FormSink* sink) {
-  static const float weight = getenv("WPART") ? atof(getenv("WPART")) : 1.f;
-  if (weight <= 0) return;
   for (std::size_t at = 0; at < word.size();) {
     const char c = word[at];
     if (c == '_' || c == '.' || c == ':' || c == '\'') {
@@ -144,7 +147,7 @@ void WordForms::AddParts(std::string_view word, Language language, FormSink* sin
     const std::size_t end = PartEnd(word, at);
     if (end - at > 1) {
       AppendLower(word.substr(at, end - at), true, false, &part_);
-      AddStem(part_, language, weight, sink);
+      AddStem(part_, language, kPartWeight, sink);
     }
     at = end;
   }

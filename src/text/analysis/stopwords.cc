@@ -1,6 +1,6 @@
-#include "text/analysis/stopwords_internal.h"
-
 #include <unordered_set>
+
+#include "text/analysis/stopwords_internal.h"
 
 namespace malmoi::text {
 namespace {
@@ -21,7 +21,7 @@ constexpr std::string_view kGerman =
     "ihre ihrer ihren ihrem er sie es wir ich du man sich auf aus bei bis für gegen in im ins mit "
     "nach ohne über um unter von vom vor zu zum zur an am als auch dass daß wenn weil wie was wer "
     "wo welche welcher welches wann warum durch noch nur so sehr kann können dieser diese dieses "
-    "diesem diesen zwischen";
+    "diesem diesen zwischen viele viel wieviele welchen welchem";
 constexpr std::string_view kFrench =
     "le la les un une des du de d l et ou mais ne pas est sont était étaient être a ont avait au "
     "aux ce cet cette ces il elle ils elles je tu nous vous on se s sa son ses leur leurs dans en "
@@ -69,7 +69,8 @@ constexpr std::string_view kHindi =
 constexpr std::string_view kTurkish =
     "ve veya bir bu şu o da de ki mi mı mu mü için ile gibi kadar daha en çok ne nasıl neden niçin "
     "kim hangi nerede zaman olarak olan oldu olduğu değil var yok ama fakat her ya sonra önce göre "
-    "ise tarafından kaç nedir";
+    "ise tarafından kaç nedir nerede neydi kimdir hangisi hangisidir nelerdir vardı idi etti etmek "
+    "ettiği yapılan yılında arasında üzerinde içinde";
 constexpr std::string_view kRomanian =
     "și şi sau dar nu este sunt era erau fost fi a al ai ale au avea are în in la de din pe cu "
     "pentru prin despre între fără sub un o unei unui unor cel cea cei cele ce care cine când "
@@ -97,16 +98,16 @@ constexpr std::string_view kHungarian =
     "miért melyik mint már csak meg még el be után között által szerint voltak vannak amely aki";
 constexpr std::string_view kOthers =
     "jest nie się że jak dla oraz jego przez był była być są czy który która które po od do lub "
-    "tego gdzie kiedy dlaczego "                                     // Polish.
-    "je se že jako pro nebo byl byla jsou který která které také "   // Czech.
+    "tego gdzie kiedy dlaczego "                                    // Polish.
+    "je se že jako pro nebo byl byla jsou který která které také "  // Czech.
     "yang dan di dari untuk dengan adalah ini itu pada tidak akan oleh dalam sebagai bagaimana "
-    "apa "                                                           // Indonesian, Malay.
-    "els les amb però què són aquest aquesta dels "                  // Catalan.
-    "ir yra kad kaip su bet buvo "                                   // Lithuanian.
-    "ang ng mga sa ay na ito "                                       // Tagalog.
-    "na kwa ya wa ni katika "                                        // Swahili.
-    "и се да за от са че е не на "                                   // Bulgarian.
-    "आहे आणि च्या छ र मा हरु";                                          // Marathi, Nepali.
+    "apa "                                           // Indonesian, Malay.
+    "els les amb però què són aquest aquesta dels "  // Catalan.
+    "ir yra kad kaip su bet buvo "                   // Lithuanian.
+    "ang ng mga sa ay na ito "                       // Tagalog.
+    "na kwa ya wa ni katika "                        // Swahili.
+    "и се да за от са че е не на "                   // Bulgarian.
+    "आहे आणि च्या छ र मा हरु";                          // Marathi, Nepali.
 
 // What is dropped, where that is not the whole list.
 std::string_view Dropped(Language language) {

@@ -27,8 +27,7 @@ WordBreak PropertyOf(char32_t c) {
     return table;
   }();
   if (c < 128) return ascii[c];
-  return static_cast<WordBreak>(
-      u_getIntPropertyValue(static_cast<UChar32>(c), UCHAR_WORD_BREAK));
+  return static_cast<WordBreak>(u_getIntPropertyValue(static_cast<UChar32>(c), UCHAR_WORD_BREAK));
 }
 
 bool IsLetter(WordBreak c) {
@@ -78,8 +77,7 @@ bool JoinsAcrossPunctuation(const Context& c, WordBreak next, std::string_view t
   if (c.last == U_WB_HEBREW_LETTER && next == U_WB_DOUBLE_QUOTE) {
     return NextProperty(text, after) == U_WB_HEBREW_LETTER;
   }
-  if (c.last == U_WB_DOUBLE_QUOTE && c.before == U_WB_HEBREW_LETTER &&
-      next == U_WB_HEBREW_LETTER) {
+  if (c.last == U_WB_DOUBLE_QUOTE && c.before == U_WB_HEBREW_LETTER && next == U_WB_HEBREW_LETTER) {
     return true;
   }
   if (c.last == U_WB_NUMERIC && IsMidNum(next)) {
@@ -207,10 +205,8 @@ void AddSegment(std::string_view text, std::uint32_t begin, std::uint32_t end,
     at += rune.size;
     const bool mark = byte >= 0x80 && own == Script::kNone &&
                       (U_GET_GC_MASK(static_cast<UChar32>(rune.value)) & U_GC_M_MASK) != 0;
-    if (own != Script::kNone || mark) {
-      stop = at;
-      ascii = ascii && byte < 0x80;
-    }
+    if (byte >= 0x80) ascii = false;
+    if (own != Script::kNone || mark) stop = at;
   }
   if (script != Script::kNone) AddRun(start, stop, KindOf(script), ascii, runs);
 }
@@ -241,8 +237,7 @@ bool IsComplexContext(char32_t c) {
 }
 
 void WordBoundaries(std::string_view text, std::vector<std::uint32_t>* ends) {
-  ForEachBoundary(text,
-                  [&](std::size_t end) { ends->push_back(static_cast<std::uint32_t>(end)); });
+  ForEachBoundary(text, [&](std::size_t end) { ends->push_back(static_cast<std::uint32_t>(end)); });
 }
 
 void SplitRuns(std::string_view text, std::vector<Run>* runs) {

@@ -34,7 +34,7 @@ class WordPieceDecoder : public Decoder {
         if (token.compare(0, prefix_.size(), prefix_) == 0) {
           token.erase(0, prefix_.size());
         } else {
-          token.insert(0, " ");
+          token.insert(token.begin(), ' ');
         }
       }
       if (!cleanup_) continue;

@@ -42,7 +42,7 @@ class ByteTrie {
     Node parent = kNone;  // kNone: the slot is free.
     std::int32_t id = -1;
   };
-  static constexpr Node kNobody = kNone - 1;  // Parent of the root: taken, yet no child.
+  static constexpr Node kNobody = kNone - 1;        // Parent of the root: taken, yet no child.
   std::vector<Unit> units_ = std::vector<Unit>(1);  // Never empty: the root is there.
 };
 

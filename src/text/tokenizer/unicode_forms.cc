@@ -88,7 +88,7 @@ void Decomposed(bool compatibility, std::string_view text, Sink sink) {
     char32_t parts[kMaxDecomposition];
     const int count = Decompose(c, compatibility, parts);
     for (int i = 0; i < count; ++i) {
-      const std::uint8_t combining_class = CombiningClass(parts[i]);
+      const std::uint8_t combining_class = Has(parts[i], kReordered) ? CombiningClass(parts[i]) : 0;
       if (combining_class == 0) deliver();
       run.push_back({parts[i], i > 0 ? 1 : 0, combining_class});
     }

@@ -19,7 +19,7 @@ namespace {
 constexpr int kRulesVersion = 1;
 
 // Without a dictionary the bigrams find what the table of endings misses.
-constexpr float kFallbackBigramFactor = 2;
+constexpr float kFallbackBigramFactor = 1.5f;
 
 // Offsets in a run are 32 bits and a text's copies are held in memory: longer texts are analysed
 // in parts, cut at white space.
@@ -104,8 +104,7 @@ class AnalyzerImpl final : public Analyzer {
     Give(std::move(scratch));
   }
 
-  void RunPart(const std::string& text, Language language, Scratch* scratch,
-               FormSink* sink) const {
+  void RunPart(const std::string& text, Language language, Scratch* scratch, FormSink* sink) const {
     scratch->runs.clear();
     SplitRuns(text, &scratch->runs);
     bool hangul = false;
