@@ -216,10 +216,18 @@ TEST_CASE("real models: vectors of 24 texts in en, ko and ja equal the reference
     os::ThreadPool pool(2, "test");
     std::vector<float> fused;
     AtEveryLevel(*directory, [&](const model::Encoder& encoder) {
+      if (encoder.level() == os::CpuLevel::kScalar) {  // Slow: one text of each language.
+        for (const std::size_t s : {1u, 9u, 17u}) {
+          const auto row = encoder.Encode(Alone(batch, s), pool);
+          REQUIRE(row.ok());
+          CHECK(SmallestCosine(row.value().span(), vectors.span().subspan(s * 384, 384), 384) >
+                1 - 1e-7);
+        }
+        return;
+      }
       const auto got = encoder.Encode(batch, pool);
       REQUIRE(got.ok());
       CHECK(SmallestCosine(got.value().span(), vectors.span(), 384) > 1 - 1e-7);
-      if (encoder.level() == os::CpuLevel::kScalar) return;
       const std::vector<float> now(got.value().data(), got.value().data() + got.value().size());
       if (fused.empty()) fused = now;
       CHECK(std::memcmp(fused.data(), now.data(), now.size() * sizeof(float)) == 0);
@@ -229,13 +237,14 @@ TEST_CASE("real models: vectors of 24 texts in en, ko and ja equal the reference
 
 TEST_CASE("a sequence has the same bits alone, in any batch and for any number of threads") {
   for (const char* name : {"tiny-bert", "tiny-xlm-roberta"}) {
-    AtEveryLevel(kGolden + name,
-                 [](const model::Encoder& encoder) { CheckSameBits(encoder, 40, 3); });
+    AtEveryLevel(kGolden + name, [](const model::Encoder& encoder) {
+      CheckSameBits(encoder, 40, encoder.level() == os::CpuLevel::kScalar ? 13 : 1);
+    });
   }
   if (const auto directory = RealModel("all-MiniLM-L6-v2")) {
     const auto encoder = model::Encoder::Open(*directory);
     REQUIRE(encoder.ok());
-    CheckSameBits(*encoder.value(), 60, 13);
+    CheckSameBits(*encoder.value(), 40, 13);
   }
 }
 
