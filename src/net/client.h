@@ -26,7 +26,7 @@ struct ClientRequest {
 
 struct ClientResponse {
   int status = 0;
-  Headers headers = {};    // Of the last answer in a chain of redirects.
+  Headers headers = {};   // Of the last answer in a chain of redirects.
   Headers first_headers;  // Of the first: the hub puts its X-Linked-* there.
   std::string body;       // Empty when a sink took it.
 };

@@ -68,7 +68,7 @@ class Client {
 };
 
 void Echo(const Request& r, Responder& out) {
-  if (r.path == "/throw") throw std::runtime_error("on purpose");
+  if (r.path == "/throw") (void)std::string().at(1);  // The standard library throws.
   if (r.path == "/nothing") return;
   if (r.path == "/stream" || r.path == "/cut") {
     out.Start(200, "text/plain", {});
