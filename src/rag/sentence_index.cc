@@ -27,7 +27,6 @@ Result<SentenceIndex> SentenceIndex::Build(const Ports& ports, std::string_view 
     const text::Language own = text::DetectLanguage(passage.text, language);
     out.passage_terms_.push_back(
         ports.analyzer->Analyze(passage.heading + "\n" + passage.text, own));
-    for (const text::Term& term : out.passage_terms_.back()) ++out.document_frequency_[term.id];
     for (const text::ByteSpan& span : text::Sentences(passage.text)) {
       if (out.sentences_.size() >= kSentencesMax) break;
       const std::string_view s =
@@ -41,17 +40,37 @@ Result<SentenceIndex> SentenceIndex::Build(const Ports& ports, std::string_view 
       out.sentences_.push_back(std::move(sentence));
     }
   }
-  out.ScoreLexical(ports.analyzer->Analyze(question, language));
+  const auto question_terms = ports.analyzer->Analyze(question, language);
+  MALMOI_TRY(out.CountFrequencies(ports, question_terms));
+  out.ScoreLexical(question_terms);
   if (ports.embedder != nullptr && !out.sentences_.empty()) {
     MALMOI_TRY(out.ScoreDense(ports, question, passages, cancel));
   }
   return out;
 }
 
+Status SentenceIndex::CountFrequencies(const Ports& ports,
+                                       const std::vector<text::Term>& question) {
+  for (const auto& terms : passage_terms_) {
+    for (const text::Term& term : terms) ++document_frequency_[term.id];
+  }
+  document_count_ = static_cast<double>(passage_terms_.size());
+  if (ports.store == nullptr) return Ok();
+  for (const text::Term& term : question) document_frequency_.try_emplace(term.id, 0);
+  std::vector<std::uint32_t> terms;
+  for (const auto& [term, count] : document_frequency_) terms.push_back(term);
+  MALMOI_TRY(const auto counts, ports.store->CountTerms(kLexicalVector, terms));
+  for (std::size_t i = 0; i < terms.size(); ++i) document_frequency_[terms[i]] = counts[i];
+  const auto info = ports.store->Info();
+  const auto with = info.with_vector.find(kLexicalVector);
+  document_count_ = with == info.with_vector.end() ? 0 : static_cast<double>(with->second);
+  return Ok();
+}
+
 float SentenceIndex::Rarity(std::uint32_t term) const {
   const auto it = document_frequency_.find(term);
-  const double df = it == document_frequency_.end() ? 0 : it->second;
-  const auto n = static_cast<double>(passage_terms_.size());
+  const double df = it == document_frequency_.end() ? 0 : static_cast<double>(it->second);
+  const double n = std::max(document_count_, df);
   return static_cast<float>(std::log(1 + (n - df + 0.5) / (df + 0.5)));
 }
 

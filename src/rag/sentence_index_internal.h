@@ -23,8 +23,8 @@ struct Sentence {
 };
 
 // The sentences of the passages, scored against a question. Rarity of a term is
-// ln(1 + (n - df + 0.5) / (df + 0.5)) over the n given passages: an estimate from the candidates,
-// which needs nothing from the store.
+// ln(1 + (n - df + 0.5) / (df + 0.5)), n and df counted over the collection; without a store over
+// the given passages, in which a question's own topic looks common.
 class SentenceIndex {
  public:
   // Looks at no more than `sentences_max` sentences, in the passages' order.
@@ -39,6 +39,7 @@ class SentenceIndex {
   float Support(const std::vector<text::Term>& claim, const Sentence& sentence) const;
 
  private:
+  Status CountFrequencies(const Ports& ports, const std::vector<text::Term>& question);
   void ScoreLexical(const std::vector<text::Term>& question);
   Status ScoreDense(const Ports& ports, std::string_view question,
                     const std::vector<Passage>& passages, const Cancel* cancel);
@@ -49,7 +50,8 @@ class SentenceIndex {
   std::vector<Sentence> sentences_;
   std::vector<std::vector<text::Term>> passage_terms_;
   std::vector<float> passage_coverage_;
-  std::unordered_map<std::uint32_t, std::uint32_t> document_frequency_;
+  std::unordered_map<std::uint32_t, std::uint64_t> document_frequency_;
+  double document_count_ = 0;
 };
 
 }  // namespace malmoi::rag

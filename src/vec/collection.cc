@@ -186,6 +186,25 @@ Result<std::uint64_t> StoredCollection::Count(const Filter* filter) const {
   return static_cast<std::uint64_t>(rows.size());
 }
 
+Result<std::vector<std::uint64_t>> StoredCollection::CountTerms(
+    const std::string& sparse_vector, std::span<const std::uint32_t> terms) const {
+  const auto snapshot = store_->snapshot();
+  const auto& fields = snapshot->schema->fields;
+  const auto field = std::find_if(fields.begin(), fields.end(), [&](const auto& f) {
+    return f.sparse && f.name == sparse_vector;
+  });
+  if (field == fields.end()) {
+    return Error(Code::kInvalidArgument, "no sparse vector '" + sparse_vector + "'");
+  }
+  const Searcher searcher(*snapshot, *pool_, nullptr);
+  std::vector<std::uint64_t> out;
+  for (const std::uint32_t term : terms) {
+    out.push_back(searcher.CountTerm(static_cast<std::uint32_t>(field - fields.begin()), term));
+  }
+  MALMOI_TRY(snapshot->Health());
+  return out;
+}
+
 CollectionInfo StoredCollection::Info() const {
   const auto snapshot = store_->snapshot();
   CollectionInfo info;

@@ -98,6 +98,10 @@ class Collection {
   virtual Result<Page> Scroll(const std::optional<PointId>& from, std::size_t limit,
                               const Filter* filter, bool with_vectors) const = 0;
   virtual Result<std::uint64_t> Count(const Filter* filter) const = 0;
+  // How many live points have each term of the named sparse vector: df of the formula in point.h.
+  // Errors: kInvalidArgument for a name that is no sparse vector. Cost: a look-up a term.
+  virtual Result<std::vector<std::uint64_t>> CountTerms(
+      const std::string& sparse_vector, std::span<const std::uint32_t> terms) const = 0;
   virtual CollectionInfo Info() const = 0;
 
   // Writes a checkpoint and drops the log before it. Also done by itself when the log is long.

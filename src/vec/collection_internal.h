@@ -38,6 +38,8 @@ class StoredCollection : public Collection {
   Result<Page> Scroll(const std::optional<PointId>& from, std::size_t limit, const Filter* filter,
                       bool with_vectors) const override;
   Result<std::uint64_t> Count(const Filter* filter) const override;
+  Result<std::vector<std::uint64_t>> CountTerms(
+      const std::string& sparse_vector, std::span<const std::uint32_t> terms) const override;
   CollectionInfo Info() const override;
   Status Checkpoint() override;
 

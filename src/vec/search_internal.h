@@ -22,6 +22,8 @@ class Searcher {
   Result<QueryOutcome> Run(const VectorQuery& query) const;
   // Rows that `matcher` (null: all) keeps.
   std::vector<RowRef> Select(const Matcher* matcher) const;
+  // Live points whose sparse vector has the term.
+  std::uint64_t CountTerm(std::uint32_t field, std::uint32_t term) const;
 
  private:
   struct Task {
@@ -52,7 +54,6 @@ class Searcher {
   void SparsePart(const Task& task, const SparseVector& query, const PartRef& part,
                   Best* best) const;
   SparseVector Weighted(std::uint32_t field, SparseVector query) const;
-  std::uint64_t CountTerm(std::uint32_t field, std::uint32_t term) const;
   std::vector<RowRef> Candidates(const Matcher& matcher) const;
   bool Cancelled() const { return cancel_ != nullptr && cancel_->IsSet(); }
 

@@ -22,7 +22,6 @@ std::optional<float> Score(const SparseVector& query, const SparseRef& row) {
 
 }  // namespace
 
-// Live points of the snapshot whose vector has the term.
 std::uint64_t Searcher::CountTerm(std::uint32_t field, std::uint32_t term) const {
   std::uint64_t count = 0;
   for (const PartRef& part : parts_) {
