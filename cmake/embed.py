@@ -4,6 +4,7 @@ import pathlib
 import sys
 
 FILES = (("/", "index.html", "text/html; charset=utf-8"),
+         ("/icon.svg", "icon.svg", "image/svg+xml"),
          ("/app.js", "app.js", "text/javascript; charset=utf-8"),
          ("/style.css", "style.css", "text/css; charset=utf-8"))
 

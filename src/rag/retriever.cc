@@ -21,17 +21,18 @@ struct Legs {
   bool has_lexical = false;
 };
 
-void AddHits(const vec::QueryOutcome& outcome, bool dense, CandidateMap* candidates) {
-  for (const vec::Hit& hit : outcome.hits) {
+void AddHits(vec::QueryOutcome& outcome, bool dense, CandidateMap* candidates) {
+  for (vec::Hit& hit : outcome.hits) {
     Candidate& c = (*candidates)[hit.id];
     c.id = hit.id;
     (dense ? c.dense : c.lexical) = hit.score;
     (dense ? c.has_dense : c.has_lexical) = true;
+    if (!hit.payload.empty()) c.payload = std::move(hit.payload);
   }
 }
 
 vec::VectorQuery LegQuery(const Legs& legs, bool dense, std::size_t limit,
-                          const vec::Filter* filter) {
+                          const vec::Filter* filter, bool with_payload) {
   vec::VectorQuery query;
   query.using_vector = dense ? kDenseVector : kLexicalVector;
   if (dense) {
@@ -41,17 +42,19 @@ vec::VectorQuery LegQuery(const Legs& legs, bool dense, std::size_t limit,
   }
   query.limit = limit;
   query.filter = filter;
-  query.with_payload = false;
+  query.with_payload = with_payload;
   return query;
 }
 
+// Payloads come with the hits, out of one snapshot: read afterwards, those of a document replaced
+// in between would be gone.
 Status RunLegs(const vec::Collection& store, const Legs& legs, std::size_t limit,
                const vec::Filter* filter, const Cancel* cancel, CandidateMap* candidates) {
   std::vector<vec::VectorQuery> queries;
-  if (legs.has_dense) queries.push_back(LegQuery(legs, true, limit, filter));
-  if (legs.has_lexical) queries.push_back(LegQuery(legs, false, limit, filter));
+  if (legs.has_dense) queries.push_back(LegQuery(legs, true, limit, filter, true));
+  if (legs.has_lexical) queries.push_back(LegQuery(legs, false, limit, filter, true));
   if (queries.empty()) return Ok();
-  MALMOI_TRY(const auto outcomes, store.QueryBatch(queries, cancel));
+  MALMOI_TRY(auto outcomes, store.QueryBatch(queries, cancel));
   for (std::size_t i = 0; i < outcomes.size(); ++i) {
     AddHits(outcomes[i], queries[i].using_vector == kDenseVector, candidates);
   }
@@ -74,25 +77,14 @@ Status CompleteScores(const vec::Collection& store, const Legs& legs, const Canc
   filters[1].must.push_back({std::move(without_lexical)});
   std::vector<vec::VectorQuery> queries;
   for (const int leg : {0, 1}) {
-    if (counts[leg] > 0) queries.push_back(LegQuery(legs, leg == 0, counts[leg], &filters[leg]));
+    if (counts[leg] > 0)
+      queries.push_back(LegQuery(legs, leg == 0, counts[leg], &filters[leg], false));
   }
   if (queries.empty()) return Ok();
-  MALMOI_TRY(const auto outcomes, store.QueryBatch(queries, cancel));
+  MALMOI_TRY(auto outcomes, store.QueryBatch(queries, cancel));
   for (std::size_t i = 0; i < outcomes.size(); ++i) {
     AddHits(outcomes[i], queries[i].using_vector == kDenseVector, candidates);
   }
-  return Ok();
-}
-
-Status FillPayloads(const vec::Collection& store, std::vector<Candidate>* candidates) {
-  std::vector<vec::PointId> ids;
-  for (const Candidate& c : *candidates) ids.push_back(c.id);
-  MALMOI_TRY(auto points, store.Retrieve(ids, false));
-  std::map<vec::PointId, std::string> payloads;
-  for (vec::Point& point : points) payloads[point.id] = std::move(point.payload);
-  // A point deleted between the search and this read has no passage to show.
-  std::erase_if(*candidates, [&](const Candidate& c) { return payloads.count(c.id) == 0; });
-  for (Candidate& c : *candidates) c.payload = std::move(payloads[c.id]);
   return Ok();
 }
 
@@ -173,7 +165,6 @@ Result<Retrieval> Retrieve(const Ports& ports, std::string_view query,
   }
   Fuse(method, out.dense_share, &out.candidates);
   if (out.candidates.size() > options.top) out.candidates.resize(options.top);
-  MALMOI_TRY(FillPayloads(*ports.store, &out.candidates));
   out.search_seconds = SecondsSince(search_start);
   return out;
 }

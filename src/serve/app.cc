@@ -31,6 +31,7 @@ constexpr Entry kRoutes[] = {
     {"POST", "/v1/chat/completions", RouteChat, false},
     {"GET", "/v1/models", RouteModels, false},
     {"GET", "/", RoutePage, true},
+    {"GET", "/icon.svg", RoutePage, true},
     {"GET", "/app.js", RoutePage, true},
     {"GET", "/style.css", RoutePage, true},
 };

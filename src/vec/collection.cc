@@ -80,7 +80,7 @@ CollectionConfig StoredCollection::config() const {
 Status StoredCollection::Upsert(std::span<const Point> points) {
   if (points.empty()) return Ok();
   WriteRequest request;
-  MALMOI_TRY(request.ops, EncodeUpsert(store_->schema(), points));
+  MALMOI_TRY(request.ops, EncodeUpsert(store_->schema(), points, VectorForm::kGiven));
   return store_->Submit(request);
 }
 

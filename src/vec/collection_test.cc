@@ -136,6 +136,35 @@ TEST_CASE("replacing, updating and deleting") {
   }
 }
 
+TEST_CASE("updating one vector leaves the bits of the others") {
+  const Scratch dir;
+  auto db = Database::Open(os::PosixVfs(), dir.path, 1).value();
+  CollectionConfig config;
+  config.dense["c"] = {.dim = 7, .distance = Distance::kCosine};
+  config.sparse["s"] = {};
+  const auto c = db->Create("docs", config).value();
+  const auto bits = [&](std::uint64_t id) {
+    const std::vector<PointId> ids = {id};
+    return c->Retrieve(ids, true).value().at(0).vectors.dense.at("c");
+  };
+  for (std::uint64_t id = 0; id < 50; ++id) {
+    Point p;
+    p.id = id;
+    for (int i = 0; i < 7; ++i) {
+      p.vectors.dense["c"].push_back(static_cast<float>((id * 31 + i * 17) % 101) - 50.5f);
+    }
+    REQUIRE(c->Upsert({&p, 1}).ok());
+    const auto before = bits(id);
+    for (int round = 0; round < 3; ++round) {
+      Collection::VectorUpdate update;
+      update.id = id;
+      update.vectors.sparse["s"] = {{1}, {static_cast<float>(round)}};
+      REQUIRE(c->UpdateVectors({&update, 1}).ok());
+    }
+    CHECK(bits(id) == before);
+  }
+}
+
 TEST_CASE("wrong input is refused by code") {
   const Scratch dir;
   auto db = Database::Open(os::PosixVfs(), dir.path, 1).value();

@@ -152,7 +152,13 @@ Status CheckVectors(const Schema& schema, const NamedVectors& vectors) {
   return Ok();
 }
 
-Status EncodePoint(const Schema& schema, const Point& point, std::string* out) {
+std::vector<float> StoredForm(const Schema& schema, const std::string& name, std::vector<float> v) {
+  const auto field = schema.Find(name);
+  if (field && schema.fields[*field].distance == Distance::kCosine) kernels::NormalizeL2(v);
+  return v;
+}
+
+Status EncodePoint(const Schema& schema, const Point& point, VectorForm form, std::string* out) {
   MALMOI_TRY(CheckVectors(schema, point.vectors));
   if (point.payload.size() > kLimits.payload_bytes_max) {
     return Error(Code::kOutOfRange, "payload of " + std::to_string(point.payload.size()) +
@@ -170,10 +176,9 @@ Status EncodePoint(const Schema& schema, const Point& point, std::string* out) {
   for (const auto& [name, v] : point.vectors.dense) {
     const std::uint32_t field = *schema.Find(name);
     Put(out, static_cast<std::uint16_t>(field));
-    if (schema.fields[field].distance == Distance::kCosine) {
-      std::vector<float> unit = v;
-      kernels::NormalizeL2(unit);
-      PutArray(out, unit.data(), unit.size() * 4);
+    if (form == VectorForm::kGiven) {
+      const std::vector<float> stored = StoredForm(schema, name, v);
+      PutArray(out, stored.data(), stored.size() * 4);
     } else {
       PutArray(out, v.data(), v.size() * 4);
     }
@@ -188,7 +193,8 @@ Status EncodePoint(const Schema& schema, const Point& point, std::string* out) {
   return Ok();
 }
 
-Result<std::string> EncodeUpsert(const Schema& schema, std::span<const Point> points) {
+Result<std::string> EncodeUpsert(const Schema& schema, std::span<const Point> points,
+                                 VectorForm form) {
   if (points.size() > kLimits.points_per_write_max) {
     return Error(Code::kOutOfRange, std::to_string(points.size()) +
                                         " points in one write, at most " +
@@ -197,7 +203,7 @@ Result<std::string> EncodeUpsert(const Schema& schema, std::span<const Point> po
   std::string body;
   Put(&body, static_cast<std::uint32_t>(points.size()));
   for (const auto& point : points) {
-    MALMOI_TRY(EncodePoint(schema, point, &body).With("point " + ToString(point.id)));
+    MALMOI_TRY(EncodePoint(schema, point, form, &body).With("point " + ToString(point.id)));
     if (body.size() > kLimits.write_bytes_max) {
       return Error(Code::kOutOfRange, "a write of more than " +
                                           FormatBytes(kLimits.write_bytes_max) +

@@ -52,10 +52,16 @@ struct Op {
 };
 
 void PutId(std::string* out, const PointId& id);
-// Checks the point against schema and limits, normalises cosine vectors and appends its bytes.
-Status EncodePoint(const Schema& schema, const Point& point, std::string* out);
 Status CheckVectors(const Schema& schema, const NamedVectors& vectors);
-Result<std::string> EncodeUpsert(const Schema& schema, std::span<const Point> points);
+// `v` as the field stores it: of length 1 for cosine. Not repeated on stored vectors: normalising
+// twice may change the last bit.
+std::vector<float> StoredForm(const Schema& schema, const std::string& name, std::vector<float> v);
+// Whether dense vectors are as the caller gave them or as they are stored.
+enum class VectorForm : std::uint8_t { kGiven, kStored };
+// Checks the point against schema and limits, normalises cosine vectors and appends its bytes.
+Status EncodePoint(const Schema& schema, const Point& point, VectorForm form, std::string* out);
+Result<std::string> EncodeUpsert(const Schema& schema, std::span<const Point> points,
+                                 VectorForm form);
 std::string EncodeDelete(std::span<const PointId> ids);
 std::string EncodeMetadata(std::string_view json);
 

@@ -190,14 +190,16 @@ Status Store::Resolve(WriteRequest& request) {
         if (!row) continue;
         it = points.emplace(update.id, ReadPoint(*schema_, *row, true)).first;
       }
-      for (const auto& [name, v] : update.vectors.dense) it->second.vectors.dense[name] = v;
+      for (const auto& [name, v] : update.vectors.dense) {
+        it->second.vectors.dense[name] = StoredForm(*schema_, name, v);
+      }
       for (const auto& [name, v] : update.vectors.sparse) it->second.vectors.sparse[name] = v;
     }
     MALMOI_TRY(now->Health());
     std::vector<Point> list;
     for (auto& [id, point] : points) list.push_back(std::move(point));
     if (!list.empty()) {
-      MALMOI_TRY(request.ops, EncodeUpsert(*schema_, list));
+      MALMOI_TRY(request.ops, EncodeUpsert(*schema_, list, VectorForm::kStored));
     }
   }
   return Ok();

@@ -57,5 +57,3 @@ BENCHMARK(Load)->Arg(0)->Arg(1)->Unit(benchmark::kMillisecond);
 
 }  // namespace
 }  // namespace malmoi::text
-
-BENCHMARK_MAIN();
