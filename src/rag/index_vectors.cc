@@ -79,6 +79,7 @@ Status IndexRun::MakeVectors() {
   MALMOI_TRY(auto rows, context_.catalog.List(name(), ""));
   std::erase_if(rows, [](const auto& row) { return row.has_vectors || row.chunks == 0; });
   state_.chunks_total = 0;
+  state_.chunks_done = 0;
   for (const auto& row : rows) state_.chunks_total += row.chunks;
   std::vector<vec::PointId> ids;
   std::size_t first = 0;  // Of the rows whose chunks are in `ids` or embedded already.

@@ -96,7 +96,7 @@ Status IndexRun::Plan() {
       known.erase(at);
       const catalog::DocumentRow& old = *task.old;
       if (old.mtime_ns != 0 && old.mtime_ns == task.file.mtime_ns && old.size == task.file.size &&
-          old.fingerprint == fingerprint_) {
+          old.fingerprint == fingerprint_ && !WorthRetrying(old)) {
         ++report_.unchanged;
         ++state_.files_done;
         continue;
@@ -161,6 +161,7 @@ Status IndexRun::CommitAll(FileQueue* queue) {
   bool first = context_.collection.settings().average_bucket == 0;
   while (auto file = queue->Pop()) {
     ++state_.files_done;
+    state_.chunks_done += file->chunks.size();
     if (batch.empty()) since = MonotonicNs();
     bytes += file->bytes;
     batch.push_back(std::move(*file));

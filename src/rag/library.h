@@ -33,8 +33,9 @@ struct LibraryOptions {
 
 struct IndexProgress {
   std::uint64_t files_total = 0, files_done = 0;
-  std::uint64_t chunks_total = 0, chunks_done = 0;  // Of the vector phase.
-  const char* phase = "read";                       // "read", "average", "vectors".
+  // Chunks read so far while reading (the total is not known then); of the vector phase after.
+  std::uint64_t chunks_total = 0, chunks_done = 0;
+  const char* phase = "read";  // "read", "average", "vectors".
 };
 
 struct IndexReport {

@@ -92,7 +92,7 @@ class DirectReaders : public ingest::ReaderPool {
     MALMOI_TRY(const std::string bytes, os::ReadFile(os::PosixVfs(), path));
     return ingest::ParseDocument(bytes, path, {});
   }
-  std::uint64_t peak_child_bytes() const { return 0; }
+  std::uint64_t peak_child_bytes() const override { return 0; }
   std::atomic<int> reads{0};
 };
 

@@ -118,14 +118,14 @@ TEST_CASE("only what changed is read, and gone files are gone") {
   for (int i = 0; i < 5; ++i) {
     docs.Write("d" + std::to_string(i) + ".md", MakeMarkdown(static_cast<std::uint32_t>(i), 3));
   }
-  docs.Write("bad.pdf", "%PDF-1.7 broken");
+  docs.Write("bad.png", "\x89PNG\r\n\x1a\n not a text");
   const auto readers = std::make_shared<DirectReaders>();
   const auto library = MustOpen(OptionsFor(data, nullptr, readers));
   IndexReport report = MustIndex(*library, docs.path);
   CHECK(report.added == 5);
   CHECK(report.failed == 1);
   REQUIRE(report.failures.size() == 1);
-  CHECK(report.failures[0].path == "bad.pdf");
+  CHECK(report.failures[0].path == "bad.png");
   CHECK(!report.failures[0].reason.empty());
   CHECK(!report.vectors_complete);
   CHECK(!report.note.empty());
@@ -146,7 +146,7 @@ TEST_CASE("only what changed is read, and gone files are gone") {
   CHECK(report.unchanged == 4);
   CHECK(readers->reads == 8);
   CHECK(library->ReadDocument("c", "", "d2.md").error().code() == Code::kNotFound);
-  CHECK(library->ReadDocument("c", "", "bad.pdf").error().code() == Code::kUnsupported);
+  CHECK(library->ReadDocument("c", "", "bad.png").error().code() == Code::kUnsupported);
   CHECK(library->StatusOf("c").value().points == report.chunks);
 
   // One file of the folder: the others are not looked at.
@@ -160,6 +160,30 @@ TEST_CASE("only what changed is read, and gone files are gone") {
   CHECK(library->ReadDocument("c", docs.path, "d4.md").ok());
   // Every stored document has a row, and the rest was swept.
   CHECK(os::PosixVfs().List(data.At("content")).value().size() == 5);
+}
+
+TEST_CASE("a file whose reader was missing is read when the reader is there") {
+  class Readers : public ingest::ReaderPool {
+   public:
+    Result<ingest::Document> Read(const std::string&) override {
+      if (missing) return Error(Code::kUnavailable, "no library for this format");
+      ingest::Document document;
+      document.text = "harbour lantern";
+      document.format = "text";
+      return document;
+    }
+    std::uint64_t peak_child_bytes() const override { return 0; }
+    bool missing = true;
+  };
+  const Folder data;
+  const Folder docs;
+  docs.Write("a.bin", "x");
+  const auto readers = std::make_shared<Readers>();
+  const auto library = MustOpen(OptionsFor(data, nullptr, readers));
+  CHECK(MustIndex(*library, docs.path).failed == 1);
+  readers->missing = false;
+  CHECK(MustIndex(*library, docs.path).failed == 0);
+  CHECK(library->Search("c", "harbour", {}, nullptr).value().hits.size() == 1);
 }
 
 TEST_CASE("a change that keeps size and time of a young file is seen") {

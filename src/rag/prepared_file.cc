@@ -38,6 +38,10 @@ Result<std::string> HashFile(const std::string& path) {
 
 }  // namespace
 
+bool WorthRetrying(const catalog::DocumentRow& row) {
+  return row.error_code == CodeName(Code::kUnavailable) || row.error_code == CodeName(Code::kIo);
+}
+
 std::string VersionFingerprint(const text::Analyzer& analyzer, const ingest::ChunkOptions& chunking,
                                const Bm25& bm25) {
   return "extract " + std::to_string(kExtractorVersion) + "; chunk " +
@@ -71,7 +75,7 @@ PreparedFile FilePreparer::Prepare(const FileTask& task) const {
     const bool young = WallNs() - before.value().mtime_ns < kYoungNs;
     out.row.mtime_ns = young ? 0 : before.value().mtime_ns;
     if (task.old && task.old->file_hash == out.row.file_hash &&
-        task.old->fingerprint == out.row.fingerprint) {
+        task.old->fingerprint == out.row.fingerprint && !WorthRetrying(*task.old)) {
       const bool same_time = task.old->mtime_ns == out.row.mtime_ns;
       const std::int64_t mtime_ns = out.row.mtime_ns;
       out.kind = same_time ? PreparedFile::Kind::kUnchanged : PreparedFile::Kind::kTouched;

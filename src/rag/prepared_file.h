@@ -41,6 +41,10 @@ struct PreparedFile {
   std::uint64_t bytes = 0;  // Memory held, roughly, for the queue's limit.
 };
 
+// Whether a file that could not be read is tried again although nothing of it has changed: what was
+// missing (the PDF library, a disk) may be there now.
+bool WorthRetrying(const catalog::DocumentRow& row);
+
 // What one version depends on beside the file's bytes.
 std::string VersionFingerprint(const text::Analyzer& analyzer, const ingest::ChunkOptions& chunking,
                                const Bm25& bm25);
