@@ -177,7 +177,7 @@ class HfTokenizer : public Tokenizer {
 };
 
 Result<std::shared_ptr<const Tokenizer>> FromValue(const json::Value& root) {
-  const json::Value null;
+  const json::Value null{};  // clang wants the braces: no constructor is written out.
   const auto member = [&](std::string_view key) -> const json::Value& {
     const json::Value* value = root.Find(key);
     return value != nullptr ? *value : null;
