@@ -125,6 +125,19 @@ TEST_CASE("generated sentences are cited when supported and marked when not") {
   CHECK(generator->prompt[1].content.find("<passage-") != std::string::npos);
 }
 
+TEST_CASE("a sentence with a number that its source lacks is marked, a repeated one dropped") {
+  auto ports = LexicalPorts();
+  ports.generator = std::make_shared<ScriptedGenerator>(
+      "주차장은 도서관 뒤에 있으며 요금은 시간당 9,000원입니다. [2] 주차장은 도서관 뒤에 있습니다. "
+      "[2] 주차장은 도서관 뒤에 있습니다. [2]");
+  const auto answer = rag::AnswerGenerated(ports, "도서관 주차장 요금은 얼마인가요?", Passages(),
+                                           Korean(), nullptr);
+  REQUIRE(answer.ok());
+  CHECK(answer.value().text ==
+        "주차장은 도서관 뒤에 있으며 요금은 시간당 9,000원입니다. [?] 주차장은 도서관 뒤에 "
+        "있습니다. [1]");
+}
+
 TEST_CASE("NOT FOUND and answers without any support become a refusal") {
   for (const char* script : {"NOT FOUND", "달은 치즈로 만들어졌다."}) {
     CAPTURE(script);

@@ -47,6 +47,8 @@ std::string AnswerToJson(const Answer& answer) {
   w.Field("question", answer.question).Field("answer", answer.text);
   w.Field("abstained", answer.abstained).Field("evidence", answer.evidence);
   w.Field("generator", answer.generator).Field("dropped", answer.dropped);
+  // The first citation's folder; each citation names its own, since a collection may hold several.
+  w.Field("root", answer.citations.empty() ? "" : answer.citations[0].root);
   w.Key("citations").BeginArray();
   for (const Citation& c : answer.citations) {
     w.BeginObject();

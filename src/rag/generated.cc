@@ -2,8 +2,9 @@
 #include <sys/random.h>
 
 #include <algorithm>
-#include <cctype>
 #include <optional>
+#include <set>
+#include <utility>
 
 #include "base/strings.h"
 #include "rag/answer.h"
@@ -76,6 +77,21 @@ Claim ParseClaim(std::string_view sentence) {
   return out;
 }
 
+// The numbers of a text, thousands' commas left out: "4,500" and "4500" are one.
+std::set<std::string> NumbersIn(std::string_view s) {
+  std::set<std::string> out;
+  std::string number;
+  for (std::size_t i = 0; i <= s.size(); ++i) {
+    const char c = i < s.size() ? s[i] : ' ';
+    if (c >= '0' && c <= '9') {
+      number += c;
+    } else if (c != ',' && !number.empty()) {
+      out.insert(std::exchange(number, {}));
+    }
+  }
+  return out;
+}
+
 // Turns the model's sentences into claims with checked citations, one at a time, so that a stream
 // never shows a number that was not checked.
 class ClaimChecker {
@@ -87,11 +103,11 @@ class ClaimChecker {
   // Returns the text to show for this sentence; empty for a mark alone.
   std::string Add(std::string_view sentence) {
     const Claim claim = ParseClaim(sentence);
-    if (claim.text.empty()) return {};
+    // A small model that runs on in circles says a sentence again and again.
+    if (claim.text.empty() || !said_.insert(claim.text).second) return {};
     const Sentence* best = BestSupport(claim);
     std::string piece = (answer_->text.empty() ? "" : " ") + claim.text;
     if (best == nullptr) {
-      ++unsupported_;
       piece += " [?]";
     } else {
       piece += " [" + std::to_string(Cite(*best)) + "]";
@@ -99,13 +115,14 @@ class ClaimChecker {
     answer_->text += piece;
     return piece;
   }
-  std::size_t unsupported() const { return unsupported_; }
 
  private:
-  // The sentence that holds most of the claim: of the passages it names, else of all.
+  // The sentence that holds most of the claim, and every number of it: of the passages that the
+  // claim names, else of all.
   const Sentence* BestSupport(const Claim& claim) const {
     const auto language = text::DetectLanguage(claim.text);
     const auto terms = ports_.analyzer->Analyze(claim.text, language);
+    const auto numbers = NumbersIn(claim.text);
     const Sentence* best = nullptr;
     float best_support = kSupportMin;
     for (const Sentence& s : index_.sentences()) {
@@ -113,12 +130,18 @@ class ClaimChecker {
           std::find(claim.marks.begin(), claim.marks.end(), s.passage + 1) != claim.marks.end();
       if (!claim.marks.empty() && !named) continue;
       const float support = index_.Support(terms, s);
-      if (support > best_support) {
+      if (support > best_support && HoldsNumbers(s, numbers)) {
         best_support = support;
         best = &s;
       }
     }
     return best;
+  }
+
+  bool HoldsNumbers(const Sentence& s, const std::set<std::string>& numbers) const {
+    const auto held =
+        NumbersIn(std::string_view(passages_[s.passage].text).substr(s.begin, s.end - s.begin));
+    return std::includes(held.begin(), held.end(), numbers.begin(), numbers.end());
   }
 
   std::uint32_t Cite(const Sentence& s) {
@@ -148,7 +171,7 @@ class ClaimChecker {
   const std::vector<Passage>& passages_;
   const SentenceIndex& index_;
   Answer* answer_;
-  std::size_t unsupported_ = 0;
+  std::set<std::string> said_;
 };
 
 void Refuse(text::Language language, Answer* answer) {

@@ -67,6 +67,8 @@ std::string ToJson(const IndexReport& report) {
 std::string ToJson(const SearchReport& report) {
   json::Writer w;
   w.BeginObject();
+  // The first hit's folder; each hit names its own, since a collection may hold several.
+  w.Field("root", report.hits.empty() ? "" : report.hits[0].passage.root);
   w.Field("query", report.query).Field("mode", report.mode);
   w.Field("vectors_complete", report.vectors_complete).Field("dense_share", report.dense_share);
   w.Field("seconds", report.seconds);
