@@ -70,22 +70,24 @@ std::uint32_t SealSegment(std::string* bytes, std::size_t sections_end) {
 
 void ReadSegment(std::string_view patches) {
   malmoi::os::FaultVfs vfs(1);
+  Expect(vfs.MakeDirs("/db").ok());
   const auto schema = std::make_shared<const vec::Schema>(Config());
   static const auto* const kClean = [] {
     auto* out = new std::pair<std::string, vec::SegmentInfo>;
     malmoi::os::FaultVfs disk(1);
-    auto db = vec::Database::Open(disk, "db", 1);
+    Expect(disk.MakeDirs("/db").ok());
+    auto db = vec::Database::Open(disk, "/db", 1);
     Expect(db.ok());
     auto c = db.value()->Create("c", Config());
     Expect(c.ok() && c.value()->Upsert(Points()).ok() && c.value()->Checkpoint().ok());
-    const auto folders = disk.List("db");
+    const auto folders = disk.List("/db");
     Expect(folders.ok());
     for (const std::string& folder : folders.value()) {
-      const auto files = disk.List("db/" + folder);
+      const auto files = disk.List("/db/" + folder);
       if (!files.ok()) continue;
       for (const std::string& name : files.value()) {
         if (!name.starts_with("seg-")) continue;
-        out->first = malmoi::os::ReadFile(disk, "db/" + folder + "/" + name).value();
+        out->first = malmoi::os::ReadFile(disk, "/db/" + folder + "/" + name).value();
       }
     }
     Expect(!out->first.empty());
@@ -100,8 +102,8 @@ void ReadSegment(std::string_view patches) {
   // Where these were patched, the segment is refused.
   info.rows = Load<std::uint32_t>(bytes.data() + bytes.size() - 20);
   info.footer_crc = SealSegment(&bytes, end);
-  Write(vfs, "seg", bytes);
-  const auto segment = vec::Segment::Open(vfs, "seg", schema, owner, info);
+  Write(vfs, "/db/seg", bytes);
+  const auto segment = vec::Segment::Open(vfs, "/db/seg", schema, owner, info);
   if (!segment.ok()) return;
   const vec::Segment& s = *segment.value();
   for (std::uint32_t row = 0; row < s.rows(); ++row) {
@@ -140,14 +142,15 @@ void ReadLog(std::string_view patches) {
   Expect(ops.ok());
   std::string body = ops.value() + vec::EncodeDelete(std::vector<vec::PointId>{1ull, 7ull});
   malmoi::os::FaultVfs vfs(1);
+  Expect(vfs.MakeDirs("/db").ok());
   {
-    auto log = vec::Wal::Create(vfs, "wal", {}, 1);
+    auto log = vec::Wal::Create(vfs, "/db/wal", {}, 1);
     Expect(log.ok() && log.value()->Append(1, body).ok() && log.value()->Append(3, body).ok());
   }
-  std::string file = malmoi::os::ReadFile(vfs, "wal").value();
+  std::string file = malmoi::os::ReadFile(vfs, "/db/wal").value();
   Patch(&file, patches);
-  Write(vfs, "wal", file);
-  if (const auto opened = vec::Wal::Open(vfs, "wal", {}, 1); opened.ok()) {
+  Write(vfs, "/db/wal", file);
+  if (const auto opened = vec::Wal::Open(vfs, "/db/wal", {}, 1); opened.ok()) {
     Expect(opened.value().records.size() <= 2);
   }
   Patch(&body, patches);

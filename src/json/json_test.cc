@@ -32,6 +32,16 @@ TEST_CASE("writer and parser agree") {
   CHECK(w.text().find("0.1,") != std::string::npos);
 }
 
+TEST_CASE("doubles past 64 bits and -0 are written so that they parse as doubles") {
+  for (const double d : {48111111111111183111.802, -0.0, -1e19, 0x1p63, 0x1p64, 1e20, 1e300}) {
+    const auto again = json::Parse(json::Value::Double(d).Dump());
+    REQUIRE(again.ok());
+    CHECK(again.value().AsDouble() == d);
+    CHECK(std::signbit(again.value().AsDouble().value()) == std::signbit(d));
+    CHECK(again.value().kind() == json::Value::Kind::kDouble);
+  }
+}
+
 TEST_CASE("ill-formed text is refused") {
   for (const char* text : {"", "{", "[1,]", "{\"a\" 1}", "nul", "\"\xFF\"", "01", "[1] x"}) {
     CAPTURE(text);

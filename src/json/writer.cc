@@ -115,7 +115,13 @@ Writer& Writer::Put(float f) {
 }
 Writer& Writer::Put(double d) {
   Comma();
+  const std::size_t begin = out_.size();
   AppendNumber(&out_, d);
+  // Without a fraction it would be an integer: past 64 bits Parse refuses it, and there is no -0.
+  const bool not_integer = std::fabs(d) >= 0x1p63 || (d == 0 && std::signbit(d));
+  if (not_integer && std::isfinite(d) && out_.find_first_of(".e", begin) == std::string::npos) {
+    out_ += ".0";
+  }
   return *this;
 }
 Writer& Writer::PutInteger(std::int64_t bits, bool is_unsigned) {
