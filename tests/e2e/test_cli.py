@@ -144,3 +144,21 @@ def test_eval_prints_intervals_caches_and_gates(fresh, tmp_path):
     assert again["index_cached"] and list(again["modes"]) == ["hybrid"]
     fresh.run("eval", folder, "--gate", "ndcg@10", expect=2)
     fresh.run("eval", tmp_path / "missing", expect=3)
+
+
+def test_a_forced_processor_level_is_used_and_finds_the_same(malmoi):
+    def found():
+        return [hit["path"] for hit in malmoi.json("search", KOREAN, "--top", 3)["hits"]]
+
+    expected = found()
+    available = malmoi.json("doctor")["checks"][0]["detail"].split(" of ")[-1].split()
+    assert available[0] == "scalar"
+    try:
+        for level in available:
+            malmoi.environment["MALMOI_CPU"] = level
+            assert f"level {level} of" in malmoi.json("doctor")["checks"][0]["detail"]
+            assert found() == expected
+        malmoi.environment["MALMOI_CPU"] = "abacus"
+        assert "abacus" in malmoi.run("doctor", expect=2).stderr
+    finally:
+        del malmoi.environment["MALMOI_CPU"]
