@@ -58,15 +58,18 @@ std::vector<std::size_t> Rank(std::vector<Sentence>* sentences,
   return order;
 }
 
-// The sentence, with the one behind it while the quote stays short: an answer often runs on.
+// The sentence, with the one behind it in the same paragraph while the quote stays short: an answer
+// often runs on.
 Citation Quote(const std::vector<Sentence>& sentences, std::size_t i,
                const std::vector<Passage>& passages) {
   const Passage& passage = passages[sentences[i].passage];
   const std::uint64_t begin = sentences[i].begin;
   std::uint64_t end = sentences[i].end;
-  if (i + 1 < sentences.size() && sentences[i + 1].passage == sentences[i].passage &&
-      sentences[i + 1].end - begin <= kQuoteBytes) {
-    end = sentences[i + 1].end;
+  if (i + 1 < sentences.size() && sentences[i + 1].passage == sentences[i].passage) {
+    const Sentence& next = sentences[i + 1];
+    const std::string_view between = std::string_view(passage.text).substr(end, next.begin - end);
+    const bool same_paragraph = between.find("\n\n") == std::string_view::npos;
+    if (same_paragraph && next.end - begin <= kQuoteBytes) end = next.end;
   }
   Citation c;
   c.root = passage.root;
