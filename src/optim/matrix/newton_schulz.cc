@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <string>
 
+#include "base/strings.h"
+
 namespace malmoi::optim::matrix {
 namespace {
 
@@ -101,6 +103,39 @@ Result<std::vector<QuinticWeights>> QuinticPreset(std::string_view name) {
   return Error(Code::kInvalidArgument,
                "Newton-Schulz weights \"" + std::string(name) +
                    "\": expected original, quintic, polar_express or polar_express_safer");
+}
+
+Result<std::vector<QuinticWeights>> ParseQuinticWeights(const json::Value& value) {
+  if (value.is_string()) return QuinticPreset(AsciiLower(*value.AsString()));
+  const auto triple = [](const json::Value& v) -> Result<QuinticWeights> {
+    QuinticWeights w{};
+    if (v.items().size() != w.size())
+      return Error(Code::kInvalidArgument,
+                   "Newton-Schulz weights " + v.Dump() + ": expected three numbers");
+    for (std::size_t i = 0; i < w.size(); ++i) {
+      const auto number = v.items()[i].AsDouble();
+      if (!number)
+        return Error(Code::kInvalidArgument,
+                     "Newton-Schulz weights " + v.Dump() + ": expected three numbers");
+      w[i] = *number;
+    }
+    return w;
+  };
+  std::vector<QuinticWeights> all;
+  if (value.items().empty())
+    return Error(Code::kInvalidArgument,
+                 "Newton-Schulz weights are empty: name a preset or "
+                 "give three numbers");
+  if (value.items()[0].is_number()) {
+    MALMOI_TRY(const QuinticWeights w, triple(value));
+    all.push_back(w);
+    return all;
+  }
+  for (const json::Value& v : value.items()) {
+    MALMOI_TRY(const QuinticWeights w, triple(v));
+    all.push_back(w);
+  }
+  return all;
 }
 
 template <class T>

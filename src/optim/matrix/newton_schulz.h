@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "json/value.h"
 #include "optim/matrix/matrix.h"
 
 namespace malmoi::optim::matrix {
@@ -19,6 +20,9 @@ using QuinticWeights = std::array<double, 3>;
 // "original" (Jordan's Muon), "quintic" (modded-nanogpt), "polar_express", "polar_express_safer"
 // (arXiv:2505.16932 with safety 1e-2 and 2e-2). Errors: kInvalidArgument for another name.
 Result<std::vector<QuinticWeights>> QuinticPreset(std::string_view name);
+
+// A preset's name, three numbers, or a list of such triples. Errors: kInvalidArgument.
+Result<std::vector<QuinticWeights>> ParseQuinticWeights(const json::Value& value);
 
 struct NewtonSchulzOptions {
   int steps = 5;
