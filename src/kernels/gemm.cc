@@ -41,7 +41,7 @@ const GemmTable& GemmOfLevel(int level) {
 }
 
 const GemmTable& ActiveGemm() {
-  return GemmOfLevel(static_cast<int>(os::ActiveCpuLevel()));
+  return GemmOfLevel(static_cast<int>(os::BaseCpuLevel(os::ActiveCpuLevel())));
 }
 
 std::unique_ptr<PackedWeights> PackWeights(std::span<const float> w, std::size_t n, std::size_t k) {
