@@ -129,8 +129,9 @@ Status CheckCpuLevel() {
   const auto level = ForcedLevel(forced);
   if (!level) {
     return Error(Code::kInvalidArgument,
-                 std::string("MALMOI_CPU is '") + forced + "', not one of scalar, avx2, avx512, avx512-vnni, avx512-bf16, "
-                                           "amx");
+                 std::string("MALMOI_CPU is '") + forced +
+                     "', not one of scalar, avx2, avx512, avx512-vnni, avx512-bf16, "
+                     "amx");
   }
   if (*level > DetectedCpuLevel()) {
     return Error(Code::kInvalidArgument, std::string("MALMOI_CPU is '") + forced +

@@ -10,9 +10,9 @@ namespace malmoi::os {
 // Instruction-set levels that kernels are written for, in rising order. A level includes those
 // below it.
 enum class CpuLevel : unsigned char {
-  kScalar,  // Plain x86-64, or any other architecture.
-  kAvx2,    // AVX2, FMA, F16C, BMI2.
-  kAvx512,  // AVX-512 F, BW, CD, DQ, VL.
+  kScalar,      // Plain x86-64, or any other architecture.
+  kAvx2,        // AVX2, FMA, F16C, BMI2.
+  kAvx512,      // AVX-512 F, BW, CD, DQ, VL.
   kAvx512Vnni,  // and dot products of bytes (Ice Lake).
   kAvx512Bf16,  // and of bfloat16 pairs (Zen 4).
   kAmx,         // and tiles: AMX-TILE, -INT8, -BF16 (Sapphire Rapids), with the system's leave.
