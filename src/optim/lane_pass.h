@@ -51,7 +51,8 @@ struct KernelBodies {
   void (*f64)(PassArgs<double>* args);
 };
 
-// A kernel as the engine knows it: one body a level, in the order of os::CpuLevel.
+// A kernel as the engine knows it: one body a level, in the order of os::CpuLevel up to
+// kAvx512.
 struct Kernel {
   const char* name;
   unsigned reads;

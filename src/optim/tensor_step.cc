@@ -88,7 +88,7 @@ void LoadKahan(const PassJob&, std::size_t, std::size_t, double*) {}
 void StoreP(const PassJob&, std::size_t, std::size_t, double*) {}
 
 const KernelBodies& Bodies(const Kernel& kernel) {
-  return *kernel.levels[static_cast<int>(os::ActiveCpuLevel())];
+  return *kernel.levels[static_cast<int>(os::BaseCpuLevel(os::ActiveCpuLevel()))];
 }
 void Call(const KernelBodies& bodies, PassArgs<float>* args) {
   bodies.f32(args);
