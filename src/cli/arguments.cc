@@ -139,6 +139,11 @@ void AddSystemCommands(Builder* b, Arguments* out) {
   b->Setting(doctor, "model", "embedding model to check");
   CLI::App* bench = b->Add("bench", "speed of this machine: kernels, embedding, search");
   b->Setting(bench, "model", "embedding model to measure");
+  bench->add_option("what", out->positional, "optim: steps of optimizers against plain traffic")
+      ->expected(0, 1);
+  bench->add_option("--only", out->only, "optim: registry names, comma-separated")->delimiter(',');
+  bench->add_option("--params", out->parameters_millions, "optim: millions of parameters (25)")
+      ->check(CLI::Range(1, 1000));
   CLI::App* config = b->Add("config", "settings in force and where each came from");
   for (const char* name : {"collection", "model", "jobs", "host", "port", "api-key"}) {
     b->Setting(config, name, "as for the other commands");

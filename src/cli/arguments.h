@@ -30,6 +30,7 @@ struct Arguments {
   // optim check
   std::string dump;
   std::vector<std::string> only;
+  int parameters_millions = 25;  // bench optim
   // models pull
   std::string revision = "main";
 };

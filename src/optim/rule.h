@@ -42,6 +42,11 @@ class Rule {
   // The tensor's states, in slot order, with the reference's state_dict keys.
   virtual void Declare(StateList& states, const Shape& shape) const = 0;
 
+  // The same for rules whose states depend on the parameter's name.
+  virtual void DeclareNamed(StateList& states, const Shape& shape, std::string_view) const {
+    Declare(states, shape);
+  }
+
   // True when Step makes exactly one Apply or Update and looks at no result: the engine then runs
   // all tensors in one sweep. Reductions and Whole data need false.
   virtual bool OnePass() const { return false; }
@@ -49,6 +54,8 @@ class Rule {
   virtual bool FreshOnePass() const { return true; }
   // Once, after the optimizer's options and before the group's own.
   virtual void Constructed() {}
+  // True: visits tensors one after the other, in order, with numbers from t.random.
+  virtual bool Draws() const { return false; }
   // True: bf16 parameters keep their rounding error whatever the engine's option says.
   virtual bool Kahan() const { return false; }
   // How often all tensors are visited; after each, Between sees the sums (global reductions).
@@ -141,4 +148,4 @@ struct RuleRow {
 #define OPTIM_RULE(Class, registry_name) \
   extern const RuleRow k##Class##Row;    \
   const RuleRow k##Class##Row = {        \
-      registry_name, #Class, []() -> std::unique_ptr<Rule> { return std::make_unique<Class>(); }};
+      registry_name, #Class, []() -> std::unique_ptr<Rule> { return std::make_unique<Class>(); }}

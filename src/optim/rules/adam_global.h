@@ -170,6 +170,7 @@ struct Adai : Rule {
     s.Like("exp_avg");
     s.Square("exp_avg_sq");
     s.Like("beta1_prod");
+    s.items.back().exact = true;  // What is left to 1 is divided by.
   }
   int phases() const override { return 2; }
   void Step(TensorStep& t) const override {
@@ -196,7 +197,7 @@ struct Adai : Rule {
     }
   }
 };
-OPTIM_RULE(Adai, "adai")
+OPTIM_RULE(Adai, "adai");
 
 // Xie et al. 2020 (arXiv:2011.11152): stable decay, divided by the mean of the denominators.
 struct AdamS : Rule {
@@ -236,7 +237,7 @@ struct AdamS : Rule {
     for (Rule* rule : rules) static_cast<AdamS*>(rule)->mean = count > 0 ? sum / count : 0.0;
   }
 };
-OPTIM_RULE(AdamS, "adams")
+OPTIM_RULE(AdamS, "adams");
 
 // Zhou et al. 2019 (arXiv:1810.00143). The queue is a ring: the slot of step k is k mod keep_num.
 struct AdaShift : Rule {
@@ -286,7 +287,7 @@ struct AdaShift : Rule {
              lr);
   }
 };
-OPTIM_RULE(AdaShift, "adashift")
+OPTIM_RULE(AdaShift, "adashift");
 
 // Yuan et al. 2024 (arXiv:2411.10438), without the orthogonalised variant, which needs matrices.
 struct MARS : Rule {
@@ -376,7 +377,7 @@ struct MARS : Rule {
     }
   }
 };
-OPTIM_RULE(MARS, "mars")
+OPTIM_RULE(MARS, "mars");
 
 // Wright 2019: RAdam, centred gradients and Lookahead in one.
 struct Ranger : Rule {
@@ -417,7 +418,7 @@ struct Ranger : Rule {
     }
   }
 };
-OPTIM_RULE(Ranger, "ranger")
+OPTIM_RULE(Ranger, "ranger");
 
 // Huang et al. 2025 (arXiv:2501.06842), for density 1.
 struct SPAM : Rule {
@@ -472,7 +473,7 @@ struct SPAM : Rule {
     }
   }
 };
-OPTIM_RULE(SPAM, "spam")
+OPTIM_RULE(SPAM, "spam");
 
 // Huang et al. 2025 (arXiv:2502.17055).
 struct StableSPAM : Rule {
@@ -537,7 +538,7 @@ struct StableSPAM : Rule {
              lr / Debias(beta1));
   }
 };
-OPTIM_RULE(StableSPAM, "stablespam")
+OPTIM_RULE(StableSPAM, "stablespam");
 
 // Keskar and Socher 2017 (arXiv:1712.07628).
 struct SWATS : Rule {
@@ -591,7 +592,7 @@ struct SWATS : Rule {
     }
   }
 };
-OPTIM_RULE(SWATS, "swats")
+OPTIM_RULE(SWATS, "swats");
 
 // Berrada et al. 2020 (arXiv:1906.05661): Polyak's rate, capped. Needs StepInputs' loss.
 struct AliG : Rule {
@@ -631,7 +632,7 @@ struct AliG : Rule {
     }
   }
 };
-OPTIM_RULE(AliG, "alig")
+OPTIM_RULE(AliG, "alig");
 
 }  // namespace malmoi::optim
 #endif
