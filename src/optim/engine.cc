@@ -101,6 +101,12 @@ Result<std::unique_ptr<Optimizer>> Engine::Make(const RuleRow& row, std::vector<
   if (out->rules_.empty()) return Invalid(std::string(row.name) + ": no parameter groups");
   MALMOI_TRY(CheckOverlap(out->pointers_));
   out->visited_.resize(out->tensors_.size());
+  std::vector<const Shape*> shapes;
+  for (const auto& tensor : out->tensors_) shapes.push_back(&tensor->parameter.shape);
+  for (auto& rule : out->rules_) {
+    TorchGenerator random(engine.seed);
+    rule->Draw(random, shapes);
+  }
   return std::unique_ptr<Optimizer>(std::move(out));
 }
 

@@ -56,6 +56,8 @@ class Rule {
   virtual void Constructed() {}
   // True: visits tensors one after the other, in order, with numbers from t.random.
   virtual bool Draws() const { return false; }
+  // Once after creation: what is drawn for all parameters of the optimizer, in order.
+  virtual void Draw(TorchGenerator& /*random*/, std::span<const Shape* const> /*shapes*/) {}
   // True: bf16 parameters keep their rounding error whatever the engine's option says.
   virtual bool Kahan() const { return false; }
   // How often all tensors are visited; after each, Between sees the sums (global reductions).
