@@ -197,7 +197,7 @@ TEST_CASE("a saved and resumed run continues bit for bit") {
 }
 
 TEST_CASE("AdamW follows its formula") {
-  Run run({{33}});
+  Run run(std::vector<Shape>{{33}});
   REQUIRE(run.Create("adamw", 1, R"({"lr":0.01,"weight_decay":0.1})").ok());
   std::vector<double> p(run.p[0].begin(), run.p[0].end()), m(33), v(33);
   for (int k = 1; k <= 5; ++k) {
@@ -236,7 +236,7 @@ TEST_CASE("a step in pieces equals a whole step") {
 }
 
 TEST_CASE("clipping, scaling and the check for infinities") {
-  Run run({{4}});
+  Run run(std::vector<Shape>{{4}});
   EngineOptions engine;
   engine.clip_norm = 1.0;
   REQUIRE(run.Create("sgd", 1, R"({"lr":1.0})", engine).ok());
@@ -262,7 +262,7 @@ TEST_CASE("clipping, scaling and the check for infinities") {
 }
 
 TEST_CASE("wrong options, tensors and checkpoints are refused by name") {
-  Run run({{4}});
+  Run run(std::vector<Shape>{{4}});
   const auto refused = [&](const char* name, const char* options, const char* part) {
     const auto status = run.Create(name, 1, options);
     REQUIRE_FALSE(status.ok());
@@ -288,7 +288,7 @@ TEST_CASE("wrong options, tensors and checkpoints are refused by name") {
   REQUIRE(run.Step().ok());
   auto state = run.optimizer->State(0);
   REQUIRE(state.ok());
-  Run other({{4}});
+  Run other(std::vector<Shape>{{4}});
   REQUIRE(other.Create("lion", 1).ok());
   CHECK_FALSE(other.optimizer->SetState(0, state.value()).ok());
 }
@@ -329,7 +329,7 @@ TEST_CASE("bf16 parameters: rounding is reproducible, Kahan keeps what rounding 
 
 TEST_CASE("8-bit and bf16 states train nearly as f32 states do") {
   const auto loss = [](Storage states) {
-    Run run({{1000}});
+    Run run(std::vector<Shape>{{1000}});
     EngineOptions engine;
     engine.state_storage = states;
     REQUIRE(run.Create("adamw", 1, R"({"lr":0.01,"weight_decay":0})", engine).ok());
