@@ -39,12 +39,7 @@ class HandlerPool {
 
   HandlerPool(std::size_t threads, std::size_t queue_max, const Handler* handler)
       : threads_max_(std::max<std::size_t>(threads, 1)), queue_max_(queue_max), handler_(handler) {
-    for (std::size_t i = 0; i < threads_max_; ++i) {
-      threads_.emplace_back([this, i] {
-        ::pthread_setname_np(::pthread_self(), ("http-" + std::to_string(i)).c_str());
-        Loop();
-      });
-    }
+    Grow();  // What starts later may fail to, for want of memory: then the first one serves.
   }
   ~HandlerPool() { Join(); }
 
@@ -52,6 +47,7 @@ class HandlerPool {
     const std::lock_guard lock(mutex_);
     if (closed_ || queue_.size() + busy_ >= threads_max_ + queue_max_) return false;
     queue_.push_back(std::move(job));
+    if (queue_.size() + busy_ > threads_.size() && threads_.size() < threads_max_) Grow();
     wake_.notify_one();
     return true;
   }
@@ -68,6 +64,17 @@ class HandlerPool {
   }
 
  private:
+  void Grow() {
+    try {
+      threads_.emplace_back([this, i = threads_.size()] {
+        ::pthread_setname_np(::pthread_self(), ("http-" + std::to_string(i)).c_str());
+        Loop();
+      });
+    } catch (const std::exception& e) {
+      obs::LogLine(obs::Level::kError, "http_thread_failed").Field("what", e.what());
+    }
+  }
+
   void Loop() {
     std::unique_lock lock(mutex_);
     while (true) {
@@ -109,7 +116,7 @@ class HandlerPool {
   const std::size_t threads_max_;
   const std::size_t queue_max_;
   const Handler* const handler_;
-  std::mutex mutex_;  // guards: queue_, busy_, closed_
+  std::mutex mutex_;  // guards: queue_, busy_, closed_, threads_ until closed_
   std::condition_variable wake_;
   std::deque<Job> queue_;
   std::size_t busy_ = 0;

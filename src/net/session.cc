@@ -23,18 +23,23 @@ std::string_view View(boost::beast::string_view s) {
   return {s.data(), s.size()};
 }
 
-Response RefusalOf(error_code error, const ServerOptions& options) {
+struct Refused {
+  int status;
+  const char* code;
+  std::string message;
+};
+
+Refused RefusalOf(error_code error, const ServerOptions& options) {
   if (error == http::error::body_limit) {
-    return ErrorResponse(413, "out_of_range",
-                         "the body is longer than " + FormatBytes(options.body_bytes_max) +
-                             ": send it in smaller requests");
+    return {413, "out_of_range",
+            "the body is longer than " + FormatBytes(options.body_bytes_max) +
+                ": send it in smaller requests"};
   }
   if (error == http::error::header_limit || error == http::error::buffer_overflow) {
-    return ErrorResponse(
-        431, "out_of_range",
-        "the request's headers are longer than " + FormatBytes(options.header_bytes_max));
+    return {431, "out_of_range",
+            "the request's headers are longer than " + FormatBytes(options.header_bytes_max)};
   }
-  return ErrorResponse(400, "invalid_argument", "not an HTTP/1.1 request: " + error.message());
+  return {400, "invalid_argument", "not an HTTP/1.1 request: " + error.message()};
 }
 
 }  // namespace
@@ -84,9 +89,9 @@ void Session::Expect(double seconds) {
 
 void Session::OnTimer() {
   if (state_ == State::kReading) {
-    Refuse(ErrorResponse(408, "deadline",
-                         "the request did not arrive within " +
-                             FormatFixed(host_->options().read_seconds_max, 0) + " s"));
+    Refuse(OwnResponse(408, "deadline",
+                       "the request did not arrive within " +
+                           FormatFixed(host_->options().read_seconds_max, 0) + " s"));
     return;
   }
   Close();
@@ -144,7 +149,8 @@ bool Session::ParseSome(bool* failed) {
   input_.erase(0, used);
   if (error && error != http::error::need_more) {
     *failed = true;
-    Refuse(RefusalOf(error, host_->options()));
+    const Refused refused = RefusalOf(error, host_->options());
+    Refuse(OwnResponse(refused.status, refused.code, refused.message));
     return false;
   }
   if (!parser_->head_done && parser.is_header_done()) {
@@ -170,13 +176,13 @@ bool Session::HeadDone() {
     wrong = "the request's target must start with '/'";
   }
   if (!wrong.empty()) {
-    Refuse(ErrorResponse(400, "invalid_argument", wrong));
+    Refuse(OwnResponse(400, "invalid_argument", wrong));
     return false;
   }
   const auto expect = message.find(http::field::expect);
   if (expect == message.end() || parser_->http.is_done()) return true;
   if (!EqualsIgnoreCase(View(expect->value()), "100-continue")) {
-    Refuse(ErrorResponse(417, "invalid_argument", "only Expect: 100-continue is known"));
+    Refuse(OwnResponse(417, "invalid_argument", "only Expect: 100-continue is known"));
     return false;
   }
   if (version == 11 && input_.empty()) {
@@ -204,7 +210,7 @@ void Session::Dispatch() {
   }
   request.remote = remote_;
   if (request.path.find('\0') != std::string::npos || !IsValidUtf8(request.path)) {
-    Refuse(ErrorResponse(400, "invalid_argument", "the path is not UTF-8 text"));
+    Refuse(OwnResponse(400, "invalid_argument", "the path is not UTF-8 text"));
     return;
   }
   const Exchange::Shape shape = {
@@ -221,10 +227,17 @@ void Session::Dispatch() {
     });
   });
   if (!host_->Submit(std::move(request), exchange_)) {
-    Response busy = ErrorResponse(503, "overloaded", "too many requests wait: retry in a second");
-    busy.headers.emplace_back("Retry-After", "1");
+    Response busy = OwnResponse(503, "overloaded", "too many requests wait: retry in a second");
+    if (net::FindHeader(busy.headers, "Retry-After").empty()) {
+      busy.headers.emplace_back("Retry-After", "1");
+    }
     exchange_->Send(busy);
   }
+}
+
+Response Session::OwnResponse(int status, const char* code, const std::string& message) const {
+  const auto& refusal = host_->options().refusal;
+  return refusal ? refusal(status, message) : ErrorResponse(status, code, message);
 }
 
 void Session::Refuse(const Response& response) {

@@ -62,6 +62,7 @@ class Session : public std::enable_shared_from_this<Session> {
   bool ParseSome(bool* failed);
   bool HeadDone();
   void Dispatch();
+  Response OwnResponse(int status, const char* code, const std::string& message) const;
   void Refuse(const Response& response);
   bool Refill();
   void WriteSome();
