@@ -28,6 +28,24 @@ const char* PoolingName(model::Pooling pooling) {
   return "mean";
 }
 
+// One vector of the rows of a sequence, as the encoder pools, without its norm.
+std::vector<float> Pooled(model::Pooling pooling, std::span<const float> rows, std::size_t dim) {
+  const std::size_t tokens = rows.size() / dim;
+  if (pooling == model::Pooling::kLast) rows = rows.last(dim);
+  std::vector<float> out(rows.begin(), rows.begin() + static_cast<std::ptrdiff_t>(dim));
+  if (pooling == model::Pooling::kCls || pooling == model::Pooling::kLast) return out;
+  for (std::size_t t = 1; t < tokens; ++t) {
+    for (std::size_t i = 0; i < dim; ++i) {
+      const float v = rows[t * dim + i];
+      out[i] = pooling == model::Pooling::kMax ? std::max(out[i], v) : out[i] + v;
+    }
+  }
+  if (pooling == model::Pooling::kMean) {
+    for (float& v : out) v /= static_cast<float>(tokens);
+  }
+  return out;
+}
+
 model::PackedBatch Pack(std::span<Job* const> jobs) {
   model::PackedBatch batch;
   batch.starts.push_back(0);
@@ -138,14 +156,14 @@ class ModelEngine final : public Engine {
 
   Status Run(std::span<Job* const> jobs) {
     const model::PackedBatch batch = Pack(jobs);
-    const bool tokens = jobs.front()->output == Output::kTokens;
-    MALMOI_TRY(const Buffer<float> rows,
-               tokens ? encoder_->HiddenStates(batch, pool_) : encoder_->Encode(batch, pool_));
+    MALMOI_TRY(const Buffer<float> rows, encoder_->HiddenStates(batch, pool_));
     for (std::size_t i = 0; i < jobs.size(); ++i) {
-      const std::size_t begin = tokens ? batch.starts[i] : i;
-      const std::size_t end = tokens ? batch.starts[i + 1] : i + 1;
+      const float* begin = rows.data() + batch.starts[i] * info_.dim;
+      const float* end = rows.data() + batch.starts[i + 1] * info_.dim;
       jobs[i]->width = info_.dim;
-      jobs[i]->values.assign(rows.data() + begin * info_.dim, rows.data() + end * info_.dim);
+      jobs[i]->values = jobs[i]->output == Output::kTokens
+                            ? std::vector<float>(begin, end)
+                            : Pooled(encoder_->config().pooling, {begin, end}, info_.dim);
     }
     return Ok();
   }
