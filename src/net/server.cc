@@ -17,6 +17,7 @@
 
 #include "base/strings.h"
 #include "net/session_internal.h"
+#include "net/tls_internal.h"
 #include "obs/log.h"
 
 namespace malmoi::net {
@@ -131,6 +132,12 @@ class Server : public HttpServer, public SessionHost {
   ~Server() override { Stop(0); }
 
   Status Listen() {
+    if (options_.tls_certificate.empty() != options_.tls_key.empty()) {
+      return Error(Code::kInvalidArgument, "TLS needs both a certificate and its key");
+    }
+    if (!options_.tls_key.empty()) {
+      MALMOI_TRY(tls_, TlsContext::Load(options_.tls_certificate, options_.tls_key));
+    }
     error_code error;
     const std::string host = options_.host == "localhost" ? "127.0.0.1" : options_.host;
     const auto address = asio::ip::make_address(host, error);
@@ -182,6 +189,7 @@ class Server : public HttpServer, public SessionHost {
 
   const ServerOptions& options() const override { return options_; }
   bool stopping() const override { return stopping_; }
+  TlsContext* tls() override { return tls_.get(); }
 
   bool Submit(Request request, std::shared_ptr<Exchange> exchange) override {
     return pool_->Add({std::move(request), std::move(exchange)});
@@ -245,6 +253,7 @@ class Server : public HttpServer, public SessionHost {
   const ServerOptions options_;
   const Handler handler_;
   std::uint16_t port_ = 0;
+  std::unique_ptr<TlsContext> tls_;
   asio::io_context io_{1};
   asio::executor_work_guard<Executor> work_{io_.get_executor()};
   Acceptor acceptor_;

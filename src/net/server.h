@@ -61,6 +61,10 @@ struct ServerOptions {
   double read_seconds_max = 30;   // For one request's head and body (slow clients), 408.
   double idle_seconds_max = 75;   // Keep-alive.
   double write_seconds_max = 60;  // Without a byte taken: the client counts as gone.
+  // PEM files of a certificate chain and its key: the port then speaks TLS (1.2 and 1.3) and
+  // nothing else. Both or none.
+  std::string tls_certificate = {};
+  std::string tls_key = {};
   // How the answers look that the server makes itself (the statuses are listed in README.md);
   // null: {"error":{"code":...,"message":...}}. May change the status.
   std::function<Response(int status, const std::string& message)> refusal = nullptr;
@@ -70,7 +74,8 @@ struct ServerOptions {
 // stop. One I/O thread; handlers on their own threads. Boost.Beast parses.
 class HttpServer {
  public:
-  // Errors: kUnavailable where the address is taken or not local, naming it.
+  // Errors: kUnavailable where the address is taken or not local, naming it; kInvalidArgument for a
+  // certificate or key that cannot be used.
   static Result<std::unique_ptr<HttpServer>> Start(const ServerOptions& options, Handler handler);
   virtual ~HttpServer() = default;  // Stops at once.
   virtual std::uint16_t port() const = 0;

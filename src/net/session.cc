@@ -7,6 +7,7 @@
 #include "base/strings.h"
 #include "base/utf8.h"
 #include "net/session_internal.h"
+#include "net/tls_internal.h"
 
 namespace malmoi::net {
 namespace {
@@ -64,7 +65,21 @@ Session::~Session() = default;
 
 void Session::Run() {
   Expect(host_->options().read_seconds_max);
-  Read();
+  if (host_->tls() == nullptr) {
+    Read();
+    return;
+  }
+  tls_ = host_->tls()->Wrap(&socket_);
+  state_ = State::kGreeting;
+  tls_->Handshake([self = shared_from_this()](error_code error, std::size_t) {
+    if (self->state_ != State::kGreeting) return;
+    if (error) {
+      self->Close();
+      return;
+    }
+    self->state_ = State::kIdle;
+    self->Read();
+  });
 }
 
 void Session::NextRequest() {
@@ -102,11 +117,15 @@ void Session::Read() {
   if (state_ == State::kWorking && input_.size() >= kPipelineMax) return;
   reading_ = true;
   chunk_.resize(kReadSize);
-  socket_.async_read_some(asio::buffer(chunk_),
-                          [self = shared_from_this()](error_code error, std::size_t n) {
-                            self->reading_ = false;
-                            self->OnRead(n, static_cast<bool>(error));
-                          });
+  auto done = [self = shared_from_this()](error_code error, std::size_t n) {
+    self->reading_ = false;
+    self->OnRead(n, static_cast<bool>(error));
+  };
+  if (tls_ != nullptr) {
+    tls_->Read(asio::buffer(chunk_), std::move(done));
+  } else {
+    socket_.async_read_some(asio::buffer(chunk_), std::move(done));
+  }
 }
 
 void Session::OnRead(std::size_t n, bool end) {
@@ -284,11 +303,16 @@ void Session::WriteSome() {
   }
   writing_ = true;
   if (state_ != State::kReading) Expect(host_->options().write_seconds_max);
-  socket_.async_write_some(asio::buffer(wire_.data() + written_, wire_.size() - written_),
-                           [self = shared_from_this()](error_code error, std::size_t n) {
-                             self->writing_ = false;
-                             self->OnWritten(n, static_cast<bool>(error));
-                           });
+  const auto bytes = asio::buffer(wire_.data() + written_, wire_.size() - written_);
+  auto done = [self = shared_from_this()](error_code error, std::size_t n) {
+    self->writing_ = false;
+    self->OnWritten(n, static_cast<bool>(error));
+  };
+  if (tls_ != nullptr) {
+    tls_->Write(bytes, std::move(done));
+  } else {
+    socket_.async_write_some(bytes, std::move(done));
+  }
 }
 
 void Session::OnWritten(std::size_t n, bool failed) {
@@ -308,6 +332,13 @@ void Session::OnWritten(std::size_t n, bool failed) {
 void Session::Linger() {
   if (ended_ || host_->stopping()) {
     Close();
+    return;
+  }
+  if (tls_ != nullptr) {
+    state_ = State::kLinger;
+    Expect(kLingerSeconds);
+    // A read may be pending: the goodbye is written beside it, and its answer not waited for.
+    tls_->Shutdown([self = shared_from_this()](error_code, std::size_t) { self->Close(); });
     return;
   }
   error_code ignored;
@@ -332,7 +363,7 @@ void Session::AnswerDone() {
 }
 
 void Session::CloseIfIdle() {
-  if (state_ == State::kIdle || state_ == State::kLinger) {
+  if (state_ == State::kIdle || state_ == State::kGreeting || state_ == State::kLinger) {
     Close();
   } else if (exchange_ != nullptr) {
     exchange_->DropKeepAlive();

@@ -203,3 +203,38 @@ def test_flags_that_do_not_fit(malmoi_binary, malmoi_assets, serve):
         done = subprocess.run(server.command, env=server.environment, capture_output=True,
                               text=True, timeout=60)
         assert done.returncode in (2, 3) and words in done.stderr, (flags, done.stderr)
+
+
+def test_tls(serve, tmp_path):
+    """The port speaks HTTPS with a certificate, and nothing else."""
+    import http.client
+    import ssl
+    import subprocess
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    try:
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                        "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj",
+                        "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key,
+                        "-out", cert], check=True, capture_output=True)
+    except FileNotFoundError:
+        pytest.skip("the openssl command is absent")
+    with serve("--model-id", "all-MiniLM-L6-v2", "--tls-cert", cert, "--tls-key", key) as server:
+        assert server.url.startswith("https://")
+        context = ssl.create_default_context(cafile=str(cert))
+        connection = http.client.HTTPSConnection("127.0.0.1", server.address.port, context=context,
+                                                 timeout=60)
+        for _ in range(2):  # Keep-alive.
+            connection.request("POST", "/embed", json.dumps({"inputs": ["a" * 3000] * 32}),
+                               {"Content-Type": "application/json"})
+            reply = connection.getresponse()
+            assert reply.status == 200 and len(json.loads(reply.read())) == 32
+        connection.close()
+        with pytest.raises((http.client.HTTPException, ConnectionError)):
+            server.send("/health")
+        connection.request("GET", "/health")
+        assert connection.getresponse().status == 200
+        connection.close()
+    wrong = serve("--model-id", "all-MiniLM-L6-v2", "--tls-cert", key, "--tls-key", key)
+    done = subprocess.run(wrong.command, env=wrong.environment, capture_output=True, text=True,
+                          timeout=60)
+    assert done.returncode == 2 and "TLS certificate" in done.stderr

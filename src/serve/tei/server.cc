@@ -135,6 +135,8 @@ class ServerImpl : public Server {
     options.queue_max = options.handler_threads;
     options.connections_max = 4096;
     options.body_bytes_max = service_.options.payload_limit;
+    options.tls_certificate = service_.options.tls_cert;
+    options.tls_key = service_.options.tls_key;
     options.refusal = Refusal;
     const auto handler = [this](const net::Request& request, net::Responder& responder) {
       responder.Send(Handle(request, responder.cancel()));
