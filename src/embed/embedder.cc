@@ -76,7 +76,7 @@ class ModelEmbedder final : public Embedder {
     return out;
   }
 
-  std::size_t dim() const override { return static_cast<std::size_t>(encoder_->config().hidden); }
+  std::size_t dim() const override { return encoder_->config().dim; }
   std::size_t max_tokens() const override { return encoder_->config().max_tokens; }
   std::size_t CountTokens(std::string_view text) const override {
     return tokenizer_->Encode(text).size();
