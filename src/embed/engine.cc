@@ -24,24 +24,42 @@ const char* PoolingName(model::Pooling pooling) {
       return "max";
     case model::Pooling::kLast:
       return "last_token";
+    case model::Pooling::kMeanSqrt:
+      return "mean_sqrt_len";
+    case model::Pooling::kWeightedMean:
+      return "weighted_mean";
   }
   return "mean";
 }
 
-// One vector of the rows of a sequence, as the encoder pools, without its norm.
-std::vector<float> Pooled(model::Pooling pooling, std::span<const float> rows, std::size_t dim) {
-  const std::size_t tokens = rows.size() / dim;
-  if (pooling == model::Pooling::kLast) rows = rows.last(dim);
-  std::vector<float> out(rows.begin(), rows.begin() + static_cast<std::ptrdiff_t>(dim));
-  if (pooling == model::Pooling::kCls || pooling == model::Pooling::kLast) return out;
-  for (std::size_t t = 1; t < tokens; ++t) {
-    for (std::size_t i = 0; i < dim; ++i) {
-      const float v = rows[t * dim + i];
-      out[i] = pooling == model::Pooling::kMax ? std::max(out[i], v) : out[i] + v;
-    }
+ModelKind KindOf(model::Task task) {
+  switch (task) {
+    case model::Task::kClassification:
+      return ModelKind::kClassifier;
+    case model::Task::kReranker:
+      return ModelKind::kReranker;
+    case model::Task::kSparse:
+      return ModelKind::kSparse;
+    case model::Task::kEmbedding:
+    case model::Task::kTokenVectors:
+      break;
   }
-  if (pooling == model::Pooling::kMean) {
-    for (float& v : out) v /= static_cast<float>(tokens);
+  return ModelKind::kEmbedding;
+}
+
+Result<model::OpenOptions> OpenOptionsOf(const EngineOptions& options) {
+  model::OpenOptions out;
+  if (options.pooling == "splade") {
+    out.task = model::Task::kSparse;
+  } else if (options.pooling == "cls") {
+    out.pooling = model::Pooling::kCls;
+  } else if (options.pooling == "mean") {
+    out.pooling = model::Pooling::kMean;
+  } else if (options.pooling == "last-token") {
+    out.pooling = model::Pooling::kLast;
+  } else if (!options.pooling.empty()) {
+    return Error(Code::kInvalidArgument,
+                 "pooling '" + options.pooling + "' is not one of cls, mean, splade, last-token");
   }
   return out;
 }
@@ -54,8 +72,21 @@ model::PackedBatch Pack(std::span<Job* const> jobs) {
     batch.ids.insert(batch.ids.end(), e.ids.begin(), e.ids.end());
     batch.type_ids.insert(batch.type_ids.end(), e.type_ids.begin(), e.type_ids.end());
     batch.starts.push_back(static_cast<std::uint32_t>(batch.ids.size()));
+    batch.prompt_tokens.push_back(job->prompt_tokens);
   }
   return batch;
+}
+
+// Rows of a batch to its jobs: row i, or rows starts[i] to starts[i + 1] where there are starts.
+void HandOut(std::span<const float> rows, std::size_t width, std::span<const std::uint32_t> starts,
+             std::span<Job* const> jobs) {
+  for (std::size_t i = 0; i < jobs.size(); ++i) {
+    const std::size_t begin = starts.empty() ? i : starts[i];
+    const std::size_t end = starts.empty() ? i + 1 : starts[i + 1];
+    const auto part = rows.subspan(begin * width, (end - begin) * width);
+    jobs[i]->width = width;
+    jobs[i]->values.assign(part.begin(), part.end());
+  }
 }
 
 class ModelEngine final : public Engine {
@@ -101,7 +132,7 @@ class ModelEngine final : public Engine {
                      known + "]");
   }
 
-  Result<text::Encoding> Prepare(const Input& input, const PrepareOptions& options) const override {
+  Result<Job> Prepare(const Input& input, const PrepareOptions& options) const override {
     MALMOI_TRY(const std::string prompt, PromptOf(options.prompt_name));
     const std::size_t limit = info_.max_tokens * kCharactersPerToken;
     Input cut = input;
@@ -121,7 +152,7 @@ class ModelEngine final : public Engine {
                                           std::to_string(info_.max_tokens) +
                                           " tokens. Given: " + std::to_string(encoding.size()));
     }
-    return encoding;
+    return Job{.encoding = std::move(encoding), .prompt_tokens = PromptTokens(prompt)};
   }
 
  private:
@@ -136,6 +167,14 @@ class ModelEngine final : public Engine {
     } else {
       input->text = cut(input->text, limit);
     }
+  }
+
+  // Those that pooling leaves out, counted as sentence-transformers does: the prompt alone, without
+  // the template's last token.
+  std::uint32_t PromptTokens(const std::string& prompt) const {
+    if (info_.include_prompt || prompt.empty()) return 0;
+    const std::size_t tokens = tokenizer_->Encode(prompt).size();
+    return static_cast<std::uint32_t>(tokens - std::min<std::size_t>(tokens, 1));
   }
 
   Result<text::Encoding> Encode(const Input& input, const std::string& prompt,
@@ -155,15 +194,39 @@ class ModelEngine final : public Engine {
   }
 
   Status Run(std::span<Job* const> jobs) {
+    Status status = RunOutput(jobs);
+    if (status.ok() || status.error().code() != Code::kCorruption) return status;
+    return Error(Code::kInternal, status.error().message());  // A result that is no number.
+  }
+
+  Status RunOutput(std::span<Job* const> jobs) {
     const model::PackedBatch batch = Pack(jobs);
-    MALMOI_TRY(const Buffer<float> rows, encoder_->HiddenStates(batch, pool_));
-    for (std::size_t i = 0; i < jobs.size(); ++i) {
-      const float* begin = rows.data() + batch.starts[i] * info_.dim;
-      const float* end = rows.data() + batch.starts[i + 1] * info_.dim;
-      jobs[i]->width = info_.dim;
-      jobs[i]->values = jobs[i]->output == Output::kTokens
-                            ? std::vector<float>(begin, end)
-                            : Pooled(encoder_->config().pooling, {begin, end}, info_.dim);
+    switch (jobs.front()->output) {
+      case Output::kPooled: {
+        MALMOI_TRY(const auto rows, encoder_->Encode(batch, pool_, nullptr, {.normalize = false}));
+        HandOut(rows.span(), info_.dim, {}, jobs);
+        break;
+      }
+      case Output::kTokens: {
+        MALMOI_TRY(const auto rows, encoder_->HiddenStates(batch, pool_));
+        HandOut(rows.span(), static_cast<std::size_t>(encoder_->config().hidden), batch.starts,
+                jobs);
+        break;
+      }
+      case Output::kScores: {
+        MALMOI_TRY(const auto rows, encoder_->Logits(batch, pool_));
+        HandOut(rows.span(), rows.size() / jobs.size(), {}, jobs);
+        break;
+      }
+      case Output::kSparse: {
+        MALMOI_TRY(const auto rows, encoder_->SparseRows(batch, pool_));
+        for (std::size_t i = 0; i < jobs.size(); ++i) {
+          for (std::size_t k = 0; k < rows[i].ids.size(); ++k) {
+            jobs[i]->sparse.push_back({rows[i].ids[k], rows[i].weights[k]});
+          }
+        }
+        break;
+      }
     }
     return Ok();
   }
@@ -175,6 +238,26 @@ class ModelEngine final : public Engine {
   os::ThreadPool pool_;  // Used by the scheduler's batch, one at a time.
   Scheduler scheduler_;
 };
+
+void Describe(const model::EncoderConfig& config, const json::Value& file, EngineInfo* info) {
+  info->kind = KindOf(config.task);
+  info->dim = config.dim;
+  info->has_sparse = config.has_sparse;
+  info->include_prompt = config.include_prompt;
+  for (const model::Pooling pooling : config.poolings) {
+    info->pooling += (info->pooling.empty() ? "" : "+") + std::string(PoolingName(pooling));
+  }
+  if (info->kind == ModelKind::kSparse) info->pooling = "splade";
+  info->labels = config.labels;
+  if (const json::Value* ids = file.Find("label2id"); ids != nullptr) {
+    for (const auto& [label, id] : ids->members()) {
+      info->label_ids.emplace_back(label, id.AsInt().value_or(0));
+    }
+  }
+  for (std::size_t i = 0; info->label_ids.size() < info->labels.size(); ++i) {
+    info->label_ids.emplace_back(info->labels[i], static_cast<std::int64_t>(i));
+  }
+}
 
 Status SetMaxTokens(std::size_t model_max, const EngineOptions& options, EngineInfo* info) {
   info->max_tokens = model_max;
@@ -226,18 +309,19 @@ Result<std::shared_ptr<Engine>> Engine::Open(const std::string& directory,
                                              const EngineOptions& given) {
   const std::string where = "open model '" + directory + "'";
   EngineOptions options = given;
-  MALMOI_TRY(auto encoder, model::Encoder::Open(directory));
+  MALMOI_TRY(const auto open, OpenOptionsOf(options));
+  MALMOI_TRY(auto encoder, model::Encoder::Open(directory, open));
   MALMOI_TRY(auto tokenizer_json,
              os::ReadFile(os::PosixVfs(), os::JoinPath(directory, "tokenizer.json")).With(where));
   MALMOI_TRY(auto tokenizer, text::Tokenizer::FromJson(tokenizer_json).With(where));
   MALMOI_TRY(const auto about, ReadModelJson(directory, "malmoi.json"));
   MALMOI_TRY(const auto config, ReadModelJson(directory, "config_sentence_transformers.json"));
+  MALMOI_TRY(const auto model_config, ReadModelJson(directory, "config.json"));
   EngineInfo info;
   info.id = ModelIdOf(directory, about);
   info.directory = directory;
-  info.pooling = PoolingName(encoder->config().pooling);
   info.dtype = options.dtype;
-  info.dim = static_cast<std::size_t>(encoder->config().hidden);
+  Describe(encoder->config(), model_config, &info);
   MALMOI_TRY(SetMaxTokens(encoder->config().max_tokens, options, &info).With(where));
   MALMOI_TRY(SetPrompts(config, &options, &info).With(where));
   return std::shared_ptr<Engine>(std::make_shared<ModelEngine>(

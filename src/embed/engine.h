@@ -58,6 +58,8 @@ struct EngineInfo {
   std::vector<std::pair<std::string, std::int64_t>> label_ids;  // label2id as the model has it.
   std::size_t max_tokens = 0;                                   // A sequence's limit.
   std::size_t dim = 0;                                          // Of a pooled vector.
+  bool has_sparse = false;     // Output::kSparse works, also where it is not the kind.
+  bool include_prompt = true;  // Pooling takes in the tokens of the prompt.
   std::vector<std::pair<std::string, std::string>> prompts;
 };
 
@@ -81,9 +83,9 @@ class Engine {
   virtual const text::Tokenizer& tokenizer() const = 0;
   // The prompt of that name, the default one without a name. Errors: kInvalidArgument.
   virtual Result<std::string> PromptOf(const std::optional<std::string>& name) const = 0;
+  // A job whose `output` is left to the caller.
   // Errors: kInvalidArgument (prompt unknown, or with a pair), kOutOfRange (too long).
-  virtual Result<text::Encoding> Prepare(const Input& input,
-                                         const PrepareOptions& options) const = 0;
+  virtual Result<Job> Prepare(const Input& input, const PrepareOptions& options) const = 0;
   // As Scheduler::Submit.
   virtual Status Submit(std::span<Job> jobs, const Cancel* cancel) = 0;
   virtual std::size_t waiting() const = 0;

@@ -31,6 +31,7 @@ struct SparseWeight {
 // One sequence to take through a model.
 struct Job {
   text::Encoding encoding;
+  std::uint32_t prompt_tokens = 0;  // As model::PackedBatch's.
   Output output = Output::kPooled;
 
   std::vector<float> values = {};         // Row-major [rows, width] for all outputs but kSparse.

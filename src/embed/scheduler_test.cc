@@ -20,6 +20,13 @@ Job JobOf(std::size_t tokens, std::int32_t mark, Output output = Output::kPooled
   return job;
 }
 
+// Of tokens and mark.
+std::vector<Job> JobsOf(std::initializer_list<std::pair<std::size_t, std::int32_t>> list) {
+  std::vector<Job> out;
+  for (const auto& [tokens, mark] : list) out.push_back(JobOf(tokens, mark));
+  return out;
+}
+
 // A model that answers a job with its mark, and keeps the marks of each batch.
 class Recorder {
  public:
@@ -96,13 +103,13 @@ struct Held {
     f->recorder.AwaitStarted(1);
   }
   Fixture* f;
-  std::vector<Job> first{JobOf(1, 1000)};
+  std::vector<Job> first = JobsOf({{1, 1000}});
 };
 
 TEST_CASE("jobs of several callers share a batch, and each gets its own result") {
   Fixture f;
   Held held(&f);
-  std::vector<Job> a{JobOf(100, 1), JobOf(100, 2)}, b{JobOf(100, 3)};
+  std::vector<Job> a = JobsOf({{100, 1}, {100, 2}}), b = JobsOf({{100, 3}});
   f.Queue(&a);
   f.Queue(&b);
   f.recorder.Open();
@@ -116,7 +123,7 @@ TEST_CASE("jobs of several callers share a batch, and each gets its own result")
 TEST_CASE("a single short query goes before a long run that came first") {
   Fixture f;
   Held held(&f);
-  std::vector<Job> run{JobOf(200, 1), JobOf(200, 2)}, query{JobOf(12, 3)};
+  std::vector<Job> run = JobsOf({{200, 1}, {200, 2}}), query = JobsOf({{12, 3}});
   f.Queue(&run);
   f.Queue(&query);
   f.recorder.Open();
@@ -127,10 +134,10 @@ TEST_CASE("a single short query goes before a long run that came first") {
 TEST_CASE("quick jobs pass others kQuickInRow times and no more") {
   Fixture f({.batch_tokens_max = 1024, .batch_jobs_max = 1});
   Held held(&f);
-  std::vector<Job> slow{JobOf(200, 1)};
+  std::vector<Job> slow = JobsOf({{200, 1}});
   f.Queue(&slow);
   std::vector<std::vector<Job>> quick;
-  for (int i = 0; i < 12; ++i) quick.push_back({JobOf(5, 100 + i)});
+  for (int i = 0; i < 12; ++i) quick.push_back(JobsOf({{5, 100 + i}}));
   for (auto& jobs : quick) f.Queue(&jobs);
   f.recorder.Open();
   f.Join();
@@ -142,7 +149,7 @@ TEST_CASE("quick jobs pass others kQuickInRow times and no more") {
 TEST_CASE("a batch keeps to its tokens, and is filled with what fits") {
   Fixture f({.batch_tokens_max = 600});
   Held held(&f);
-  std::vector<Job> jobs{JobOf(500, 1), JobOf(500, 2), JobOf(100, 3), JobOf(700, 4)};
+  std::vector<Job> jobs = JobsOf({{500, 1}, {500, 2}, {100, 3}, {700, 4}});
   f.Queue(&jobs);
   f.recorder.Open();
   f.Join();
@@ -152,7 +159,8 @@ TEST_CASE("a batch keeps to its tokens, and is filled with what fits") {
 TEST_CASE("kinds of output do not share a batch") {
   Fixture f;
   Held held(&f);
-  std::vector<Job> jobs{JobOf(100, 1), JobOf(100, 2, Output::kTokens), JobOf(100, 3)};
+  std::vector<Job> jobs = JobsOf({{100, 1}, {100, 2}, {100, 3}});
+  jobs[1].output = Output::kTokens;
   f.Queue(&jobs);
   f.recorder.Open();
   f.Join();
@@ -162,13 +170,13 @@ TEST_CASE("kinds of output do not share a batch") {
 TEST_CASE("what is over the limit is refused at once, and room comes back") {
   Fixture f({.jobs_max = 3, .tokens_max = 1000});
   Held held(&f);
-  std::vector<Job> two{JobOf(100, 1), JobOf(100, 2)}, one{JobOf(100, 3)};
+  std::vector<Job> two = JobsOf({{100, 1}, {100, 2}}), one = JobsOf({{100, 3}});
   f.Queue(&two);
   CHECK(f.scheduler.Submit(one, nullptr).error().code() == Code::kOverloaded);
   f.recorder.Open();
   f.Join();
   CHECK(f.scheduler.Submit(one, nullptr).ok());
-  std::vector<Job> long_jobs{JobOf(900, 4), JobOf(900, 5), JobOf(1, 6), JobOf(1, 7)};
+  std::vector<Job> long_jobs = JobsOf({{900, 4}, {900, 5}, {1, 6}, {1, 7}});
   CHECK(f.scheduler.Submit(long_jobs, nullptr).ok());  // An idle model takes any one call.
 }
 
@@ -176,7 +184,7 @@ TEST_CASE("the jobs of a caller that went away are dropped, others run") {
   Fixture f;
   Held held(&f);
   Cancel gone;
-  std::vector<Job> lost{JobOf(100, 1), JobOf(100, 2)}, kept{JobOf(100, 3)};
+  std::vector<Job> lost = JobsOf({{100, 1}, {100, 2}}), kept = JobsOf({{100, 3}});
   f.Queue(&lost, &gone);
   f.Queue(&kept);
   gone.Set();
@@ -192,7 +200,7 @@ TEST_CASE("the jobs of a caller that went away are dropped, others run") {
 TEST_CASE("a job that fails does not fail its neighbours") {
   Fixture f;
   Held held(&f);
-  std::vector<Job> bad{JobOf(100, -1)}, good{JobOf(100, 2), JobOf(100, 3)};
+  std::vector<Job> bad = JobsOf({{100, -1}}), good = JobsOf({{100, 2}, {100, 3}});
   f.Queue(&bad);
   f.Queue(&good);
   f.recorder.Open();

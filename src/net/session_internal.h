@@ -50,11 +50,11 @@ class Session : public std::enable_shared_from_this<Session> {
   struct Parser;  // Beast's, confined to session.cc.
   enum class State {
     kGreeting,  // In a TLS handshake.
-    kIdle,     // Before the first byte of a request.
-    kReading,  // In a head or a body.
-    kWorking,  // A handler has it, or its answer is being written.
-    kRefused,  // Writing an error after which the connection ends.
-    kLinger,   // Throwing away what the client still sends, so that it can read the error.
+    kIdle,      // Before the first byte of a request.
+    kReading,   // In a head or a body.
+    kWorking,   // A handler has it, or its answer is being written.
+    kRefused,   // Writing an error after which the connection ends.
+    kLinger,    // Throwing away what the client still sends, so that it can read the error.
     kClosed,
   };
 

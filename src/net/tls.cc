@@ -1,9 +1,9 @@
 // The only file that sees OpenSSL.
-#include "net/tls_internal.h"
-
 #include <boost/asio/ssl/context.hpp>
 #include <boost/asio/ssl/stream.hpp>
 #include <utility>
+
+#include "net/tls_internal.h"
 
 namespace malmoi::net {
 namespace {

@@ -26,16 +26,17 @@ Status PrepareAll(const Context& context, const Served& served,
   for (const embed::Input& input : inputs) {
     out->characters += input.characters();
     (Classifies(wish.output) ? metrics.predict_count : metrics.embed_count).Add();
-    auto encoding = input.empty()
-                        ? Result<text::Encoding>(Error(Code::kNotFound, "`inputs` cannot be empty"))
-                        : served.engine->Prepare(input, options);
-    if (!encoding.ok()) {
+    auto job = input.empty()
+                   ? Result<embed::Job>(Error(Code::kNotFound, "`inputs` cannot be empty"))
+                   : served.engine->Prepare(input, options);
+    if (!job.ok()) {
       metrics.Failure("tokenization");
-      return FromEngine(std::move(encoding.error()));
+      return FromEngine(std::move(job.error()));
     }
-    metrics.input_length.Observe(static_cast<double>(encoding.value().size()));
-    out->tokens += encoding.value().size();
-    out->jobs.push_back({.encoding = std::move(encoding).value(), .output = wish.output});
+    job.value().output = wish.output;
+    metrics.input_length.Observe(static_cast<double>(job.value().tokens()));
+    out->tokens += job.value().tokens();
+    out->jobs.push_back(std::move(job).value());
   }
   return Ok();
 }

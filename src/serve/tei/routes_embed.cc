@@ -91,7 +91,7 @@ Result<net::Response> EmbedAll(const Context& context, const EmbedRequest& reque
 
 Result<net::Response> EmbedSparse(const Context& context, const EmbedRequest& request) {
   MALMOI_TRY(const Served* served, context.service.Pick(request.model, kSparse));
-  if (!IsSparse(*served)) {
+  if (!served->engine->info().has_sparse) {
     return WrongModel(context, "Model is not an embedding model with SPLADE pooling");
   }
   MALMOI_TRY(const Outcome outcome, Run(context, *served, request, embed::Output::kSparse));

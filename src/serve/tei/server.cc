@@ -257,9 +257,10 @@ Result<const Served*> Service::Pick(std::string_view name,
     for (const Served& served : models) names += (names.empty() ? "" : ", ") + served.name;
     return Error(Code::kNotFound, kNoSuchModel + std::string(name) + "; served are " + names);
   }
-  for (const Served& served : models) {
-    const embed::ModelKind kind = served.engine->info().kind;
-    if (std::find(wanted.begin(), wanted.end(), kind) != wanted.end()) return &served;
+  for (const embed::ModelKind kind : wanted) {
+    for (const Served& served : models) {
+      if (served.engine->info().kind == kind) return &served;
+    }
   }
   return &models.front();
 }
