@@ -34,6 +34,7 @@ Result<int> CmdEval(const Context& context);
 Result<int> CmdServe(const Context& context);
 Result<int> CmdServeEmbed(const Context& context);
 Result<int> CmdModels(const Context& context);
+Result<int> CmdEmbedCheck(const Context& context);
 Result<int> CmdDoctor(const Context& context);
 Result<int> CmdBench(const Context& context);
 Result<int> CmdConfig(const Context& context);

@@ -19,6 +19,7 @@ constexpr Command kCommands[] = {
     {"models pull", CmdModels},
     {"models list", CmdModels},
     {"serve embed", CmdServeEmbed},
+    {"embed check", CmdEmbedCheck},
     {"doctor", CmdDoctor},
     {"bench", CmdBench},
     {"config", CmdConfig},

@@ -1,7 +1,6 @@
 #include <algorithm>
 
 #include "kernels/attention.h"
-#include "model/disentangled_internal.h"
 #include "model/forward_internal.h"
 
 namespace malmoi::model {
@@ -57,6 +56,9 @@ class Pass {
     if (input.projection.empty()) return;
     input.projection.Apply(
         {.x = to, .ldx = width, .rows = tokens_, .y = arena_.x.data(), .ldy = hidden_}, team_);
+    if (!input.projected_norm.empty()) {
+      input.projected_norm.Apply(arena_.x.data(), arena_.x.data(), tokens_);
+    }
   }
 
   void EmbedToken(std::size_t t, std::size_t place, std::span<float> x) {

@@ -128,7 +128,11 @@ class Reader {
   }
 
   Result<WeightReader> Weights(const std::string& path) {
-    MALMOI_TRY(auto file, tensor::SafeTensors::Open(os::JoinPath(directory_, path)));
+    MALMOI_TRY(auto file, OpenWeights(os::JoinPath(directory_, path)));
+    for (const std::string& name : file->Names()) {
+      out_.identity += path + "/" + name;
+      out_.identity += file->Find(name)->bytes.substr(0, 4096);
+    }
     return WeightReader(std::move(file));
   }
 

@@ -234,12 +234,25 @@ void Finish(const std::vector<PostModule>& post, bool normalize, Buffer<float> p
   if (normalize) kernels::NormalizeL2(out);
 }
 
+Result<std::size_t> DimensionAfter(const std::vector<PostModule>& post, std::size_t dim) {
+  for (const PostModule& module : post) {
+    const std::size_t in = module.dense.empty() ? module.norm.gamma.size() : module.dense.k();
+    if (in != 0 && in != dim) {
+      return Error(Code::kCorruption, "a module takes " + std::to_string(in) +
+                                          " features, the one before it gives " +
+                                          std::to_string(dim));
+    }
+    if (!module.dense.empty()) dim = module.dense.n();
+  }
+  return dim;
+}
+
 std::shared_ptr<const Encoder> MakeStackEncoder(StackEncoderParts parts) {
   return std::make_shared<StackEncoder>(std::move(parts));
 }
 
-std::string Fingerprint(const EncoderConfig& c, const std::string& config_text,
-                        Activation activation, const tensor::SafeTensors& file) {
+std::string Fingerprint(const EncoderConfig& c, const std::string& more, Activation activation,
+                        const tensor::SafeTensors& file) {
   Sha256 hash;
   std::string settings = c.family;
   for (const std::int64_t n : {c.hidden, c.layers, c.heads, c.intermediate, c.vocabulary,
@@ -252,11 +265,7 @@ std::string Fingerprint(const EncoderConfig& c, const std::string& config_text,
   Put<std::uint64_t>(&settings, c.max_tokens);
   for (const Pooling pooling : c.poolings) Put(&settings, pooling);
   Put(&settings, c.normalize);
-  // BERT's embedders had no more than that from the first; all others are told by their whole file.
-  if (c.family != "bert" || c.task != Task::kEmbedding ||
-      c.dim != static_cast<std::size_t>(c.hidden)) {
-    settings += config_text;
-  }
+  settings += more;
   hash.Update(settings);
   for (const std::string& name : file.Names()) {
     const tensor::TensorView& view = *file.Find(name);
