@@ -8,6 +8,7 @@
 #include "embed/model_store.h"
 #include "obs/log.h"
 #include "os/paths.h"
+#include "rpc/tei/server.h"
 #include "serve/tei/server.h"
 
 namespace malmoi::cli {
@@ -51,6 +52,13 @@ Result<int> CmdServeEmbed(const Context& context) {
   SetHubEnvironment(context.arguments);
   MALMOI_TRY(FetchMissing(context, options));
   MALMOI_TRY(const auto server, serve::tei::Server::Start(options));
+  std::unique_ptr<rpc::tei::Server> grpc;
+  if (options.grpc_port) {
+    MALMOI_TRY(grpc,
+               rpc::tei::Server::Start(server->service(), options.hostname, *options.grpc_port));
+    std::fprintf(context.err, "gRPC (tei.v1) is at %s:%u\n", options.hostname.c_str(),
+                 static_cast<unsigned>(grpc->port()));
+  }
   for (const auto& engine : server->engines()) {
     std::fprintf(context.err, "model %s: %zu dimensions, inputs up to %zu tokens\n",
                  engine->info().id.c_str(), engine->info().dim, engine->info().max_tokens);
@@ -61,6 +69,7 @@ Result<int> CmdServeEmbed(const Context& context) {
   std::fflush(context.err);
   while (!context.cancel->IsSet()) ::poll(nullptr, 0, 200);
   std::fprintf(context.err, "stopping: requests under way have %.0f s\n", options.stop_seconds);
+  if (grpc) grpc->Stop(options.stop_seconds);
   server->Stop();
   return kFound;
 }

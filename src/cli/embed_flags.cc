@@ -41,6 +41,7 @@ constexpr EmbedFlag kFlags[] = {
     {"otlp-service-name", Form::kOne, "accepted, without effect"},
     {"prometheus-port", Form::kOne,
      "port for /metrics alone (default: none; /metrics is on --port)"},
+    {"grpc-port", Form::kOne, "port for gRPC, package tei.v1 (default: none)"},
     {"cors-allow-origin", Form::kMany, "origin that browsers may call from (default: any)"},
     {"tls-cert", Form::kOne, "PEM file with the certificate chain: serve HTTPS"},
     {"tls-key", Form::kOne, "PEM file with the certificate's key"},
@@ -141,6 +142,11 @@ Status ReadLimits(const Reader& reader, serve::tei::ServerOptions* out) {
   MALMOI_TRY(reader.Number("payload-limit", 1, std::int64_t{1} << 32, &out->payload_limit));
   MALMOI_TRY(reader.Number("port", 0, 65535, &out->port));
   MALMOI_TRY(reader.Number("prometheus-port", 0, 65535, &out->prometheus_port));
+  std::uint16_t grpc = 0;
+  if (reader.One("grpc-port")) {
+    MALMOI_TRY(reader.Number("grpc-port", 0, 65535, &grpc));
+    out->grpc_port = grpc;
+  }
   std::size_t requests = 0;
   MALMOI_TRY(reader.Number("max-batch-requests", 1, kMany, &requests));
   if (requests > 0) out->max_batch_requests = requests;

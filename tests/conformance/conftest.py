@@ -25,6 +25,8 @@ class EmbedServer:
         self.process = subprocess.Popen(self.command, env=self.environment,
                                         stderr=subprocess.PIPE, text=True)
         for line in self.process.stderr:
+            if grpc := re.search(r"gRPC .* is at (\S+)", line):
+                self.grpc_address = grpc.group(1)
             if found := re.search(r"is at (https?://\S+)/ ", line):
                 break
         else:

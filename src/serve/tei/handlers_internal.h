@@ -4,7 +4,7 @@
 #include "net/server.h"
 #include "serve/tei/errors_internal.h"
 #include "serve/tei/requests_internal.h"
-#include "serve/tei/service_internal.h"
+#include "serve/tei/service.h"
 
 namespace malmoi::serve::tei {
 

@@ -1,3 +1,5 @@
+#include "serve/tei/infer.h"
+
 #include <algorithm>
 #include <charconv>
 #include <cmath>
@@ -6,7 +8,6 @@
 
 #include "base/clock.h"
 #include "serve/tei/errors_internal.h"
-#include "serve/tei/infer_internal.h"
 
 namespace malmoi::serve::tei {
 namespace {
@@ -16,11 +17,11 @@ bool Classifies(embed::Output output) {
 }
 
 // Tokenises into jobs; the error of the first input that cannot be.
-Status PrepareAll(const Context& context, const Served& served,
-                  std::span<const embed::Input> inputs, const Wish& wish, Outcome* out) {
-  const Metrics& metrics = context.service.metrics;
+Status PrepareAll(const Call& call, const Served& served, std::span<const embed::Input> inputs,
+                  const Wish& wish, Outcome* out) {
+  const Metrics& metrics = call.service.metrics;
   const embed::PrepareOptions options = {
-      .truncate = wish.truncate.value_or(context.service.options.auto_truncate),
+      .truncate = wish.truncate.value_or(call.service.options.auto_truncate),
       .cut_left = wish.cut_left,
       .prompt_name = wish.prompt_name};
   for (const embed::Input& input : inputs) {
@@ -41,9 +42,9 @@ Status PrepareAll(const Context& context, const Served& served,
   return Ok();
 }
 
-Status Submit(const Context& context, const Served& served, Outcome* out) {
-  const Metrics& metrics = context.service.metrics;
-  if (Status status = served.engine->Submit(out->jobs, &context.cancel); !status.ok()) {
+Status Submit(const Call& call, const Served& served, Outcome* out) {
+  const Metrics& metrics = call.service.metrics;
+  if (Status status = served.engine->Submit(out->jobs, &call.cancel); !status.ok()) {
     metrics.Failure("overloaded");
     return FromEngine(std::move(status.error()));
   }
@@ -61,31 +62,31 @@ void AppendInt(const char* name, std::int64_t value, net::Headers* out) {
 
 }  // namespace
 
-Status CheckBatch(const Context& context, std::size_t size, const char* name) {
-  const Metrics& metrics = context.service.metrics;
+Status CheckBatch(const Call& call, std::size_t size, const char* name) {
+  const Metrics& metrics = call.service.metrics;
   if (size == 0) {
     metrics.Failure("validation");
     return Error(Code::kNotFound, "`" + std::string(name) + "` cannot be empty");
   }
-  const std::size_t limit = context.service.options.max_client_batch_size;
+  const std::size_t limit = call.service.options.max_client_batch_size;
   if (size <= limit) return Ok();
   metrics.Failure("batch_size");
   return Error(Code::kOutOfRange, "batch size " + std::to_string(size) +
                                       " > maximum allowed batch size " + std::to_string(limit));
 }
 
-Result<Outcome> Infer(const Context& context, const Served& served,
-                      std::span<const embed::Input> inputs, const Wish& wish) {
-  const Metrics& metrics = context.service.metrics;
+Result<Outcome> Infer(const Call& call, const Served& served, std::span<const embed::Input> inputs,
+                      const Wish& wish) {
+  const Metrics& metrics = call.service.metrics;
   (wish.single ? metrics.single_count : metrics.batch_count).Add();
   Outcome out;
-  out.start_ns = context.start_ns;
+  out.start_ns = call.start_ns;
   out.jobs.reserve(inputs.size());
   const std::int64_t start = MonotonicNs();
-  MALMOI_TRY(PrepareAll(context, served, inputs, wish, &out));
+  MALMOI_TRY(PrepareAll(call, served, inputs, wish, &out));
   const auto count = static_cast<std::int64_t>(inputs.size());
   out.tokenization_ns = (MonotonicNs() - start) / count;
-  MALMOI_TRY(Submit(context, served, &out));
+  MALMOI_TRY(Submit(call, served, &out));
   const std::int64_t total = MonotonicNs() - start;
   const bool classifies = Classifies(wish.output);
   for (const embed::Job& job : out.jobs) {
@@ -98,8 +99,8 @@ Result<Outcome> Infer(const Context& context, const Served& served,
   return out;
 }
 
-net::Headers Finish(const Context& context, const Outcome& outcome, bool single) {
-  const Metrics& metrics = context.service.metrics;
+net::Headers Finish(const Call& call, const Outcome& outcome, bool single) {
+  const Metrics& metrics = call.service.metrics;
   (single ? metrics.single_success : metrics.batch_success).Add();
   const std::int64_t total = MonotonicNs() - outcome.start_ns;
   metrics.request.Observe(total, outcome.tokenization_ns, outcome.queue_ns, outcome.inference_ns);
@@ -124,21 +125,21 @@ net::Response JsonResponse(std::string body, net::Headers headers) {
   return response;
 }
 
-Error WrongModel(const Context& context, const char* message) {
-  context.service.metrics.Failure("model_type");
+Error WrongModel(const Call& call, const char* message) {
+  call.service.metrics.Failure("model_type");
   return FromEngine(Error(Code::kUnsupported, message));
 }
 
-Error Invalid(const Context& context, Code code, std::string message) {
-  context.service.metrics.Failure("validation");
+Error Invalid(const Call& call, Code code, std::string message) {
+  call.service.metrics.Failure("validation");
   return FromEngine(Error(code, std::move(message)));
 }
 
-Status Shape(const Context& context, const VectorShape& shape, std::vector<embed::Job>* jobs) {
+Status Shape(const Call& call, const VectorShape& shape, std::vector<embed::Job>* jobs) {
   for (embed::Job& job : *jobs) {
     if (shape.dimensions) {
       if (*shape.dimensions > job.values.size()) {
-        return Invalid(context, Code::kInvalidArgument,
+        return Invalid(call, Code::kInvalidArgument,
                        "`dimensions` should be smaller than the maximum embedding dimension.");
       }
       job.values.resize(static_cast<std::size_t>(*shape.dimensions));

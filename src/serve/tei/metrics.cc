@@ -1,7 +1,7 @@
+#include "serve/tei/metrics.h"
+
 #include <string>
 #include <vector>
-
-#include "serve/tei/metrics_internal.h"
 
 namespace malmoi::serve::tei {
 namespace {

@@ -6,7 +6,9 @@
 #include "base/hash.h"
 #include "json/writer.h"
 #include "serve/tei/handlers_internal.h"
-#include "serve/tei/infer_internal.h"
+#include "serve/tei/infer.h"
+#include "serve/tei/routes_internal.h"
+#include "serve/tei/scores.h"
 
 namespace malmoi::serve::tei {
 namespace {
@@ -14,44 +16,6 @@ namespace {
 constexpr embed::ModelKind kRerankers[] = {embed::ModelKind::kReranker};
 constexpr embed::ModelKind kClassifiers[] = {embed::ModelKind::kClassifier,
                                              embed::ModelKind::kReranker};
-
-float Sigmoid(float v) {
-  return 1.0f / (1.0f + std::exp(-v));
-}
-
-// Logits to probabilities: softmax, or a sigmoid where there is one.
-void Squash(std::vector<float>* logits) {
-  if (logits->size() == 1) {
-    logits->front() = Sigmoid(logits->front());
-    return;
-  }
-  const float top = *std::max_element(logits->begin(), logits->end());
-  float sum = 0;
-  for (float& v : *logits) sum += v = std::exp(v - top);
-  for (float& v : *logits) v /= sum;
-}
-
-struct Score {
-  std::size_t index;
-  float value;
-};
-
-// Highest first; of equal ones the later first, as the imitated tool's sort leaves them.
-std::vector<Score> Sorted(std::span<const float> values) {
-  std::vector<Score> out;
-  for (std::size_t i = 0; i < values.size(); ++i) out.push_back({i, values[i]});
-  std::stable_sort(out.begin(), out.end(),
-                   [](const Score& a, const Score& b) { return a.value < b.value; });
-  std::reverse(out.begin(), out.end());
-  return out;
-}
-
-Status CheckNumbers(std::span<const float> values) {
-  for (const float v : values) {
-    if (std::isnan(v)) return Error(Code::kInternal, "score is NaN");
-  }
-  return Ok();
-}
 
 void PutScore(float value, json::Writer* w) {
   std::string text;

@@ -3,8 +3,9 @@
 
 #include "json/writer.h"
 #include "serve/tei/handlers_internal.h"
-#include "serve/tei/infer_internal.h"
+#include "serve/tei/infer.h"
 #include "serve/tei/openapi_internal.h"
+#include "serve/tei/routes_internal.h"
 
 namespace malmoi::serve::tei {
 namespace {

@@ -4,7 +4,8 @@
 #include "base/utf8.h"
 #include "json/writer.h"
 #include "serve/tei/handlers_internal.h"
-#include "serve/tei/infer_internal.h"
+#include "serve/tei/infer.h"
+#include "serve/tei/routes_internal.h"
 
 namespace malmoi::serve::tei {
 namespace {

@@ -2,7 +2,8 @@
 #include <utility>
 
 #include "serve/tei/handlers_internal.h"
-#include "serve/tei/infer_internal.h"
+#include "serve/tei/infer.h"
+#include "serve/tei/routes_internal.h"
 
 namespace malmoi::serve::tei {
 namespace {

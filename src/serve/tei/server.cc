@@ -12,7 +12,8 @@
 #include "os/vfs.h"
 #include "serve/tei/errors_internal.h"
 #include "serve/tei/handlers_internal.h"
-#include "serve/tei/service_internal.h"
+#include "serve/tei/routes_internal.h"
+#include "serve/tei/service.h"
 
 namespace malmoi::serve::tei {
 namespace {
@@ -147,12 +148,13 @@ class ServerImpl : public Server {
     options.handler_threads = 1;
     MALMOI_TRY(metrics_server_, net::HttpServer::Start(options, [this](const net::Request& request,
                                                                        net::Responder& responder) {
-                 responder.Send(RouteMetrics({service_, request, responder.cancel(), 0}));
+                 responder.Send(RouteMetrics({{service_, responder.cancel(), 0}, request}));
                }));
     return Ok();
   }
 
   std::uint16_t port() const override { return server_->port(); }
+  const Service& service() const override { return service_; }
   const std::vector<std::shared_ptr<embed::Engine>>& engines() const override { return engines_; }
   void Stop() override {
     if (server_) server_->Stop(service_.options.stop_seconds);
@@ -163,7 +165,7 @@ class ServerImpl : public Server {
   net::Response Handle(const net::Request& request, const Cancel& cancel) const {
     const std::int64_t start = MonotonicNs();
     net::Response response =
-        request.method == "OPTIONS" ? Preflight() : Dispatch({service_, request, cancel, start});
+        request.method == "OPTIONS" ? Preflight() : Dispatch({{service_, cancel, start}, request});
     AddOrigin(request, &response);
     if (response.status >= 500) {
       obs::LogLine(obs::Level::kError, "request_failed")

@@ -40,11 +40,14 @@ struct ServerOptions {
   std::string api_key;                         // Empty: none asked for.
   std::vector<std::string> cors_allow_origin;  // Empty, or one "*": any.
   std::uint16_t prometheus_port = 0;  // A port for /metrics alone; 0: none, it is on `port` too.
-  std::string tls_cert, tls_key;      // PEM files; both or none.
-  std::string task;                   // "sentence-similarity": what POST / does.
+  std::optional<std::uint16_t> grpc_port;  // For rpc/tei/server.h; 0: any free one.
+  std::string tls_cert, tls_key;           // PEM files; both or none.
+  std::string task;                        // "sentence-similarity": what POST / does.
   std::string vertex_predict_route, vertex_health_route;  // AIP_PREDICT_ROUTE, AIP_HEALTH_ROUTE.
   double stop_seconds = 30;
 };
+
+struct Service;
 
 // Embedding, reranking and classification over HTTP, as text-embeddings-inference, OpenAI, Cohere,
 // Jina, Ollama, SageMaker and Vertex clients ask for it. docs/api/embed.md describes every route.
@@ -55,6 +58,8 @@ class Server {
   static Result<std::unique_ptr<Server>> Start(const ServerOptions& options);
   virtual ~Server() = default;
   virtual std::uint16_t port() const = 0;
+  // For another protocol beside HTTP; lives as long as the server.
+  virtual const Service& service() const = 0;
   virtual const std::vector<std::shared_ptr<embed::Engine>>& engines() const = 0;
   // Takes no new requests, finishes those under way for at most stop_seconds.
   virtual void Stop() = 0;

@@ -8,8 +8,7 @@
 #include "base/result.h"
 #include "embed/engine.h"
 #include "net/server.h"
-#include "serve/tei/requests_internal.h"
-#include "serve/tei/service_internal.h"
+#include "serve/tei/service.h"
 
 namespace malmoi::serve::tei {
 
@@ -31,25 +30,25 @@ struct Outcome {
 
 // Errors: kNotFound for no inputs, kInvalidArgument for more than the limit; then those of the
 // first input that fails, in the words of FromEngine. `name`: "inputs".
-Status CheckBatch(const Context& context, std::size_t size, const char* name);
-Result<Outcome> Infer(const Context& context, const Served& served,
-                      std::span<const embed::Input> inputs, const Wish& wish);
+Status CheckBatch(const Call& call, std::size_t size, const char* name);
+Result<Outcome> Infer(const Call& call, const Served& served, std::span<const embed::Input> inputs,
+                      const Wish& wish);
 
 // Counts the request as done; its x-* headers.
-net::Headers Finish(const Context& context, const Outcome& outcome, bool single);
+net::Headers Finish(const Call& call, const Outcome& outcome, bool single);
 net::Response JsonResponse(std::string body, net::Headers headers = {});
 
 // kUnsupported, counted as "model_type": the model does not do this.
-Error WrongModel(const Context& context, const char* message);
+Error WrongModel(const Call& call, const char* message);
 // Counts a request that its own members make impossible.
-Error Invalid(const Context& context, Code code, std::string message);
+Error Invalid(const Call& call, Code code, std::string message);
 
 // Cuts to `dimensions` and normalises. Errors: kInvalidArgument where it has fewer.
 struct VectorShape {
   bool normalize = true;
   std::optional<std::uint64_t> dimensions;
 };
-Status Shape(const Context& context, const VectorShape& shape, std::vector<embed::Job>* jobs);
+Status Shape(const Call& call, const VectorShape& shape, std::vector<embed::Job>* jobs);
 
 // "[0.25,-1.0]": shortest digits that read back as the same float; NaN and infinities as null.
 void AppendFloats(std::span<const float> values, std::string* out);
