@@ -11,7 +11,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 import tiny_models
 
-PROTO = pathlib.Path(__file__).resolve().parents[2] / "src" / "rpc" / "tei" / "tei.proto"
+PROTO = pathlib.Path(__file__).resolve().parents[3] / "src" / "rpc" / "tei" / "tei.proto"
 
 
 class Client:
