@@ -65,7 +65,7 @@ class Reader {
       return Error(Code::kCorruption, "modules.json: path '" + path + "' leaves the directory");
     }
     MALMOI_TRY(auto json, ReadJson(directory_, os::JoinPath(path, "config.json")));
-    const json::Value none;
+    const json::Value none{};
     const json::Value& config = json ? *json : none;
     if (name == "Transformer" || name == "MLMTransformer" || name == "BERT") {
       out_.transformer = path;

@@ -14,7 +14,9 @@
 namespace malmoi::model {
 namespace {
 
-constexpr std::int64_t kTokensMax = 512;  // model2vec's default; the mean of more says little.
+constexpr std::int64_t kTokensMax = 512;  // model2vec's default.
+// StaticEmbedding takes any length; a bound all the same.
+constexpr std::int64_t kStaticTokensMax = 1 << 20;
 
 struct Table {
   std::shared_ptr<const tensor::SafeTensors> file;  // Owns rows' bytes.
@@ -75,6 +77,12 @@ class StaticEncoder final : public Encoder {
       for (std::size_t s = 0; s < batch.count(); ++s) {
         Finish(post_, normalize, Mean(batch, s, rows.data()),
                out.vectors.span().subspan(s * dim, dim));
+        float sum = 0;
+        for (std::size_t i = s * dim; i < (s + 1) * dim; ++i) sum += out.vectors[i] * 0.0f;
+        if (sum != 0) {
+          return Error(Code::kCorruption, "sequence " + std::to_string(s) +
+                                              ": the table has values that are no finite numbers");
+        }
       }
     }
     if (wanted.tokens) out.tokens = {hidden(), batch.starts, std::move(rows)};
@@ -184,7 +192,8 @@ Result<std::shared_ptr<const Encoder>> OpenStatic(const std::string& directory,
   c.vocabulary = table.mapping.empty() ? table.rows->shape[0]
                                        : static_cast<std::int64_t>(table.mapping.size());
   c.special_tokens = false;
-  c.positions = c.max_tokens = kTokensMax;
+  c.positions = model2vec ? kTokensMax : kStaticTokensMax;
+  c.max_tokens = static_cast<std::size_t>(c.positions);
   if (modules.max_tokens > 0) c.max_tokens = static_cast<std::size_t>(modules.max_tokens);
   c.normalize = modules.normalize;
   if (!modules.present) c.normalize = config.GetBool("normalize", true);

@@ -133,7 +133,9 @@ def make(case, out):
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     model = randomize(case.build(), case.seed)
-    model = model.to(case.dtype).float()  # The values that the file can hold.
+    with torch.no_grad():
+        for p in model.parameters():
+            p.copy_(p.to(case.dtype).float())  # The values that the file can hold.
     model.config._attn_implementation = "eager"
     model.save_pretrained(out)
     if case.config:
