@@ -202,7 +202,8 @@ TEST_CASE("A megabyte of one kind is analysed") {
 }
 
 TEST_CASE("A folder that is no dictionary is refused by name; options change the fingerprint") {
-  const auto bad_japanese = Analyzer::Create({.japanese_dictionary = "/nonexistent"});
+  const auto bad_japanese =
+      Analyzer::Create({.korean_dictionary = "", .japanese_dictionary = "/nonexistent"});
   CHECK(bad_japanese.error().code() == Code::kUnavailable);
   const auto bad = Analyzer::Create({.korean_dictionary = "/nonexistent"});
   REQUIRE_FALSE(bad.ok());

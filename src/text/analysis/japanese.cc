@@ -2,6 +2,7 @@
 #include <array>
 #include <string>
 
+#include "base/strings.h"
 #include "base/utf8.h"
 #include "text/analysis/japanese_internal.h"
 #include "text/analysis/words_internal.h"
