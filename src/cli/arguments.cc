@@ -125,6 +125,16 @@ void AddSystemCommands(Builder* b, Arguments* out) {
   pull->add_option("--revision", out->revision, "branch, tag or commit (default main)");
   b->Add("list", "models found on this machine", models);
 
+  CLI::App* optim = b->Add("optim", "optimizers: the list, and the check against trajectories");
+  optim->require_subcommand(1);
+  CLI::App* check = b->Add("check", "replay recorded trajectories and compare", optim);
+  check->add_option("directory", out->positional, "folder with manifest.json")
+      ->required()
+      ->expected(1);
+  check->add_option("--dump", out->dump, "write our parameters to this safetensors file");
+  check->add_option("--only", out->only, "registry names, comma-separated")->delimiter(',');
+  b->Add("list", "optimizers by registry name", optim);
+
   CLI::App* doctor = b->Add("doctor", "check processor, assets, model, index and disk");
   b->Setting(doctor, "model", "embedding model to check");
   CLI::App* bench = b->Add("bench", "speed of this machine: kernels, embedding, search");

@@ -27,6 +27,9 @@ struct Arguments {
   bool chunked = false;
   bool answers = false;
   std::vector<std::string> gates;
+  // optim check
+  std::string dump;
+  std::vector<std::string> only;
   // models pull
   std::string revision = "main";
 };

@@ -35,6 +35,7 @@ Result<int> CmdServe(const Context& context);
 Result<int> CmdModels(const Context& context);
 Result<int> CmdDoctor(const Context& context);
 Result<int> CmdBench(const Context& context);
+Result<int> CmdOptim(const Context& context);
 Result<int> CmdConfig(const Context& context);
 
 // Runs the command that the arguments name and turns an error into its message and exit code:

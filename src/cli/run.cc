@@ -9,10 +9,11 @@ struct Command {
   Result<int> (*run)(const Context&);
 };
 constexpr Command kCommands[] = {
-    {"index", CmdIndex},   {"search", CmdSearch},      {"ask", CmdAsk},
-    {"verify", CmdVerify}, {"status", CmdStatus},      {"eval", CmdEval},
-    {"serve", CmdServe},   {"models pull", CmdModels}, {"models list", CmdModels},
-    {"doctor", CmdDoctor}, {"bench", CmdBench},        {"config", CmdConfig},
+    {"index", CmdIndex},       {"search", CmdSearch},      {"ask", CmdAsk},
+    {"verify", CmdVerify},     {"status", CmdStatus},      {"eval", CmdEval},
+    {"serve", CmdServe},       {"models pull", CmdModels}, {"models list", CmdModels},
+    {"doctor", CmdDoctor},     {"bench", CmdBench},        {"config", CmdConfig},
+    {"optim check", CmdOptim}, {"optim list", CmdOptim},
 };
 
 int Report(const Context& context, const Error& error) {
