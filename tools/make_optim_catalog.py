@@ -1,47 +1,54 @@
 #!/usr/bin/env python3
-"""Writes python/malmoi/optim/_catalog.py: names, arguments and defaults of the optimizers.
+"""Prints the table of python/malmoi/optim/_catalog.py: names, arguments and defaults.
 
-Usage: make_optim_catalog.py OUT (needs torch and pytorch-optimizer; facts only, no code of theirs)
+Usage: make_optim_catalog.py > TABLE (needs torch and pytorch-optimizer; facts only)
 """
+
 import inspect
-import sys
+import textwrap
 
 import torch
 from pytorch_optimizer.optimizer import OPTIMIZERS
-out={}
-odd=set()
-def enc(v):
-    if isinstance(v, torch.dtype): return str(v)
-    if isinstance(v,(int,float,str,bool)) or v is None:
-        if type(v) not in (int,float,str,bool,type(None)): return int(v)
-        return v
-    if isinstance(v,(tuple,list)): return tuple(enc(x) for x in v)
-    odd.add((type(v).__name__, repr(v))); return None
-rows=[]
-for name,cls in sorted(OPTIMIZERS.items()):
-    sig=inspect.signature(cls.__init__)
-    ps=[]; kw=False; first=None
-    for k,p in list(sig.parameters.items())[1:]:
-        if p.kind==p.VAR_KEYWORD: kw=True; continue
-        if p.kind==p.VAR_POSITIONAL: continue
-        req = p.default is inspect.Parameter.empty
-        ps.append((k,'<required>' if req else enc(p.default), p.kind==p.KEYWORD_ONLY))
-    rows.append((name,cls.__name__,ps,kw,cls.__module__.startswith('torch')))
-print(odd, file=sys.stderr)
-with open(sys.argv[1],'w') as f:
-    f.write('"""Names and defaults of the optimizers, as pytorch-optimizer 4.1.0 has them.\n\nWritten by tools/make_optim_catalog.py. A row: registry name, class, arguments (name, default; after\n"*" only by keyword), whether further keywords are taken,
-whether it is torch's own. REQUIRED marks arguments without a default,\n"torch.float32" and the like dtypes.\n"""\n\nREQUIRED = "<required>"\n\nOPTIMIZERS = (\n')
-    for name,c,ps,kw,native in rows:
-        args=[]; star=False
-        for k,d,ko in ps:
-            if ko and not star: args.append(('*',None)); star=True
-            args.append((k,d))
-        f.write(f'    ({name!r}, {c!r}, (\n')
-        line='        '
-        for a in args:
-            s=f'({a[0]!r}, {a[1]!r}),'.replace(', inf)',", float('inf'))")
-            if len(line)+len(s)>98: f.write(line.rstrip()+'\n'); line='        '
-            line+=s+' '
-        f.write(line.rstrip()+'\n')
-        f.write(f'    ), {kw}, {native}),\n')
-    f.write(')\n')
+
+
+def literal(value):
+    """A default as source text; what is neither a number, a text nor a dtype is None."""
+    if isinstance(value, torch.dtype):
+        return repr(str(value))
+    if isinstance(value, float) and value == float("inf"):
+        return "float('inf')"
+    if isinstance(value, tuple):
+        return "(" + "".join(f"{literal(v)}, " for v in value).rstrip() + ")"
+    if isinstance(value, int) and not isinstance(value, bool):
+        return repr(int(value))  # Enumerations too.
+    return repr(value) if isinstance(value, (bool, float, str, type(None))) else "None"
+
+
+def arguments(signature):
+    by_keyword = False
+    for name, p in list(signature.parameters.items())[1:]:
+        if p.kind in (p.VAR_KEYWORD, p.VAR_POSITIONAL):
+            continue
+        if p.kind == p.KEYWORD_ONLY and not by_keyword:
+            by_keyword = True
+            yield "('*', None),"
+        default = "'<required>'" if p.default is p.empty else literal(p.default)
+        yield f"({name!r}, {default}),"
+
+
+def main():
+    print("OPTIMIZERS = (")
+    for name, cls in sorted(OPTIMIZERS.items()):
+        signature = inspect.signature(cls.__init__)
+        more = any(p.kind == p.VAR_KEYWORD for p in signature.parameters.values())
+        native = cls.__module__.startswith("torch")
+        print(f"    ({name!r}, {cls.__name__!r}, (")
+        body = " ".join(a.replace(" ", "\0") for a in arguments(signature))
+        for line in textwrap.wrap(body, 90, break_long_words=False, break_on_hyphens=False):
+            print("        " + line.replace("\0", " "))
+        print(f"    ), {more}, {native}),")
+    print(")")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,11 +1,12 @@
 #pragma once
 
+#include <malmoi/optim.h>
+
 #include <cstring>
 #include <string>
 
 #include "base/result.h"
 #include "json/value.h"
-#include "malmoi/optim.h"
 
 namespace malmoi::capi {
 

@@ -34,10 +34,9 @@ std::vector<double> Widen(int32_t dtype, const void* data, std::int64_t n) {
 
 extern "C" {
 
-int malmoi_loss(const char* name, const char* options, int32_t dtype, const void* x,
-                int64_t x_rank, const int64_t* x_shape, int32_t y_dtype, const void* y,
-                int64_t y_rank, const int64_t* y_shape, double* value, int64_t* value_count,
-                double* gradient) {
+int malmoi_loss(const char* name, const char* options, int32_t dtype, const void* x, int64_t x_rank,
+                const int64_t* x_shape, int32_t y_dtype, const void* y, int64_t y_rank,
+                const int64_t* y_shape, double* value, int64_t* value_count, double* gradient) {
   if ((dtype != MALMOI_F32 && dtype != MALMOI_F64) ||
       (y_dtype != MALMOI_F32 && y_dtype != MALMOI_F64 && y_dtype != -1))
     return Fail(Code::kInvalidArgument, "losses take f32 or f64, and int64 class numbers");

@@ -1,7 +1,8 @@
+#include "optim/optimizer.h"
+
 #include <memory>
 
 #include "capi/capi_internal.h"
-#include "optim/optimizer.h"
 #ifdef MALMOI_WITH_MATRIX
 #include "optim/matrix/register.h"
 #endif
@@ -62,16 +63,15 @@ Result<optim::EngineOptions> ReadEngine(const json::Value* v) {
   else if (state == "q8")
     e.state_storage = optim::Storage::kQ8;
   else if (state != "param")
-    return Error(Code::kInvalidArgument, "engine state is \"" + std::string(state) +
-                                             "\": expected param, bf16 or q8");
+    return Error(Code::kInvalidArgument,
+                 "engine state is \"" + std::string(state) + "\": expected param, bf16 or q8");
   e.f32_states = v->GetBool("f32_states", false);
   e.clip_norm = v->GetDouble("clip_norm", 0);
   e.stochastic_rounding = v->GetBool("stochastic_rounding", false);
   e.kahan = v->GetBool("kahan", false);
   e.seed = static_cast<std::uint64_t>(v->GetInt("seed", 0));
   if (const json::Value* names = v->Find("no_decay"))
-    for (const json::Value& n : names->items())
-      e.no_decay.emplace_back(n.AsString().value_or(""));
+    for (const json::Value& n : names->items()) e.no_decay.emplace_back(n.AsString().value_or(""));
   return e;
 }
 
@@ -104,8 +104,7 @@ Result<std::unique_ptr<optim::Optimizer>> Create(const char* name, const malmoi_
                                                  int64_t count, const char* config) {
   RegisterOnce();
   MALMOI_TRY(const json::Value parsed, ParseObject(config));
-  MALMOI_TRY(std::vector<optim::Group> groups,
-             ReadGroups(tensors, count, parsed.Find("groups")));
+  MALMOI_TRY(std::vector<optim::Group> groups, ReadGroups(tensors, count, parsed.Find("groups")));
   MALMOI_TRY(const optim::EngineOptions engine, ReadEngine(parsed.Find("engine")));
   const json::Value* options = parsed.Find("options");
   return optim::Optimizer::Create(name == nullptr ? "" : name, std::move(groups),
@@ -137,8 +136,8 @@ char* malmoi_optim_defaults(const char* name) {
   return nullptr;
 }
 
-malmoi_optimizer* malmoi_optim_create(const char* name, const malmoi_tensor* tensors,
-                                      int64_t count, const char* config) {
+malmoi_optimizer* malmoi_optim_create(const char* name, const malmoi_tensor* tensors, int64_t count,
+                                      const char* config) {
   auto made = Create(name, tensors, count, config);
   if (!made.ok()) {
     Fail(made.error());
@@ -169,8 +168,7 @@ int malmoi_optim_bind(malmoi_optimizer* o, void* const* data, const void* const*
 int malmoi_optim_step(malmoi_optimizer* o, malmoi_step* step) {
   optim::StepInputs in;
   if (step != nullptr) {
-    if (step->closure != nullptr)
-      in.closure = [step] { return step->closure(step->context); };
+    if (step->closure != nullptr) in.closure = [step] { return step->closure(step->context); };
     in.loss = step->loss;
     in.has_loss = step->has_loss != 0;
     in.check_inf = step->check_inf != 0;
@@ -209,8 +207,8 @@ int malmoi_optim_set_options(malmoi_optimizer* o, int64_t group, const char* tex
   auto values = ParseObject(text);
   if (!values.ok()) return Fail(values.error());
   for (const auto& [name, value] : values.value().members())
-    if (const int rc = Succeed(
-            o->optimizer->SetOption(static_cast<std::size_t>(group), name, value)))
+    if (const int rc =
+            Succeed(o->optimizer->SetOption(static_cast<std::size_t>(group), name, value)))
       return rc;
   return MALMOI_OK;
 }
@@ -224,8 +222,7 @@ int malmoi_optim_set_group_state(malmoi_optimizer* o, int64_t group, const char*
   if (const int rc = CheckIndex(group, o->optimizer->groups(), "group")) return rc;
   auto values = ParseObject(text);
   if (!values.ok()) return Fail(values.error());
-  return Succeed(
-      o->optimizer->SetGroupState(static_cast<std::size_t>(group), values.value()));
+  return Succeed(o->optimizer->SetGroupState(static_cast<std::size_t>(group), values.value()));
 }
 
 int malmoi_optim_state(malmoi_optimizer* o, int64_t index, const malmoi_state_entry** entries,
@@ -236,9 +233,8 @@ int malmoi_optim_state(malmoi_optimizer* o, int64_t index, const malmoi_state_en
   o->state = std::move(state).value();
   o->entries.clear();
   for (const optim::StateTensor& t : o->state.tensors)
-    o->entries.push_back({t.name.c_str(), DtypeOf(t.storage),
-                          static_cast<int64_t>(t.shape.size()), t.shape.data(), t.bytes.data(),
-                          static_cast<int64_t>(t.bytes.size())});
+    o->entries.push_back({t.name.c_str(), DtypeOf(t.storage), static_cast<int64_t>(t.shape.size()),
+                          t.shape.data(), t.bytes.data(), static_cast<int64_t>(t.bytes.size())});
   o->scalars = o->state.scalars.is_object() ? o->state.scalars.Dump() : "{}";
   *entries = o->entries.data();
   *count = static_cast<int64_t>(o->entries.size());
@@ -253,7 +249,8 @@ int malmoi_optim_set_state(malmoi_optimizer* o, int64_t index, const malmoi_stat
   for (int64_t i = 0; i < count; ++i) {
     auto storage = StorageOf(entries[i].dtype);
     if (!storage.ok()) return Fail(storage.error());
-    state.tensors.push_back({entries[i].name, storage.value(),
+    state.tensors.push_back({entries[i].name,
+                             storage.value(),
                              {entries[i].shape, entries[i].shape + entries[i].rank},
                              {static_cast<const unsigned char*>(entries[i].data),
                               static_cast<std::size_t>(entries[i].bytes)}});

@@ -318,7 +318,7 @@ void Engine::VisitAll(int phase) {
         (!t->step.first_ || rule.FreshOnePass())) {
       Visit(rule, *t, &workspaces_[0], nullptr, &recorded);
     } else {
-      (t->step.n_ >= kShared ? large : small).push_back(t.get());
+      (t->step.n_ >= kShared && !rule.WholeTensor() ? large : small).push_back(t.get());
     }
   }
   RunRecorded(recorded);

@@ -51,6 +51,8 @@ class Rule {
   virtual void Constructed() {}
   // True: bf16 parameters keep their rounding error whatever the engine's option says.
   virtual bool Kahan() const { return false; }
+  // True: a tensor is one piece of work for one thread, however large it is (matrix rules).
+  virtual bool WholeTensor() const { return false; }
   // How often all tensors are visited; after each, Between sees the sums (global reductions).
   virtual int phases() const { return 1; }
   // Once a step, after step_count was raised: the group's scalars.

@@ -21,8 +21,9 @@ _ELSEWHERE = {
     name: module
     for module, names in {
         "_factory": "create_optimizer get_optimizer_parameters prepare_muon_parameters",
-        "_wrappers": "Lookahead OrthoGrad ScheduleFreeWrapper TRAC SAM GSAM WSAM LookSAM "
-        "FriendlySAM PCGrad SafeFP16Optimizer DynamicLossScaler CPUOffloadOptimizer",
+        "_wrappers": "Lookahead OrthoGrad ScheduleFreeWrapper TRAC PCGrad SafeFP16Optimizer "
+        "DynamicLossScaler CPUOffloadOptimizer",
+        "_sharpness": "SAM GSAM WSAM LookSAM FriendlySAM",
         "lr_scheduler": "ConstantLR StepLR MultiStepLR MultiplicativeLR CyclicLR OneCycleLR "
         "CosineAnnealingLR CosineAnnealingWarmRestarts CosineAnnealingWarmupRestarts "
         "LinearScheduler CosineScheduler PolyScheduler ProportionScheduler REXScheduler "

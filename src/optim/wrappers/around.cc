@@ -3,7 +3,8 @@
 #include <limits>
 #include <numbers>
 
-#include "optim/registry.h"
+#include "optim/torch_generator.h"
+#include "optim/wrappers/rows.h"
 #include "optim/wrappers/wrapper.h"
 
 namespace malmoi::optim {
@@ -147,8 +148,9 @@ class ScheduleFree : public Wrapper {
   }
   Result<StepReport> Wrap(const StepInputs& inputs) override {
     if (!training_)
-      return Error(Code::kInvalidArgument, "a schedule-free step while evaluating: call Train "
-                                           "before it");
+      return Error(Code::kInvalidArgument,
+                   "a schedule-free step while evaluating: call Train "
+                   "before it");
     if (inputs.closure) MALMOI_TRY(Evaluate(inputs));
     lr_max_.resize(groups());
     weight_sum_.resize(groups());
@@ -244,7 +246,8 @@ class Trac : public Wrapper {
       const Values after = items_[i].P();
       Values& move = moves[i];
       move.resize(after.size());
-      for (std::size_t j = 0; j < move.size(); ++j) move[j] = (before[i][j] - start[j]) / (s_ + eps_);
+      for (std::size_t j = 0; j < move.size(); ++j)
+        move[j] = (before[i][j] - start[j]) / (s_ + eps_);
       h += DotValues(move, gradients[i]);
       for (std::size_t j = 0; j < move.size(); ++j) move[j] += after[j] - before[i][j];
     }
@@ -291,7 +294,7 @@ class Magma : public Wrapper {
     if (!(tau_ > 0)) return Error(Code::kInvalidArgument, "tau must be positive");
     return Ok();
   }
-  bool Draw() {  // A counter's hash below the probability.
+  bool Draw() {  // A counter's hash below the probability, where no seed is given.
     std::uint64_t z = static_cast<std::uint64_t>(++draws_) * 0x9e3779b97f4a7c15U;
     z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9U;
     z = (z ^ (z >> 27)) * 0x94d049bb133111ebU;
@@ -313,17 +316,19 @@ class Magma : public Wrapper {
     for (const Item& item : items_) before.push_back(item.P());
     auto report = base_->Step(inputs);
     if (!report.ok()) return report;
+    std::optional<TorchGenerator> torch;
+    if (inputs.has_seed) torch.emplace(inputs.seed);
     for (std::size_t i = 0; i < items_.size(); ++i) {
       Item& item = items_[i];
       if (!item.active()) continue;
       const Values g = item.G();
       MALMOI_TRY(const Values m, Moment(i, g));
-      const double cosine = DotValues(m, g) / (std::max(NormValues(m), 1e-8) *
-                                               std::max(NormValues(g), 1e-8));
+      const double cosine =
+          DotValues(m, g) / (std::max(NormValues(m), 1e-8) * std::max(NormValues(g), 1e-8));
       if (item.Find("alignment") == nullptr) item.Keep("alignment", {1.0});
       double& alignment = (*item.Find("alignment"))[0];
       alignment += (1.0 - alignment_ema_) * (1.0 / (1.0 + std::exp(-cosine / tau_)) - alignment);
-      const double blend = Draw() ? alignment : 0.0;
+      const double blend = (torch ? torch->Bernoulli(mask_prob_) : Draw()) ? alignment : 0.0;
       Values p = item.P();
       LerpValues(&p, before[i], 1.0 - blend);
       item.SetP(p);

@@ -3,7 +3,7 @@
 // (arXiv:2403.12350). A step needs a closure; the gradients before it are those at the parameters.
 #include <cmath>
 
-#include "optim/registry.h"
+#include "optim/wrappers/rows.h"
 #include "optim/wrappers/wrapper.h"
 
 namespace malmoi::optim {
@@ -248,8 +248,7 @@ class Gsam : public Sharpness {
       if (item.active()) {
         Values g = item.G();
         first[i].resize(g.size());
-        for (std::size_t j = 0; j < g.size(); ++j)
-          g[j] -= alpha_ * (first[i][j] - along * g[j]);
+        for (std::size_t j = 0; j < g.size(); ++j) g[j] -= alpha_ * (first[i][j] - along * g[j]);
         item.SetG(g);
       }
       Values p = item.P();
@@ -262,16 +261,15 @@ class Gsam : public Sharpness {
 
 }  // namespace
 
-const FactoryRow kSharpnessRows[] = {
-    {"sam", "SAM", MakeWrapper<Sam>},
-    {"friendlysam", "FriendlySAM", MakeWrapper<FriendlySam>},
-    {"looksam", "LookSAM", MakeWrapper<LookSam>},
-    {"wsam", "WSAM", MakeWrapper<WeightedSam>},
-    {"gsam", "GSAM", MakeWrapper<Gsam>},
-};
-
 std::span<const FactoryRow> SharpnessRows() {
-  return kSharpnessRows;
+  static constexpr FactoryRow kRows[] = {
+      {"sam", "SAM", MakeWrapper<Sam>},
+      {"friendlysam", "FriendlySAM", MakeWrapper<FriendlySam>},
+      {"looksam", "LookSAM", MakeWrapper<LookSam>},
+      {"wsam", "WSAM", MakeWrapper<WeightedSam>},
+      {"gsam", "GSAM", MakeWrapper<Gsam>},
+  };
+  return kRows;
 }
 
 }  // namespace malmoi::optim

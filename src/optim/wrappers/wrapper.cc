@@ -110,8 +110,8 @@ Status Wrapper::Open(std::vector<Group> groups, const json::Value& options,
     return Error(Code::kInvalidArgument,
                  "a wrapper needs option base_optimizer, an object with the base's name and "
                  "options");
-  MALMOI_TRY(base_, Optimizer::Create(name, std::move(groups),
-                                      json::Value::Object(std::move(rest)), engine));
+  MALMOI_TRY(base_, Optimizer::Create(name, std::move(groups), json::Value::Object(std::move(rest)),
+                                      engine));
   for (Parameter* p : base_->parameters()) {
     Item item;
     item.parameter = p;
@@ -150,8 +150,9 @@ Result<StepReport> Wrapper::StepBase(const StepInputs& inputs) {
 
 Status Wrapper::Evaluate(const StepInputs& inputs) {
   if (!inputs.closure)
-    return Error(Code::kInvalidArgument, "this optimizer requires a closure that evaluates the "
-                                         "loss and its gradients again");
+    return Error(Code::kInvalidArgument,
+                 "this optimizer requires a closure that evaluates the "
+                 "loss and its gradients again");
   RestoreGradients();
   inputs.closure();
   return Ok();
@@ -251,8 +252,8 @@ Status Wrapper::SetState(std::size_t parameter, const ParameterState& state) {
     }
     const std::size_t n = Elements(t.shape);
     if (t.bytes.size() != StorageBytes(t.storage, n))
-      return Error(Code::kInvalidArgument, "state '" + t.name + "' has " +
-                                               std::to_string(t.bytes.size()) + " bytes");
+      return Error(Code::kInvalidArgument,
+                   "state '" + t.name + "' has " + std::to_string(t.bytes.size()) + " bytes");
     kept.emplace_back(t.name.substr(8), LoadValues(t.bytes.data(), t.storage, n));
   }
   MALMOI_TRY(base_->SetState(parameter, rest));
