@@ -110,11 +110,15 @@ Status Wrapper::Open(std::vector<Group> groups, const json::Value& options,
     return Error(Code::kInvalidArgument,
                  "a wrapper needs option base_optimizer, an object with the base's name and "
                  "options");
+  std::vector<std::size_t> group_of;
+  for (std::size_t g = 0; g < groups.size(); ++g)
+    group_of.insert(group_of.end(), groups[g].parameters.size(), g);
   MALMOI_TRY(base_, Optimizer::Create(name, std::move(groups), json::Value::Object(std::move(rest)),
                                       engine));
   for (Parameter* p : base_->parameters()) {
     Item item;
     item.parameter = p;
+    item.group = group_of[items_.size()];
     item.n = Elements(p->shape);
     item.gradient = Buffer<unsigned char>(StorageBytes(p->grad_storage, item.n));
     items_.push_back(std::move(item));

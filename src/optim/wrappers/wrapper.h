@@ -24,6 +24,7 @@ void StoreValues(const Values& values, void* data, Storage storage);
 class Wrapper : public Optimizer {
  public:
   std::span<Parameter* const> parameters() override { return base_->parameters(); }
+  std::size_t parameter_count() const override { return items_.size(); }
   Result<StepReport> Step(const StepInputs& inputs) final;
   Status BeginStep(const StepInputs&) override { return NotInPieces(); }
   Status StepParam(std::size_t) override { return NotInPieces(); }
