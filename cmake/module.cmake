@@ -6,12 +6,6 @@
 function(malmoi_module name)
   cmake_parse_arguments(ARG "" "" "DEPS;LIBS;TEST_DEPS" ${ARGN})
   file(GLOB_RECURSE all CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cc)
-  # A folder with a CMakeLists.txt of its own is a library of its own.
-  file(GLOB inner CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*/CMakeLists.txt)
-  foreach(list_file ${inner})
-    get_filename_component(folder ${list_file} DIRECTORY)
-    list(FILTER all EXCLUDE REGEX "^${folder}/")
-  endforeach()
   # A folder inside with a CMakeLists.txt of its own is a library of its own.
   file(GLOB_RECURSE inner ${CMAKE_CURRENT_SOURCE_DIR}/*/CMakeLists.txt)
   foreach(file ${inner})

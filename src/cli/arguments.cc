@@ -3,6 +3,8 @@
 
 #include <CLI/CLI.hpp>
 
+#include "cli/embed_flags.h"
+
 namespace malmoi::cli {
 namespace {
 
@@ -54,6 +56,26 @@ class Builder {
     command->add_option("--filter", out_->filters,
                         "keep passages with metadata KEY=VALUE (path=guide/* for a prefix), or a "
                         "filter in Qdrant's JSON; repeatable");
+  }
+  void EmbedFlags(CLI::App* command) {
+    for (const EmbedFlag& flag : EmbedFlagTable()) {
+      const std::string name = flag.name;
+      const std::string names = (name == "port" ? "-p,--" : "--") + name;
+      auto* option = command->add_option_function<std::vector<std::string>>(
+          names, [this, name](const std::vector<std::string>& v) { out_->embed[name] = v; },
+          flag.help);
+      switch (flag.form) {
+        case EmbedFlag::Form::kMany:
+          option->expected(1)->take_all();
+          break;
+        case EmbedFlag::Form::kSwitch:
+          option->expected(0, 1)->take_last();
+          break;
+        case EmbedFlag::Form::kOne:
+          option->expected(1)->take_last();
+          break;
+      }
+    }
   }
   void Llm(CLI::App* command) {
     Setting(command, "llm", "none (extractive), local, a .gguf file, or an OpenAI-compatible URL");
@@ -118,6 +140,11 @@ void AddSystemCommands(Builder* b, Arguments* out) {
   b->Setting(serve, "jobs", "reader processes");
   b->Llm(serve);
 
+  b->EmbedFlags(b->Add("embed",
+                       "embedding and rerank server: the API of text-embeddings-inference, of "
+                       "OpenAI, Cohere, Jina and Ollama",
+                       serve));
+
   CLI::App* models = b->Add("models", "embedding models at hand, and how to get more");
   models->require_subcommand(1);
   CLI::App* pull = b->Add("pull", "download a model from the Hugging Face hub", models);
@@ -127,18 +154,29 @@ void AddSystemCommands(Builder* b, Arguments* out) {
 
   CLI::App* optim = b->Add("optim", "optimizers: the list, and the check against trajectories");
   optim->require_subcommand(1);
-  CLI::App* check = b->Add("check", "replay recorded trajectories and compare", optim);
-  check->add_option("directory", out->positional, "folder with manifest.json")
+  CLI::App* replay = b->Add("check", "replay recorded trajectories and compare", optim);
+  replay->add_option("directory", out->positional, "folder with manifest.json")
       ->required()
       ->expected(1);
-  check->add_option("--dump", out->dump, "write our parameters to this safetensors file");
-  check->add_option("--only", out->only, "registry names, comma-separated")->delimiter(',');
+  replay->add_option("--dump", out->dump, "write our parameters to this safetensors file");
+  replay->add_option("--only", out->only, "registry names, comma-separated")->delimiter(',');
   b->Add("list", "optimizers by registry name", optim);
+  CLI::App* embed = b->Add("embed", "look into the encoder");
+  embed->require_subcommand(1);
+  CLI::App* check = b->Add("check", "compare a model with another implementation's outputs", embed);
+  check->add_option("directory", out->positional, "model folder with expected.safetensors")
+      ->required()
+      ->expected(1);
 
   CLI::App* doctor = b->Add("doctor", "check processor, assets, model, index and disk");
   b->Setting(doctor, "model", "embedding model to check");
   CLI::App* bench = b->Add("bench", "speed of this machine: kernels, embedding, search");
   b->Setting(bench, "model", "embedding model to measure");
+  bench->add_option("what", out->positional, "optim: steps of optimizers against plain traffic")
+      ->expected(0, 1);
+  bench->add_option("--only", out->only, "optim: registry names, comma-separated")->delimiter(',');
+  bench->add_option("--params", out->parameters_millions, "optim: millions of parameters (25)")
+      ->check(CLI::Range(1, 1000));
   CLI::App* config = b->Add("config", "settings in force and where each came from");
   for (const char* name : {"collection", "model", "jobs", "host", "port", "api-key"}) {
     b->Setting(config, name, "as for the other commands");

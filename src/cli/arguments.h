@@ -30,8 +30,11 @@ struct Arguments {
   // optim check
   std::string dump;
   std::vector<std::string> only;
+  int parameters_millions = 25;  // bench optim
   // models pull
   std::string revision = "main";
+  // serve embed: flags by name, in the order given; a flag without its value has "".
+  std::map<std::string, std::vector<std::string>> embed;
 };
 
 // Parses argv. Prints help or the usage error itself; then `exit_code` is set and the program ends

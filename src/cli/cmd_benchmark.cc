@@ -117,6 +117,11 @@ Status BenchEmbedding(embed::Embedder& embedder, std::vector<Figure>* figures) {
 }  // namespace
 
 Result<int> CmdBench(const Context& context) {
+  if (!context.arguments.positional.empty()) {
+    const std::string& what = context.arguments.positional[0];
+    if (what == "optim") return CmdBenchOptim(context);
+    return Error(Code::kInvalidArgument, "bench '" + what + "': there is only: optim");
+  }
   std::vector<Figure> figures = {BenchGemm(), BenchScan()};
   MALMOI_TRY(auto analysis, BenchAnalysis());
   figures.push_back(std::move(analysis));

@@ -7,6 +7,8 @@
 #include "json/writer.h"
 #include "optim/check/golden.h"
 #include "optim/matrix/register.h"
+#include "optim/speed.h"
+#include "os/cpu_info.h"
 
 namespace malmoi::cli {
 namespace {
@@ -94,6 +96,34 @@ Result<int> CmdOptim(const Context& context) {
     PrintSummary(context, by_dtype);
   }
   return all ? kFound : kNothing;
+}
+
+Result<int> CmdBenchOptim(const Context& context) {
+  const Arguments& a = context.arguments;
+  optim::SpeedOptions options;
+  options.parameters = static_cast<std::size_t>(a.parameters_millions) * 1'000'000;
+  options.optimizers = a.only;
+  if (os::UsableCores() < 2) options.threads = {1};
+  json::Writer w;
+  w.BeginObject().Field("cpu_level", os::CpuLevelName(os::ActiveCpuLevel()));
+  w.Key("figures").BeginArray();
+  MALMOI_TRY(optim::MeasureSpeed(options, [&](const optim::SpeedFigure& f) {
+    w.BeginObject().Field("optimizer", f.optimizer).Field("storage", f.storage);
+    w.Field("threads", f.threads).Field("parameters", f.parameters).Field("tensors", f.tensors);
+    w.Field("step_ms", f.step_ms).Field("gb_per_s", f.gb_per_s);
+    w.Field("traffic_gb_per_s", f.traffic_gb_per_s);
+    w.Field("bytes_per_parameter", f.bytes_per_parameter).EndObject();
+    if (a.json) return;
+    std::fprintf(context.out,
+                 "%-20s %-26s %zu threads %8s ms %7s GB/s = %3s %% of plain f32 traffic (%s)\n",
+                 f.optimizer.c_str(), f.storage.c_str(), f.threads,
+                 FormatFixed(f.step_ms, 2).c_str(), FormatFixed(f.gb_per_s, 1).c_str(),
+                 FormatFixed(100 * f.gb_per_s / f.traffic_gb_per_s, 0).c_str(),
+                 FormatFixed(f.traffic_gb_per_s, 1).c_str());
+  }));
+  w.EndArray().EndObject();
+  if (a.json) std::fprintf(context.out, "%s\n", w.text().c_str());
+  return kFound;
 }
 
 }  // namespace malmoi::cli

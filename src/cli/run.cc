@@ -9,11 +9,22 @@ struct Command {
   Result<int> (*run)(const Context&);
 };
 constexpr Command kCommands[] = {
-    {"index", CmdIndex},       {"search", CmdSearch},      {"ask", CmdAsk},
-    {"verify", CmdVerify},     {"status", CmdStatus},      {"eval", CmdEval},
-    {"serve", CmdServe},       {"models pull", CmdModels}, {"models list", CmdModels},
-    {"doctor", CmdDoctor},     {"bench", CmdBench},        {"config", CmdConfig},
-    {"optim check", CmdOptim}, {"optim list", CmdOptim},
+    {"index", CmdIndex},
+    {"search", CmdSearch},
+    {"ask", CmdAsk},
+    {"verify", CmdVerify},
+    {"status", CmdStatus},
+    {"eval", CmdEval},
+    {"serve", CmdServe},
+    {"models pull", CmdModels},
+    {"models list", CmdModels},
+    {"serve embed", CmdServeEmbed},
+    {"embed check", CmdEmbedCheck},
+    {"doctor", CmdDoctor},
+    {"bench", CmdBench},
+    {"config", CmdConfig},
+    {"optim check", CmdOptim},
+    {"optim list", CmdOptim},
 };
 
 int Report(const Context& context, const Error& error) {

@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "optim/builtin_kernels.h"
 #include "optim/storage.h"
+#include "optim/whole_tensor.h"
 
 namespace malmoi::optim {
 namespace {
@@ -101,6 +102,12 @@ Result<std::unique_ptr<Optimizer>> Engine::Make(const RuleRow& row, std::vector<
   if (out->rules_.empty()) return Invalid(std::string(row.name) + ": no parameter groups");
   MALMOI_TRY(CheckOverlap(out->pointers_));
   out->visited_.resize(out->tensors_.size());
+  std::vector<const Shape*> shapes;
+  for (const auto& tensor : out->tensors_) shapes.push_back(&tensor->parameter.shape);
+  for (auto& rule : out->rules_) {
+    TorchGenerator random(engine.seed);
+    rule->Draw(random, shapes);
+  }
   return std::unique_ptr<Optimizer>(std::move(out));
 }
 
@@ -167,6 +174,7 @@ Status Engine::Prepare(const StepInputs& inputs, StepReport* report) {
   if (eval_) return Invalid("the parameters are at the averaged point: call Train first");
   MALMOI_TRY(CheckInputs(inputs));
   inputs_ = &inputs;
+  if (inputs.has_seed) generator_ = TorchGenerator(inputs.seed);
   scale_ = inputs.grad_scale;
   if (inputs.check_inf && !AllFinite()) {
     report->skipped = true;
@@ -193,7 +201,7 @@ Status Engine::Prepare(const StepInputs& inputs, StepReport* report) {
 void Engine::InitState(Tensor& t) {
   StateList list;
   const Rule& rule = *rules_[t.group];
-  rule.Declare(list, t.parameter.shape);
+  rule.DeclareNamed(list, t.parameter.shape, t.parameter.name);
   const bool f64 = t.parameter.storage == Storage::kF64;
   const std::size_t n = Elements(t.parameter.shape);
   t.state = {};
@@ -260,6 +268,7 @@ void Engine::Open(Tensor& t, int phase) {
   for (std::size_t k = 0; k < kStateSlots; ++k) s.slots[k] = static_cast<int>(k);
   s.out.fill(0);
   s.extra = nullptr;
+  s.random = &generator_;
   if (inputs_ != nullptr && !inputs_->hessian.empty()) s.extra = inputs_->hessian[s.index_];
 }
 
@@ -279,7 +288,7 @@ void Engine::CentralizeGradient(Tensor& t, Workspace* workspace) {
     }
   };
   void* copy =
-      workspace->Get(kStreams + 3, StorageBytes(s.f64_ ? Storage::kF64 : Storage::kF32, s.n_));
+      workspace->Get(kCenterBuffer, StorageBytes(s.f64_ ? Storage::kF64 : Storage::kF32, s.n_));
   if (s.f64_) {
     std::memcpy(copy, p.grad, s.n_ * 8);
     center(static_cast<double*>(copy));
@@ -318,7 +327,12 @@ void Engine::VisitAll(int phase) {
         (!t->step.first_ || rule.FreshOnePass())) {
       Visit(rule, *t, &workspaces_[0], nullptr, &recorded);
     } else {
-      (t->step.n_ >= kShared && !rule.WholeTensor() ? large : small).push_back(t.get());
+      if (rule.Draws()) {
+        Visit(rule, *t, &workspaces_[0], &pool_, nullptr);
+        continue;
+      }
+      const bool whole = dynamic_cast<const WholeTensor*>(&rule) != nullptr;
+      (t->step.n_ >= kShared && !whole ? large : small).push_back(t.get());
     }
   }
   RunRecorded(recorded);

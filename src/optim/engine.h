@@ -5,6 +5,7 @@
 
 #include "optim/optimizer.h"
 #include "optim/rule.h"
+#include "optim/torch_generator.h"
 #include "os/thread_pool.h"
 
 namespace malmoi::optim {
@@ -43,7 +44,10 @@ class Engine final : public Optimizer {
   };
 
   explicit Engine(const EngineOptions& options)
-      : options_(options), pool_(options.threads, "optim"), workspaces_(options.threads) {}
+      : options_(options),
+        pool_(options.threads, "optim"),
+        workspaces_(options.threads),
+        generator_(options.seed) {}
   Status CheckInputs(const StepInputs& inputs) const;
   bool AllFinite() const;
   double GradientNorm() const;
@@ -67,6 +71,7 @@ class Engine final : public Optimizer {
   std::vector<Parameter*> pointers_;
   double scale_ = 1;  // Of gradients in this step: unscale and clip.
   const StepInputs* inputs_ = nullptr;
+  TorchGenerator generator_;
   bool open_ = false;
   bool eval_ = false;
   std::uint64_t steps_ = 0;

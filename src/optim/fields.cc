@@ -9,7 +9,10 @@ namespace malmoi::optim {
 namespace {
 
 json::Value NumberOrNull(double v) {
-  return std::isnan(v) ? json::Value() : json::Value::Double(v);
+  if (std::isnan(v)) return {};
+  // JSON has no infinity; AsNumber reads this text.
+  if (std::isinf(v)) return json::Value::String(v > 0 ? "inf" : "-inf");
+  return json::Value::Double(v);
 }
 
 // Python writes infinities as text in JSON-like dumps.
@@ -126,7 +129,7 @@ Status Fields::Set(std::string_view name, const json::Value& value) {
 json::Value Fields::Read(const Field& field) {
   switch (field.kind) {
     case Kind::kNumber:
-      return json::Value::Double(*static_cast<double*>(field.target));
+      return NumberOrNull(*static_cast<double*>(field.target));
     case Kind::kFlag:
       return json::Value::Bool(*static_cast<bool*>(field.target));
     case Kind::kInteger:

@@ -42,6 +42,11 @@ class Rule {
   // The tensor's states, in slot order, with the reference's state_dict keys.
   virtual void Declare(StateList& states, const Shape& shape) const = 0;
 
+  // The same for rules whose states depend on the parameter's name.
+  virtual void DeclareNamed(StateList& states, const Shape& shape, std::string_view) const {
+    Declare(states, shape);
+  }
+
   // True when Step makes exactly one Apply or Update and looks at no result: the engine then runs
   // all tensors in one sweep. Reductions and Whole data need false.
   virtual bool OnePass() const { return false; }
@@ -49,10 +54,12 @@ class Rule {
   virtual bool FreshOnePass() const { return true; }
   // Once, after the optimizer's options and before the group's own.
   virtual void Constructed() {}
+  // True: visits tensors one after the other, in order, with numbers from t.random.
+  virtual bool Draws() const { return false; }
+  // Once after creation: what is drawn for all parameters of the optimizer, in order.
+  virtual void Draw(TorchGenerator& /*random*/, std::span<const Shape* const> /*shapes*/) {}
   // True: bf16 parameters keep their rounding error whatever the engine's option says.
   virtual bool Kahan() const { return false; }
-  // True: a tensor is one piece of work for one thread, however large it is (matrix rules).
-  virtual bool WholeTensor() const { return false; }
   // How often all tensors are visited; after each, Between sees the sums (global reductions).
   virtual int phases() const { return 1; }
   // Once a step, after step_count was raised: the group's scalars.
@@ -143,4 +150,4 @@ struct RuleRow {
 #define OPTIM_RULE(Class, registry_name) \
   extern const RuleRow k##Class##Row;    \
   const RuleRow k##Class##Row = {        \
-      registry_name, #Class, []() -> std::unique_ptr<Rule> { return std::make_unique<Class>(); }};
+      registry_name, #Class, []() -> std::unique_ptr<Rule> { return std::make_unique<Class>(); }}

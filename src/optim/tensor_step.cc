@@ -223,8 +223,10 @@ ScalarState* TensorState::FindScalar(std::string_view name) {
 }
 
 void* Workspace::Get(int i, std::size_t bytes) {
-  if (buffer[i].size() < bytes) buffer[i] = Buffer<unsigned char>(bytes + bytes / 8);
-  return buffer[i].data();
+  const auto at = static_cast<std::size_t>(i);
+  if (buffer.size() <= at) buffer.resize(at + 1);
+  if (buffer[at].size() < bytes) buffer[at] = Buffer<unsigned char>(bytes + bytes / 8);
+  return buffer[at].data();
 }
 
 void TensorStep::Slots(std::initializer_list<int> states) {
@@ -296,7 +298,7 @@ PassSums TensorStep::Reduce(const Kernel& kernel, std::initializer_list<double> 
   PassJob job = Job(kernel, constants);
   if (((kernel.reads | kernel.writes) & kU) != 0) {
     job.keep_u = true;
-    job.source[2].data = workspace_->Get(2, StorageBytes(job.source[2].storage, n_));
+    job.source[2].data = workspace_->Get(kKeptBuffer, StorageBytes(job.source[2].storage, n_));
   }
   return RunNow(job);
 }
@@ -306,7 +308,7 @@ void TensorStep::Apply(const Kernel& kernel, std::initializer_list<double> const
   if (((kernel.reads | kernel.writes) & kU) != 0) {
     MALMOI_CHECK(recorder_ == nullptr);
     job.keep_u = (kernel.writes & kU) != 0;
-    job.source[2].data = workspace_->Get(2, StorageBytes(job.source[2].storage, n_));
+    job.source[2].data = workspace_->Get(kKeptBuffer, StorageBytes(job.source[2].storage, n_));
   }
   if (recorder_ != nullptr) {
     recorder_->push_back(job);
@@ -392,10 +394,11 @@ void* TensorStep::WholeBytes(int stream) {
     n = s.n;
   }
   if (source.storage == compute && stream != 1) return source.data;
-  MALMOI_CHECK(stream < kStreams);
-  if (whole_[stream] != nullptr) return whole_[stream];
-  void* wide = workspace_->Get(stream, StorageBytes(compute, n));
-  whole_[stream] = wide;
+  const auto at = static_cast<std::size_t>(stream);
+  if (whole_.size() <= at) whole_.resize(at + 1, nullptr);
+  if (whole_[at] != nullptr) return whole_[at];
+  void* wide = workspace_->Get(kWholeBuffer + stream, StorageBytes(compute, n));
+  whole_[at] = wide;
   if (source.storage == compute) {
     std::memcpy(wide, source.data, StorageBytes(compute, n));
   } else if (f64_) {
@@ -419,7 +422,7 @@ std::span<T> TensorStep::P() {
 }
 template <class T>
 std::span<T> TensorStep::G() {
-  const bool fresh = whole_[1] == nullptr;
+  const bool fresh = whole_.size() < 2 || whole_[1] == nullptr;
   T* g = static_cast<T*>(WholeBytes(1));
   if (fresh) {
     for (std::size_t i = 0; i < n_; ++i) g[i] *= static_cast<T>(grad_scale);
@@ -433,7 +436,7 @@ std::span<T> TensorStep::State(int i) {
 template <class T>
 std::span<T> TensorStep::Scratch(int i) {
   MALMOI_CHECK(i >= 0 && i < 3);
-  return {static_cast<T*>(workspace_->Get(kStreams + i, n_ * sizeof(T))), n_};
+  return {static_cast<T*>(workspace_->Get(kScratchBuffer + i, n_ * sizeof(T))), n_};
 }
 template std::span<float> TensorStep::P<float>();
 template std::span<double> TensorStep::P<double>();
@@ -445,7 +448,7 @@ template std::span<float> TensorStep::Scratch<float>(int);
 template std::span<double> TensorStep::Scratch<double>(int);
 
 void TensorStep::Flush() {
-  for (int s = 0; s < kStreams; ++s) {
+  for (std::size_t s = 0; s < whole_.size(); ++s) {
     if (whole_[s] == nullptr || s == 1 || s == 2) continue;
     if (s == 0 && !f64_) {
       PassJob job;
@@ -458,7 +461,7 @@ void TensorStep::Flush() {
       continue;
     }
     if (s < 3) continue;
-    Stream& stream = state_->streams[static_cast<std::size_t>(s - 3)];
+    Stream& stream = state_->streams[s - 3];
     const PassJob::Source source = {stream.bytes.data(), stream.storage, stream.scales.data(),
                                     stream.non_negative};
     if (f64_) {
@@ -467,7 +470,7 @@ void TensorStep::Flush() {
       StoreStage(source, 0, stream.n, static_cast<const float*>(whole_[s]));
     }
   }
-  for (void*& w : whole_) w = nullptr;
+  whole_.clear();
 }
 
 }  // namespace malmoi::optim

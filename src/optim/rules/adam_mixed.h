@@ -244,7 +244,7 @@ struct AdaDelta : Rule {
     t.Update(DeltaDirection, {rho, 1.0 - rho, eps}, lr);
   }
 };
-OPTIM_RULE(AdaDelta, "adadelta")
+OPTIM_RULE(AdaDelta, "adadelta");
 
 // Pan et al. 2024 (arXiv:2405.04376).
 struct AdamG : AdamLike {
@@ -268,7 +268,7 @@ struct AdamG : AdamLike {
              AdamDebias(step_size, Debias(betas[0])));
   }
 };
-OPTIM_RULE(AdamG, "adamg")
+OPTIM_RULE(AdamG, "adamg");
 
 // Xie et al. 2022 (arXiv:2208.06677).
 struct Adan : AdamLike {
@@ -320,7 +320,7 @@ struct Adan : AdamLike {
              1.0);
   }
 };
-OPTIM_RULE(Adan, "adan")
+OPTIM_RULE(Adan, "adan");
 
 // Xie et al. 2021 (arXiv:2103.17182).
 struct AdaPNM : AdamLike {
@@ -346,7 +346,7 @@ struct AdaPNM : AdamLike {
              AdamDebias(lr, Debias(betas[0])));
   }
 };
-OPTIM_RULE(AdaPNM, "adapnm")
+OPTIM_RULE(AdaPNM, "adapnm");
 
 // Lu 2022 (arXiv:2204.00825).
 struct AdaSmooth : AdamLike {
@@ -364,7 +364,7 @@ struct AdaSmooth : AdamLike {
     t.Update(SmoothDirection, {betas[1] - betas[0], 1.0 - betas[1], eps}, lr);
   }
 };
-OPTIM_RULE(AdaSmooth, "adasmooth")
+OPTIM_RULE(AdaSmooth, "adasmooth");
 
 // Pagliardini et al. 2024 (arXiv:2409.03137).
 struct AdEMAMix : AdamLike {
@@ -410,7 +410,7 @@ struct AdEMAMix : AdamLike {
                   lr / rms);
   }
 };
-OPTIM_RULE(AdEMAMix, "ademamix")
+OPTIM_RULE(AdEMAMix, "ademamix");
 
 // Morwani et al. 2025 (arXiv:2502.02431).
 struct SimplifiedAdEMAMix : AdamLike {
@@ -447,7 +447,7 @@ struct SimplifiedAdEMAMix : AdamLike {
              lr);
   }
 };
-OPTIM_RULE(SimplifiedAdEMAMix, "simplifiedademamix")
+OPTIM_RULE(SimplifiedAdEMAMix, "simplifiedademamix");
 
 // Taniguchi et al. 2024 (arXiv:2411.02853). clip_lambda: null for no clipping; any other value is
 // the paper's step^(1/4), the only function that can be named here.
@@ -476,7 +476,7 @@ struct ADOPT : AdamLike {
              rate);
   }
 };
-OPTIM_RULE(ADOPT, "adopt")
+OPTIM_RULE(ADOPT, "adopt");
 
 // Kegreisz 2025 (arXiv:2508.18258).
 struct Ano : AdamLike {
@@ -496,7 +496,7 @@ struct Ano : AdamLike {
              lr);
   }
 };
-OPTIM_RULE(Ano, "ano")
+OPTIM_RULE(Ano, "ano");
 
 // Savarese et al. 2019 (arXiv:1912.01823).
 struct AvaGrad : AdamLike {
@@ -521,7 +521,7 @@ struct AvaGrad : AdamLike {
     }
   }
 };
-OPTIM_RULE(AvaGrad, "avagrad")
+OPTIM_RULE(AvaGrad, "avagrad");
 
 // Adam that begins as its inverse; pytorch-optimizer's DualAdam.
 struct DualAdam : AdamLike {
@@ -540,7 +540,7 @@ struct DualAdam : AdamLike {
              lr);
   }
 };
-OPTIM_RULE(DualAdam, "dualadam")
+OPTIM_RULE(DualAdam, "dualadam");
 
 // Adly 2024 (arXiv:2412.20302).
 struct EXAdam : AdamLike {
@@ -553,7 +553,7 @@ struct EXAdam : AdamLike {
         lr);
   }
 };
-OPTIM_RULE(EXAdam, "exadam")
+OPTIM_RULE(EXAdam, "exadam");
 
 // Cao et al. 2024 (arXiv:2412.17107). As in the reference, coupled decay reaches the gradient only
 // after it was used, so it does nothing.
@@ -565,7 +565,7 @@ struct Grams : AdamLike {
              AdamDebias(lr, Debias(betas[0])));
   }
 };
-OPTIM_RULE(Grams, "grams")
+OPTIM_RULE(Grams, "grams");
 
 // Lee et al. 2024 (arXiv:2405.20233).
 struct GrokFastAdamW : AdamLike {
@@ -589,7 +589,7 @@ struct GrokFastAdamW : AdamLike {
   bool FreshOnePass() const override { return false; }
   void Step(TensorStep& t) const override {
     const bool slow = grokfast && grokfast_lamb > 0;
-    if (t.first() && slow) t.CopyRawGradient(2);
+    if (t.first() && slow) t.CopyRawGradient(2, maximize ? -1.0 : 1.0);
     Decay(t);
     const double step = AdamDebias(lr, Debias(betas[0]));
     if (slow && step_count > grokfast_after_step) {
@@ -603,7 +603,7 @@ struct GrokFastAdamW : AdamLike {
     }
   }
 };
-OPTIM_RULE(GrokFastAdamW, "grokfastadamw")
+OPTIM_RULE(GrokFastAdamW, "grokfastadamw");
 
 // Choudhury et al. 2024 (arXiv:2403.02648).
 struct Kate : Rule {
@@ -622,7 +622,7 @@ struct Kate : Rule {
     t.Update(KateDirection, {delta, eps}, lr);
   }
 };
-OPTIM_RULE(Kate, "kate")
+OPTIM_RULE(Kate, "kate");
 
 // Ziyin et al. 2020 (arXiv:2002.04839). Decay comes after the step; coupled decay then reaches a
 // gradient that was used already, so it does nothing, as in the reference.
@@ -660,7 +660,7 @@ struct LaProp : AdamLike {
              AdamDebias(1.0, correction));
   }
 };
-OPTIM_RULE(LaProp, "laprop")
+OPTIM_RULE(LaProp, "laprop");
 
 // Chen et al. 2018 (arXiv:1806.06763).
 struct PAdam : AdamLike {
@@ -681,7 +681,7 @@ struct PAdam : AdamLike {
     }
   }
 };
-OPTIM_RULE(PAdam, "padam")
+OPTIM_RULE(PAdam, "padam");
 
 // Ma and Yarats 2018 (arXiv:1810.06801).
 struct QHAdam : AdamLike {
@@ -704,7 +704,7 @@ struct QHAdam : AdamLike {
              lr);
   }
 };
-OPTIM_RULE(QHAdam, "qhadam")
+OPTIM_RULE(QHAdam, "qhadam");
 
 }  // namespace malmoi::optim
 #endif

@@ -35,14 +35,14 @@ struct Adam : Rule {
              AdamDebias(lr, c1));
   }
 };
-OPTIM_RULE(Adam, "adam")
+OPTIM_RULE(Adam, "adam");
 
 // Loshchilov and Hutter 2019 (arXiv:1711.05101), as torch.optim.AdamW: the learning rate
 // multiplies the decay, which the paper's does not.
 struct AdamW : Adam {
   AdamW() { weight_decay = 1e-2, weight_decouple = true; }
 };
-OPTIM_RULE(AdamW, "adamw")
+OPTIM_RULE(AdamW, "adamw");
 
 }  // namespace malmoi::optim
 #endif

@@ -166,7 +166,7 @@ struct AdaFactor : Rule {
     for (std::size_t i = 0; i < u.size(); ++i) p[i] -= u[i];
   }
 };
-OPTIM_RULE(AdaFactor, "adafactor")
+OPTIM_RULE(AdaFactor, "adafactor");
 
 // Luo et al. 2023 (arXiv:2307.02047).
 struct CAME : Rule {
@@ -242,7 +242,7 @@ struct CAME : Rule {
     for (std::size_t i = 0; i < u.size(); ++i) p[i] -= static_cast<T>(lr) * u[i];
   }
 };
-OPTIM_RULE(CAME, "came")
+OPTIM_RULE(CAME, "came");
 
 // Anil et al. 2019 (arXiv:1901.11150). One accumulator a dimension.
 struct SM3 : Rule {
@@ -296,7 +296,7 @@ struct SM3 : Rule {
     }
   }
 };
-OPTIM_RULE(SM3, "sm3")
+OPTIM_RULE(SM3, "sm3");
 
 // pytorch-optimizer's Adalite: moments of matrices as outer products, weighted by softmax.
 struct Adalite : Rule {
@@ -427,7 +427,7 @@ struct Adalite : Rule {
     for (std::size_t i = 0; i < cols; ++i) mr[i] = static_cast<T>(r[i]);
   }
 };
-OPTIM_RULE(Adalite, "adalite")
+OPTIM_RULE(Adalite, "adalite");
 
 }  // namespace malmoi::optim
 #endif

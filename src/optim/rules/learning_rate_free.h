@@ -203,7 +203,7 @@ struct Prodigy : Adaptive {
     }
   }
 };
-OPTIM_RULE(Prodigy, "prodigy")
+OPTIM_RULE(Prodigy, "prodigy");
 
 // Defazio and Mishchenko 2023 (arXiv:2301.07733), here and below.
 struct DAdaptAdaGrad : Adaptive {
@@ -256,7 +256,7 @@ struct DAdaptAdaGrad : Adaptive {
     }
   }
 };
-OPTIM_RULE(DAdaptAdaGrad, "dadaptadagrad")
+OPTIM_RULE(DAdaptAdaGrad, "dadaptadagrad");
 
 struct DAdaptAdam : Adaptive {
   std::vector<double> betas{0.9, 0.999}, first_betas{0.9, 0.999};
@@ -318,7 +318,7 @@ struct DAdaptAdam : Adaptive {
     }
   }
 };
-OPTIM_RULE(DAdaptAdam, "dadaptadam")
+OPTIM_RULE(DAdaptAdam, "dadaptadam");
 
 struct DAdaptSGD : Adaptive {
   double momentum = 0.9, numerator_weighted = 0, g0_norm = -1;
@@ -387,7 +387,7 @@ struct DAdaptSGD : Adaptive {
     }
   }
 };
-OPTIM_RULE(DAdaptSGD, "dadaptsgd")
+OPTIM_RULE(DAdaptSGD, "dadaptsgd");
 
 struct DAdaptAdan : Adaptive {
   std::vector<double> betas{0.98, 0.92, 0.99}, first_betas = betas;
@@ -449,7 +449,7 @@ struct DAdaptAdan : Adaptive {
     }
   }
 };
-OPTIM_RULE(DAdaptAdan, "dadaptadan")
+OPTIM_RULE(DAdaptAdan, "dadaptadan");
 
 struct DAdaptLion : Adaptive {
   std::vector<double> betas{0.9, 0.999}, first_betas = betas;
@@ -497,7 +497,7 @@ struct DAdaptLion : Adaptive {
     }
   }
 };
-OPTIM_RULE(DAdaptLion, "dadaptlion")
+OPTIM_RULE(DAdaptLion, "dadaptlion");
 
 }  // namespace malmoi::optim
 #endif

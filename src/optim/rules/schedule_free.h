@@ -89,7 +89,7 @@ struct ScheduleFreeSGD : ScheduleFree {
     t.Apply(FreeSgdUpdate, {checkpoint, OfGradient(), rate, Coupled(t)});
   }
 };
-OPTIM_RULE(ScheduleFreeSGD, "schedulefreesgd")
+OPTIM_RULE(ScheduleFreeSGD, "schedulefreesgd");
 
 struct ScheduleFreeAdamW : ScheduleFree {
   std::vector<double> betas{0.9, 0.999};
@@ -121,7 +121,7 @@ struct ScheduleFreeAdamW : ScheduleFree {
              1.0 / Debias(betas[1]), eps, 1e-15});
   }
 };
-OPTIM_RULE(ScheduleFreeAdamW, "schedulefreeadamw")
+OPTIM_RULE(ScheduleFreeAdamW, "schedulefreeadamw");
 
 struct ScheduleFreeRAdam : ScheduleFree {
   std::vector<double> betas{0.9, 0.999};
@@ -155,7 +155,7 @@ struct ScheduleFreeRAdam : ScheduleFree {
              1.0 / Debias(betas[1]), eps, 0.0});
   }
 };
-OPTIM_RULE(ScheduleFreeRAdam, "schedulefreeradam")
+OPTIM_RULE(ScheduleFreeRAdam, "schedulefreeradam");
 
 }  // namespace malmoi::optim
 #endif

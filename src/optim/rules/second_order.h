@@ -67,7 +67,7 @@ struct AdaHessian : WithHessian {
              AdamDebias(lr, Debias(betas[0])));
   }
 };
-OPTIM_RULE(AdaHessian, "adahessian")
+OPTIM_RULE(AdaHessian, "adahessian");
 
 // Liu et al. 2023 (arXiv:2305.14342).
 struct SophiaH : WithHessian {
@@ -93,7 +93,7 @@ struct SophiaH : WithHessian {
     t.Update(SophiaDirection, {1.0 - betas[0], fresh ? 1.0 - betas[1] : 0.0, eps, p}, lr);
   }
 };
-OPTIM_RULE(SophiaH, "sophiah")
+OPTIM_RULE(SophiaH, "sophiah");
 
 }  // namespace malmoi::optim
 #endif

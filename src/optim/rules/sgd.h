@@ -206,7 +206,7 @@ struct AccSGD : Rule {
                         1.0 - constant / (constant + beta)});
   }
 };
-OPTIM_RULE(AccSGD, "accsgd")
+OPTIM_RULE(AccSGD, "accsgd");
 
 // Lucas et al. 2019 (arXiv:1804.00325).
 struct AggMo : Rule {
@@ -242,7 +242,7 @@ struct AggMo : Rule {
     }
   }
 };
-OPTIM_RULE(AggMo, "aggmo")
+OPTIM_RULE(AggMo, "aggmo");
 
 // Malitsky and Mishchenko 2020 (arXiv:1910.09529), with the norms of whole groups.
 struct ASGD : Rule {
@@ -288,7 +288,7 @@ struct ASGD : Rule {
     t.Update(GradientDirection, {}, lr);
   }
 };
-OPTIM_RULE(ASGD, "asgd")
+OPTIM_RULE(ASGD, "asgd");
 
 // Jiang et al. 2025 (arXiv:2507.08823).
 struct BCOS : Rule {
@@ -309,7 +309,7 @@ struct BCOS : Rule {
   bool OnePass() const override { return true; }
   bool FreshOnePass() const override { return false; }
   void Step(TensorStep& t) const override {
-    if (t.first() && mode != "g") t.CopyRawGradient(0);
+    if (t.first() && mode != "g") t.CopyRawGradient(0, maximize ? -1.0 : 1.0);
     if (t.first() && mode != "c") {
       t.Slots({mode == "m" ? 1 : 0});
       t.Reduce(SquareRawInto);
@@ -328,7 +328,7 @@ struct BCOS : Rule {
     t.Update(BcosConditional, {1.0 - beta, of_m, eps, of_g, of_both}, lr);
   }
 };
-OPTIM_RULE(BCOS, "bcos")
+OPTIM_RULE(BCOS, "bcos");
 
 // Bernstein et al. 2020 (arXiv:2002.03432), written from the paper: a step relative to the norms of
 // weights and gradient, shrunk by sqrt(1 + lr^2).
@@ -348,7 +348,7 @@ struct Fromage : Rule {
     if (p_bound && after > t.scalar(0)) t.Apply(ScaleParameter, {t.scalar(0) / after});
   }
 };
-OPTIM_RULE(Fromage, "fromage")
+OPTIM_RULE(Fromage, "fromage");
 
 // McMahan et al. 2013 (KDD).
 struct FTRL : Rule {
@@ -366,7 +366,7 @@ struct FTRL : Rule {
     t.Apply(lr_power == -0.5 ? FtrlRoot : FtrlPower, {-lr_power, lr, beta, lambda_1, lambda_2});
   }
 };
-OPTIM_RULE(FTRL, "ftrl")
+OPTIM_RULE(FTRL, "ftrl");
 
 // You et al. 2017 (arXiv:1708.03888): decay and trust ratio for matrices only.
 struct LARS : Rule {
@@ -397,7 +397,7 @@ struct LARS : Rule {
     }
   }
 };
-OPTIM_RULE(LARS, "lars")
+OPTIM_RULE(LARS, "lars");
 
 // Defazio and Jelassi 2021 (arXiv:2101.11075).
 struct MADGRAD : Rule {
@@ -427,7 +427,7 @@ struct MADGRAD : Rule {
             {lambda, eps, 1.0 - momentum, after});
   }
 };
-OPTIM_RULE(MADGRAD, "madgrad")
+OPTIM_RULE(MADGRAD, "madgrad");
 
 // Balles and Hennig 2018 (arXiv:1705.07774).
 struct MSVAG : Rule {
@@ -447,7 +447,7 @@ struct MSVAG : Rule {
     t.Update(MsvagDirection, {1.0 - beta, beta, 1.0 / (1.0 - power), 1.0 / (1.0 - rho), rho}, lr);
   }
 };
-OPTIM_RULE(MSVAG, "msvag")
+OPTIM_RULE(MSVAG, "msvag");
 
 // Dozat 2016, as torch.optim.NAdam.
 struct NAdam : Rule {
@@ -485,7 +485,7 @@ struct NAdam : Rule {
         1.0);
   }
 };
-OPTIM_RULE(NAdam, "nadam")
+OPTIM_RULE(NAdam, "nadam");
 
 // An et al. 2018 (CVPR).
 struct PID : Rule {
@@ -512,7 +512,7 @@ struct PID : Rule {
     }
   }
 };
-OPTIM_RULE(PID, "pid")
+OPTIM_RULE(PID, "pid");
 
 // Xie et al. 2021 (arXiv:2103.17182).
 struct PNM : Rule {
@@ -535,7 +535,7 @@ struct PNM : Rule {
              {1.0 - betas[0] * betas[0], (1.0 + betas[1]) / norm, betas[1] / norm}, lr);
   }
 };
-OPTIM_RULE(PNM, "pnm")
+OPTIM_RULE(PNM, "pnm");
 
 // Ma and Yarats 2018 (arXiv:1810.06801).
 struct QHM : Rule {
@@ -552,7 +552,7 @@ struct QHM : Rule {
     t.Update(QhmDirection, {1.0 - momentum, nu, 1.0 - nu}, lr);
   }
 };
-OPTIM_RULE(QHM, "qhm")
+OPTIM_RULE(QHM, "qhm");
 
 // Hinton 2012, as torch.optim.RMSprop.
 struct RMSprop : Rule {
@@ -579,7 +579,7 @@ struct RMSprop : Rule {
     t.Update(kernel, {alpha, 1.0 - alpha, eps, momentum}, lr);
   }
 };
-OPTIM_RULE(RMSprop, "rmsprop")
+OPTIM_RULE(RMSprop, "rmsprop");
 
 // Robbins and Monro 1951, with momentum as torch.optim.SGD.
 struct SGD : Rule {
@@ -607,7 +607,7 @@ struct SGD : Rule {
              {momentum, t.first() ? 1.0 : 1.0 - dampening}, lr);
   }
 };
-OPTIM_RULE(SGD, "sgd")
+OPTIM_RULE(SGD, "sgd");
 
 // Loshchilov and Hutter 2019 (arXiv:1711.05101), algorithm 1.
 struct SGDW : SGD {
@@ -619,7 +619,7 @@ struct SGDW : SGD {
   }
   Status Check() const override { return Ok(); }
 };
-OPTIM_RULE(SGDW, "sgdw")
+OPTIM_RULE(SGDW, "sgdw");
 
 // Xu et al. 2024 (arXiv:2412.11768). Coupled decay reaches a gradient that the momentum has used
 // already, so it acts only without momentum, as in the reference.
@@ -656,7 +656,7 @@ struct SGDSaI : Rule {
     }
   }
 };
-OPTIM_RULE(SGDSaI, "sgdsai")
+OPTIM_RULE(SGDSaI, "sgdsai");
 
 // Lyu 2022 (arXiv:2201.01652).
 struct SRMM : Rule {
@@ -677,7 +677,7 @@ struct SRMM : Rule {
     t.Apply(SrmmUpdate, {std::pow(at, -beta), lr});
   }
 };
-OPTIM_RULE(SRMM, "srmm")
+OPTIM_RULE(SRMM, "srmm");
 
 // Chen et al. 2024 (arXiv:2404.06549).
 struct VSGD : Rule {
@@ -704,7 +704,7 @@ struct VSGD : Rule {
              lr);
   }
 };
-OPTIM_RULE(VSGD, "vsgd")
+OPTIM_RULE(VSGD, "vsgd");
 
 }  // namespace malmoi::optim
 #endif

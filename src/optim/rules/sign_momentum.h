@@ -16,11 +16,11 @@ OPTIM_KERNEL(SignMomentumDirection, kG | kS0, kS0 | kU) {
 OPTIM_KERNEL(SignDirection, kG, kU) {
   x.u = Sign(x.g);
 }
-// s0 momentum, s1 mean of p. c: 0 1-beta1, 1 1-beta2, 2 1/bc2, 3 lr decay, 4 gamma, 5 lr.
+// s0 momentum, s1 mean of p. c: 0 1-beta1, 1 1-beta2, 2 bc2, 3 lr decay, 4 gamma, 5 lr.
 OPTIM_KERNEL(FocusUpdate, kP | kG | kS0 | kS1, kP | kS0 | kS1) {
   x.s0 = Lerp(x.s0, x.g, x.c(0));
   x.s1 = Lerp(x.s1, x.p, x.c(1));
-  const auto mean = x.s1 * x.c(2);
+  const auto mean = x.s1 / x.c(2);  // In the first step exactly p, whose sign difference is 0.
   const auto p = Fma(x.Num(0) - x.c(3), mean, x.p);
   x.p = Fma(x.Num(0) - x.c(5), Fma(x.c(4), Sign(p - mean), Sign(x.s0)), p);
 }
@@ -47,7 +47,7 @@ struct Lion : Rule {
     t.Update(LionDirection, {1.0 - betas[0], 1.0 - betas[1], t.AdaNorm()}, lr);
   }
 };
-OPTIM_RULE(Lion, "lion")
+OPTIM_RULE(Lion, "lion");
 
 // Su 2023.
 struct Tiger : Rule {
@@ -64,7 +64,7 @@ struct Tiger : Rule {
     t.Update(SignMomentumDirection, {1.0 - beta}, lr);
   }
 };
-OPTIM_RULE(Tiger, "tiger")
+OPTIM_RULE(Tiger, "tiger");
 
 // Bernstein et al. 2018 (arXiv:1802.04434).
 struct SignSGD : Rule {
@@ -82,7 +82,7 @@ struct SignSGD : Rule {
     t.Update(momentum > 0 ? SignMomentumDirection : SignDirection, {1.0 - momentum}, lr);
   }
 };
-OPTIM_RULE(SignSGD, "signsgd")
+OPTIM_RULE(SignSGD, "signsgd");
 
 // Mao et al. 2025 (arXiv:2501.12243).
 struct FOCUS : Rule {
@@ -99,11 +99,11 @@ struct FOCUS : Rule {
   }
   bool OnePass() const override { return true; }
   void Step(TensorStep& t) const override {
-    t.Apply(FocusUpdate, {1.0 - betas[0], 1.0 - betas[1], 1.0 / Debias(betas[1]),
+    t.Apply(FocusUpdate, {1.0 - betas[0], 1.0 - betas[1], Debias(betas[1]),
                           t.decays() ? lr * weight_decay : 0.0, gamma, lr});
   }
 };
-OPTIM_RULE(FOCUS, "focus")
+OPTIM_RULE(FOCUS, "focus");
 
 // Stateless: gradients are divided by their range, matrices by rows. pytorch-optimizer's ROSE;
 // bf16_sr rounds bf16 parameters stochastically there; here EngineOptions decides.
@@ -171,7 +171,7 @@ struct ROSE : Rule {
     for (double& s : *scale) s = mean + trust * (s - mean);
   }
 };
-OPTIM_RULE(ROSE, "rose")
+OPTIM_RULE(ROSE, "rose");
 
 }  // namespace malmoi::optim
 #endif

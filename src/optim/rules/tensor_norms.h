@@ -178,7 +178,7 @@ struct AdaGC : Rule {
              AdamDebias(lr, Debias(betas[0])));
   }
 };
-OPTIM_RULE(AdaGC, "adagc")
+OPTIM_RULE(AdaGC, "adagc");
 
 // Heo et al. 2021 (arXiv:2006.08217).
 struct AdamP : Rule {
@@ -212,7 +212,7 @@ struct AdamP : Rule {
     t.Apply(SubtractKept, {AdamDebias(lr, Debias(betas[0]))});
   }
 };
-OPTIM_RULE(AdamP, "adamp")
+OPTIM_RULE(AdamP, "adamp");
 
 struct SGDP : Rule {
   double momentum = 0, dampening = 0, delta = 0.1, wd_ratio = 0.1, eps = 1e-8;
@@ -234,7 +234,7 @@ struct SGDP : Rule {
     t.Apply(SubtractKept, {lr});
   }
 };
-OPTIM_RULE(SGDP, "sgdp")
+OPTIM_RULE(SGDP, "sgdp");
 
 // Dubey et al. 2022 (arXiv:2210.06364).
 struct AdaNorm : Rule {
@@ -263,7 +263,7 @@ struct AdaNorm : Rule {
              AdamDebias(lr, Debias(betas[0])));
   }
 };
-OPTIM_RULE(AdaNorm, "adanorm")
+OPTIM_RULE(AdaNorm, "adanorm");
 
 // Zhang et al. 2022 (arXiv:2203.13273).
 struct Aida : Rule {
@@ -312,7 +312,7 @@ struct Aida : Rule {
              adaptive || step_size > 0 ? step_size : 0.0);
   }
 };
-OPTIM_RULE(Aida, "aida")
+OPTIM_RULE(Aida, "aida");
 
 // Tian and Parikh 2022 (arXiv:2210.11693).
 struct Amos : Rule {
@@ -346,7 +346,7 @@ struct Amos : Rule {
              1.0);
   }
 };
-OPTIM_RULE(Amos, "amos")
+OPTIM_RULE(Amos, "amos");
 
 // Hwang 2024 (arXiv:2405.12807).
 struct FAdam : Rule {
@@ -379,7 +379,7 @@ struct FAdam : Rule {
              lr);
   }
 };
-OPTIM_RULE(FAdam, "fadam")
+OPTIM_RULE(FAdam, "fadam");
 
 // You et al. 2020 (arXiv:1904.00962).
 struct Lamb : Rule {
@@ -448,7 +448,7 @@ struct Lamb : Rule {
     }
   }
 };
-OPTIM_RULE(Lamb, "lamb")
+OPTIM_RULE(Lamb, "lamb");
 
 // Ginsburg et al. 2019 (arXiv:1905.11286).
 struct NovoGrad : Rule {
@@ -478,7 +478,7 @@ struct NovoGrad : Rule {
              adam_debias ? lr * std::sqrt(Debias(betas[1])) : lr);
   }
 };
-OPTIM_RULE(NovoGrad, "novograd")
+OPTIM_RULE(NovoGrad, "novograd");
 
 // Wortsman et al. 2023 (arXiv:2304.13013).
 struct StableAdamW : Rule {
@@ -504,7 +504,7 @@ struct StableAdamW : Rule {
     t.Update(MomentRatioDirection, {eps}, rate);
   }
 };
-OPTIM_RULE(StableAdamW, "stableadamw")
+OPTIM_RULE(StableAdamW, "stableadamw");
 
 // Deng et al. 2018 (arXiv:1810.00553).
 struct A2Grad : Rule {
@@ -545,7 +545,7 @@ struct A2Grad : Rule {
     t.scalar(0) = next;
   }
 };
-OPTIM_RULE(A2Grad, "a2grad")
+OPTIM_RULE(A2Grad, "a2grad");
 
 }  // namespace malmoi::optim
 #endif

@@ -38,7 +38,7 @@ struct TAM : Rule {
     s.Like("momentum_buffer");
   }
   void Step(TensorStep& t) const override {
-    if (t.first()) t.CopyRawGradient(1);
+    if (t.first()) t.CopyRawGradient(1, maximize ? -1.0 : 1.0);
     if (weight_decouple) Decay(t);
     t.f64() ? Run<double>(t) : Run<float>(t);
   }
@@ -53,7 +53,7 @@ struct TAM : Rule {
     }
   }
 };
-OPTIM_RULE(TAM, "tam")
+OPTIM_RULE(TAM, "tam");
 
 struct AdaTAM : Rule {
   std::vector<double> betas{0.9, 0.999};
@@ -86,7 +86,7 @@ struct AdaTAM : Rule {
     }
   }
 };
-OPTIM_RULE(AdaTAM, "adatam")
+OPTIM_RULE(AdaTAM, "adatam");
 
 // Liu et al. 2021 (arXiv:2102.07227), written from the paper: gradients are normalised a neuron,
 // weights kept on the sphere of zero mean and unit norm.
@@ -152,7 +152,7 @@ struct Nero : Rule {
     }
   }
 };
-OPTIM_RULE(Nero, "nero")
+OPTIM_RULE(Nero, "nero");
 
 }  // namespace malmoi::optim
 #endif

@@ -8,6 +8,7 @@
 
 #include "optim/matrix/matrix.h"
 #include "optim/rule.h"
+#include "optim/whole_tensor.h"
 
 // What matrix rules share: whole-array arithmetic in the reference's order of operations. Scalars
 // are made in double and rounded to T once, as torch does.
@@ -15,8 +16,7 @@ namespace malmoi::optim::matrix {
 
 // A rule whose step is written once over T: Derived::Run<T>(TensorStep&) const.
 template <class Derived>
-struct DenseRule : Rule {
-  bool WholeTensor() const override { return true; }
+struct DenseRule : Rule, WholeTensor {
   void Step(TensorStep& t) const override {
     const auto& self = static_cast<const Derived&>(*this);
     if (t.f64())
