@@ -166,6 +166,6 @@ struct Alice : DenseRule<Alice> {
     AddScaled(p, update.data, -lr * alpha);
   }
 };
-OPTIM_RULE(Alice, "alice")
+OPTIM_RULE(Alice, "alice");
 
 }  // namespace malmoi::optim::matrix

@@ -254,6 +254,6 @@ struct DASH : DenseRule<DASH> {
     }
   }
 };
-OPTIM_RULE(DASH, "dash")
+OPTIM_RULE(DASH, "dash");
 
 }  // namespace malmoi::optim::matrix

@@ -98,6 +98,6 @@ struct DeMo : DenseRule<DeMo> {
       }
   }
 };
-OPTIM_RULE(DeMo, "demo")
+OPTIM_RULE(DeMo, "demo");
 
 }  // namespace malmoi::optim::matrix

@@ -270,6 +270,6 @@ struct Kron : DenseRule<Kron> {
     AddScaled(p, u, -lr);
   }
 };
-OPTIM_RULE(Kron, "kron")
+OPTIM_RULE(Kron, "kron");
 
 }  // namespace malmoi::optim::matrix

@@ -97,7 +97,7 @@ struct GaLore : LowRankRule<GaLore> {
     ApplyDecay(t, p, {}, lr, weight_decay, true, false);
   }
 };
-OPTIM_RULE(GaLore, "galore")
+OPTIM_RULE(GaLore, "galore");
 
 // Norms of the lines of a matrix along one axis, or of all of it (axis -1).
 template <class T>
@@ -174,7 +174,7 @@ struct Fira : LowRankRule<Fira> {
     ApplyDecay(t, p, {}, lr, weight_decay, true, false);
   }
 };
-OPTIM_RULE(Fira, "fira")
+OPTIM_RULE(Fira, "fira");
 
 // Zhu et al. 2024 (arXiv:2412.05270): a random projection only to estimate the scale.
 struct APOLLO : LowRankRule<APOLLO> {
@@ -238,7 +238,7 @@ struct APOLLO : LowRankRule<APOLLO> {
     if (weight_decouple) ApplyDecay(t, p, {}, rate, weight_decay, true, fixed_decay);
   }
 };
-OPTIM_RULE(APOLLO, "apollo")
+OPTIM_RULE(APOLLO, "apollo");
 
 // Wang et al. 2025 (arXiv:2509.24218): the basis is the momentum's, of full rank; only the second
 // moment lives in it.
@@ -274,6 +274,6 @@ struct Conda : LowRankRule<Conda> {
     ApplyDecay(t, p, {}, lr, weight_decay, true, false);
   }
 };
-OPTIM_RULE(Conda, "conda")
+OPTIM_RULE(Conda, "conda");
 
 }  // namespace malmoi::optim::matrix

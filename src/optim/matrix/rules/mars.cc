@@ -102,6 +102,6 @@ struct MARS : DenseRule<MARS> {
     std::copy(g.begin(), g.end(), last.begin());
   }
 };
-OPTIM_RULE(MARS, "mars")
+OPTIM_RULE(MARS, "mars");
 
 }  // namespace malmoi::optim::matrix

@@ -55,11 +55,11 @@ struct MuonWith : MuonRule<Derived> {
 };
 
 struct Muon : MuonWith<Muon> {};
-OPTIM_RULE(Muon, "muon")
+OPTIM_RULE(Muon, "muon");
 
 // Muon on one process; the tensors are spread over threads instead of ranks.
 struct DistributedMuon : MuonWith<DistributedMuon> {};
-OPTIM_RULE(DistributedMuon, "distributedmuon")
+OPTIM_RULE(DistributedMuon, "distributedmuon");
 
 // Kimi 2025 (arXiv:2507.20534). The clipping of query and key weights needs the attention's
 // logits: the caller scales the weights after the step (qk_clip_threshold, qk_clip_alpha).
@@ -76,7 +76,7 @@ struct MuonClip : MuonWith<MuonClip> {
     f("qk_clip_threshold", qk_clip_threshold)("qk_clip_alpha", qk_clip_alpha);
   }
 };
-OPTIM_RULE(MuonClip, "muonclip")
+OPTIM_RULE(MuonClip, "muonclip");
 
 // Zhang et al. 2025 (arXiv:2509.02981): step sizes from an AdaGrad accumulator of gradient norms.
 struct AdaGO : MuonRule<AdaGO> {
@@ -122,7 +122,7 @@ struct AdaGO : MuonRule<AdaGO> {
     AddScaled(p, update.data, -static_cast<double>(step));
   }
 };
-OPTIM_RULE(AdaGO, "adago")
+OPTIM_RULE(AdaGO, "adago");
 
 // Si et al. 2025 (arXiv:2507.11005): a second moment of the polar factor. All of the update is kept
 // in bf16, as in the reference.
@@ -172,7 +172,7 @@ struct AdaMuon : MuonRule<AdaMuon> {
     AddScaled(p, u.data, -AdjustedLr(t));
   }
 };
-OPTIM_RULE(AdaMuon, "adamuon")
+OPTIM_RULE(AdaMuon, "adamuon");
 
 // Li et al. 2025 (arXiv:2510.05491): rows of the polar factor divided by their running RMS.
 struct NorMuon : MuonRule<NorMuon> {
@@ -225,6 +225,6 @@ struct NorMuon : MuonRule<NorMuon> {
     AddScaled(p, u.data, -(keep ? AdjustedLr(t) : lr));
   }
 };
-OPTIM_RULE(NorMuon, "normuon")
+OPTIM_RULE(NorMuon, "normuon");
 
 }  // namespace malmoi::optim::matrix

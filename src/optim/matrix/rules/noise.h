@@ -4,6 +4,7 @@
 #include <memory>
 #include <vector>
 
+#include "optim/optimizer.h"
 #include "optim/rule.h"
 #include "optim/torch_generator.h"
 

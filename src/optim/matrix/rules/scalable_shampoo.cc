@@ -302,6 +302,6 @@ struct ScalableShampoo : DenseRule<ScalableShampoo> {
     AddScaled(p, u, decoupled_learning_rate ? -lr : -1.0);
   }
 };
-OPTIM_RULE(ScalableShampoo, "scalableshampoo")
+OPTIM_RULE(ScalableShampoo, "scalableshampoo");
 
 }  // namespace malmoi::optim::matrix

@@ -143,7 +143,7 @@ struct SCION : ScionRule<SCION> {
     Finish(t, p, u);
   }
 };
-OPTIM_RULE(SCION, "scion")
+OPTIM_RULE(SCION, "scion");
 
 // Without a state: the momentum lives in the gradient, which the caller multiplies by
 // 1 - momentum after the step instead of clearing it.
@@ -157,6 +157,6 @@ struct SCIONLight : ScionRule<SCIONLight> {
     Finish(t, p, g);
   }
 };
-OPTIM_RULE(SCIONLight, "scionlight")
+OPTIM_RULE(SCIONLight, "scionlight");
 
 }  // namespace malmoi::optim::matrix

@@ -66,6 +66,6 @@ struct Shampoo : DenseRule<Shampoo> {
     AddScaled(p, x.data, -lr);
   }
 };
-OPTIM_RULE(Shampoo, "shampoo")
+OPTIM_RULE(Shampoo, "shampoo");
 
 }  // namespace malmoi::optim::matrix

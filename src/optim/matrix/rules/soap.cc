@@ -177,6 +177,6 @@ struct SOAP : DenseRule<SOAP> {
     if ((step_count - 1) % precondition_frequency == 0) RefineBasis<T>(t);
   }
 };
-OPTIM_RULE(SOAP, "soap")
+OPTIM_RULE(SOAP, "soap");
 
 }  // namespace malmoi::optim::matrix

@@ -161,6 +161,6 @@ struct SpectralSphere : DenseRule<SpectralSphere> {
     AddScaled(p, update.data, -lr);
   }
 };
-OPTIM_RULE(SpectralSphere, "spectralsphere")
+OPTIM_RULE(SpectralSphere, "spectralsphere");
 
 }  // namespace malmoi::optim::matrix

@@ -123,6 +123,6 @@ struct SPlus : DenseRule<SPlus> {
     }
   }
 };
-OPTIM_RULE(SPlus, "splus")
+OPTIM_RULE(SPlus, "splus");
 
 }  // namespace malmoi::optim::matrix
