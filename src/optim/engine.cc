@@ -26,7 +26,6 @@ Storage GradStorage(const Parameter& p) {
 }
 
 Status CheckParameter(const Parameter& p) {
-  if (p.data == nullptr) return Invalid("parameter '" + p.name + "' has no data");
   if (p.storage == Storage::kQ8) {
     return Invalid("parameter '" + p.name + "' is 8-bit; parameters are f32, bf16 or f64");
   }
@@ -39,6 +38,7 @@ Status CheckParameter(const Parameter& p) {
     }
     n *= static_cast<std::size_t>(d);
   }
+  if (p.data == nullptr && n > 0) return Invalid("parameter '" + p.name + "' has no data");
   return Ok();
 }
 

