@@ -75,7 +75,7 @@ def steps():
         before = [p.detach().clone() for p in ps]
         try:
             o = make(name, ps)
-            for k in range(1, 4):
+            for k in range(1, 13):  # Some only gather at first.
                 give(ps, k)
                 step(name, o, k)
             moved = any(not torch.equal(a, b) for a, b in zip(before, ps))
