@@ -13,18 +13,19 @@ namespace malmoi::optim {
 
 TEST_CASE("recorded trajectories are followed within their tolerance") {
   std::map<std::string, int> compared;
-  const auto results = CheckGolden(
-      {.directory = MALMOI_SOURCE_DIR "/tests/golden/optim"}, [&](const SeriesResult& r) {
-        if (FindRule(r.optimizer) == nullptr) return;  // Wrappers have a test of their own.
-        if (r.state == SeriesResult::State::kMissing) return;
-        const std::string series = r.optimizer + "/" + r.variant + "/" + r.dtype;
-        CAPTURE(series);
-        CAPTURE(r.where);
-        CAPTURE(r.worst);
-        CAPTURE(r.tolerance);
-        CHECK(r.state == SeriesResult::State::kPassed);
-        compared[r.optimizer] += r.compared;
-      });
+  CheckOptions options;
+  options.directory = MALMOI_SOURCE_DIR "/tests/golden/optim";
+  const auto results = CheckGolden(options, [&](const SeriesResult& r) {
+    if (FindRule(r.optimizer) == nullptr) return;  // Wrappers have a test of their own.
+    if (r.state == SeriesResult::State::kMissing) return;
+    const std::string series = r.optimizer + "/" + r.variant + "/" + r.dtype;
+    CAPTURE(series);
+    CAPTURE(r.where);
+    CAPTURE(r.worst);
+    CAPTURE(r.tolerance);
+    CHECK(r.state == SeriesResult::State::kPassed);
+    compared[r.optimizer] += r.compared;
+  });
   if (!results.ok()) MESSAGE(results.error().message());
   REQUIRE(results.ok());
   CHECK(compared.size() >= 90);
