@@ -34,6 +34,7 @@ _MUON = {"muon", "muonclip", "adamuon", "adago", "normuon", "distributedmuon"}
 _ADAMW_HALF = (("lr", "adamw_lr"), ("betas", "adamw_betas"), ("weight_decay", "adamw_wd"),
                ("eps", "adamw_eps"))
 _SWITCHED = {"schedulefreesgd", "schedulefreeadamw", "schedulefreeradam", "splus", "snsm"}
+_CHANGED = {"asgd": {"lr", "theta"}}  # Options that the rule itself moves.
 _ENGINE = {"threads", "state", "f32_states", "clip_norm", "stochastic_rounding", "kahan", "seed",
            "no_decay"}
 
@@ -246,7 +247,7 @@ class MalmoiOptimizer(torch.optim.Optimizer):
         self._pushed = [None] * len(self.param_groups)
         self._keys = [tuple(k for k in g if k != "params") for g in self.param_groups]
         self._extra = [
-            set(self._engine.group_state(g)) - self._known - {"step"}
+            set(self._engine.group_state(g)) - self._known - {"step"} | _CHANGED.get(self._name, set())
             for g in range(len(self.param_groups))
         ]
         if self._pending is not None:
@@ -262,8 +263,6 @@ class MalmoiOptimizer(torch.optim.Optimizer):
         super().add_param_group(param_group)
         if before is not None:
             self._engine = None
-            after = torch.optim.Optimizer.state_dict  # Indices of old parameters do not move.
-            del after
             group = {k: v for k, v in self.param_groups[-1].items() if k != "params"}
             start = sum(len(g["params"]) for g in before["param_groups"])
             group["params"] = list(

@@ -24,7 +24,7 @@ def _lists(tree):
     if not isinstance(tree, dict):
         return tree
     tree = {k: _lists(v) for k, v in tree.items()}
-    if tree and all(k.isdigit() for k in tree):
+    if tree and all(isinstance(k, str) and k.isdigit() for k in tree):
         return [tree[str(i)] for i in range(len(tree))]
     return tree
 
@@ -35,9 +35,15 @@ def nest(name, tensors, scalars, param, native):
     for key, value in tensors.items():
         if value.dim() == 2 and value.numel() == 0 and name in ("soap", "splus"):
             value = [] if name == "soap" else None  # A dimension that is not preconditioned.
-        _insert(tree, key.split("."), value)
+        first, _, rest = key.partition(".")
+        if name == "aggmo" and rest:  # A dictionary by the momentum's factor.
+            tree.setdefault(first, {})[float(rest)] = value
+        else:
+            _insert(tree, key.split("."), value)
     for key, value in scalars.items():
-        if native and key == "step":
+        if key in tensors:
+            continue  # The tensor's value, exactly; C++ callers use it.
+        if native and key == "step" and not torch.is_tensor(value):
             value = torch.tensor(float(value))
         _insert(tree, key.split("."), value)
     state = _lists(tree)
@@ -107,6 +113,10 @@ def flatten(name, state, param):
     tensors, scalars = {}, {}
     for key, value in state.items():
         if name == "kron" and key == "expressions":
+            continue
+        if name == "aggmo" and isinstance(value, dict):
+            for beta, t in value.items():
+                tensors[f"{key}.{str(float(beta)).removesuffix('.0')}"] = t
             continue
         _walk(str(key), value, tensors, scalars)
     for key, t in list(tensors.items()):
