@@ -35,6 +35,18 @@ _ADAMW_HALF = (("lr", "adamw_lr"), ("betas", "adamw_betas"), ("weight_decay", "a
                ("eps", "adamw_eps"))
 _SWITCHED = {"schedulefreesgd", "schedulefreeadamw", "schedulefreeradam", "splus", "snsm"}
 _CHANGED = {"asgd": {"lr", "theta"}}  # Options that the rule itself moves.
+_TENSOR_GROUPS = {"asgd", "prodigy", "dadaptadagrad", "dadaptadam", "dadaptadan", "dadaptlion",
+                  "dadaptsgd"}
+# What the reference's groups hold beside the arguments.
+_GROUP_KEYS = {
+    "mars": lambda o: {"lr_1d_factor": o["lr_1d"] / o["lr"] if o["lr"] else 0.0},
+    "vsgd": lambda o: {
+        "pa2": 2.0 * o["ps"] + 1.0 + 1e-4,
+        "pbg2": 2.0 * o["ps"],
+        "pbhg2": 2.0 * o["ghattg"] * o["ps"],
+    },
+    "muonclip": lambda o: {"weight_decouple": True, "nesterov": False},
+}
 _ENGINE = {"threads", "state", "f32_states", "clip_norm", "stochastic_rounding", "kahan", "seed",
            "no_decay"}
 
@@ -144,6 +156,10 @@ class MalmoiOptimizer(torch.optim.Optimizer):
         self._model = None
         if isinstance(params, torch.nn.Module):
             self._model, params = params, list(params.parameters())
+        if options.get("norm_kwargs", 0) is None:
+            options["norm_kwargs"] = {}
+        if self._name in _GROUP_KEYS:
+            options.update(_GROUP_KEYS[self._name](options))
         if self._name in _MUON:
             params = self._muon_groups(params, options)
         super().__init__(params, options)
@@ -224,6 +240,7 @@ class MalmoiOptimizer(torch.optim.Optimizer):
 
     def _build(self):
         self._params, group_of, tensors = [], [], []
+        self._seen = None
         self._staged = []  # (index, parameter's real view): copied to and fro each step.
         for g, group in enumerate(self.param_groups):
             for p in group["params"]:
@@ -244,18 +261,23 @@ class MalmoiOptimizer(torch.optim.Optimizer):
                 self._params.append(p)
                 group_of.append(g)
         self._engine = _Engine(self._name, tensors, group_of, self._config())
-        self._pushed = [None] * len(self.param_groups)
-        self._keys = [tuple(k for k in g if k != "params") for g in self.param_groups]
+        if not self._native:
+            for group in self.param_groups:
+                group.setdefault("step", 0)
+        self._list_keys()
         self._extra = [
-            set(self._engine.group_state(g)) - self._known - {"step"} | _CHANGED.get(self._name, set())
+            set(self._engine.group_state(g)) - self._known - {"step"}
+            | _CHANGED.get(self._name, set())
             for g in range(len(self.param_groups))
         ]
         if self._pending is not None:
             pending, self._pending = self._pending, None
             self.load_state_dict(pending)
-        for group in self.param_groups:
-            if not self._native:
-                group.setdefault("step", 0)
+
+    def _list_keys(self):
+        self._keys = [tuple(k for k in g if k != "params") for g in self.param_groups]
+        self._step_at = [k.index("step") if "step" in k else None for k in self._keys]
+        self._pushed = [[g.get(k) for k in keys] for g, keys in zip(self.param_groups, self._keys)]
 
     def add_param_group(self, param_group):
         engine = getattr(self, "_engine", None)
@@ -273,31 +295,34 @@ class MalmoiOptimizer(torch.optim.Optimizer):
 
     def _gradients(self):
         """Addresses of the gradients, and what must live until the step is done."""
-        keep = None
-        addresses = []
-        append = addresses.append
+        if not self._staged:
+            try:
+                addresses = [p.grad.data_ptr() for p in self._params]
+            except (AttributeError, RuntimeError):  # None, or sparse.
+                addresses = None
+            if addresses is not None and addresses == self._seen:
+                return array("Q", addresses), None
+        addresses, keep = [], []
         for p in self._params:
             g = p.grad
             if g is None:
-                append(0)
-            elif g.is_contiguous() and g.dtype is p.dtype and g.layout is torch.strided:
-                append(g.data_ptr())
-            else:
-                if keep is None:
-                    keep = []
+                addresses.append(0)
+                continue
+            if g.layout is not torch.strided or g.dtype is not p.dtype or not g.is_contiguous():
                 g = self._usable(g, p)
                 keep.append(g)
-                append(g.data_ptr())
+            addresses.append(g.data_ptr())
         for index, real in self._staged:
             host = self._engine.tensors[index]
             g = self._params[index].grad
             if g is None:
                 continue
             host.copy_(real)
-            keep = keep or []
             g = self._real(self._usable(g, self._params[index]))
             keep.append(g.to(device="cpu", dtype=host.dtype).contiguous())
             addresses[index] = keep[-1].data_ptr()
+        # The same addresses next time are the same gradients' memory: nothing to check again.
+        self._seen = None if keep or self._staged else addresses
         return array("Q", addresses), keep
 
     def _usable(self, g, p):
@@ -314,19 +339,17 @@ class MalmoiOptimizer(torch.optim.Optimizer):
             now = [group.get(k) for k in self._keys[i]]
             if now == self._pushed[i]:
                 continue
-            if self._pushed[i] is not None:
-                before = dict(zip(self._keys[i], self._pushed[i]))
-                changed = {k for k, v in zip(self._keys[i], now) if before.get(k) != v}
-                values = self._values(group)
-                if self._name in _MUON and not group.get("use_muon", True):
-                    changed |= {a for p, a in _ADAMW_HALF if p in changed}
-                values = {k: v for k, v in values.items() if k in changed}
-                if values:
-                    _library.check(
-                        _library.lib.malmoi_optim_set_options(
-                            self._engine.handle, i, json.dumps(values).encode()
-                        )
+            changed = {k for k, v, old in zip(self._keys[i], now, self._pushed[i]) if v != old}
+            values = self._values(group)
+            if self._name in _MUON and not group.get("use_muon", True):
+                changed |= {a for p, a in _ADAMW_HALF if p in changed}
+            values = {k: v for k, v in values.items() if k in changed}
+            if values:
+                _library.check(
+                    _library.lib.malmoi_optim_set_options(
+                        self._engine.handle, i, json.dumps(values).encode()
                     )
+                )
             self._pushed[i] = now
 
     def _bind_gradients(self):
@@ -343,12 +366,13 @@ class MalmoiOptimizer(torch.optim.Optimizer):
             real.copy_(self._engine.tensors[index])
         for i, group in enumerate(self.param_groups):
             if not self._native:
-                group["step"] = group.get("step", 0) + 1
+                group["step"] = steps = group.get("step", 0) + 1
+                if self._step_at[i] is not None:
+                    self._pushed[i][self._step_at[i]] = steps
             if self._extra[i]:
                 state = self._engine.group_state(i)
                 for name in self._extra[i]:
                     group[name] = state[name]
-            if self._pushed[i] is not None:
                 self._pushed[i] = [group.get(k) for k in self._keys[i]]
 
     # --- the step
@@ -523,12 +547,18 @@ class MalmoiOptimizer(torch.optim.Optimizer):
             packed = {k: v for k, v in group.items() if k != "params"}
             if self._extra[i]:
                 state = self._engine.group_state(i)
-                packed.update({k: state[k] for k in self._extra[i]})
+                packed.update({k: self._group_value(k, state[k]) for k in self._extra[i]})
             packed["params"] = list(range(start, start + len(group["params"])))
             start += len(group["params"])
             groups.append(packed)
         exported = ((i, self._export(i)) for i in range(start))
         return {"state": {i: s for i, s in exported if s}, "param_groups": groups}
+
+    def _group_value(self, name, value):
+        """A group's number as the reference keeps it: some rules have tensors there."""
+        if self._name in _TENSOR_GROUPS and isinstance(value, float) and name != "lr":
+            return torch.tensor(value)
+        return value
 
     @torch.no_grad()
     def load_state_dict(self, state_dict):
@@ -548,7 +578,6 @@ class MalmoiOptimizer(torch.optim.Optimizer):
             for k, v in old.items():
                 if k != "params":
                     group[k] = v
-            self._keys[i] = tuple(k for k in group if k != "params")
             steps = [old["step"]] if "step" in old else []
             for key in old["params"]:
                 state = state_dict["state"].get(key)
@@ -567,7 +596,7 @@ class MalmoiOptimizer(torch.optim.Optimizer):
                     self._engine.handle, i, json.dumps(values).encode()
                 )
             )
-            self._pushed[i] = [group.get(k) for k in self._keys[i]]
+        self._list_keys()
 
     def __getstate__(self):
         return {
