@@ -120,7 +120,8 @@ Result<int> CmdBench(const Context& context) {
   if (!context.arguments.positional.empty()) {
     const std::string& what = context.arguments.positional[0];
     if (what == "optim") return CmdBenchOptim(context);
-    return Error(Code::kInvalidArgument, "bench '" + what + "': there is only: optim");
+    if (what == "store") return CmdBenchStore(context);
+    return Error(Code::kInvalidArgument, "bench '" + what + "': there are optim and store");
   }
   std::vector<Figure> figures = {BenchGemm(), BenchScan()};
   MALMOI_TRY(auto analysis, BenchAnalysis());
