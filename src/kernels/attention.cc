@@ -1,60 +1,49 @@
 #include "kernels/attention.h"
 
-#include <algorithm>
-
+#include "base/check.h"
 #include "kernels/gemm_internal.h"
 
 namespace malmoi::kernels {
-namespace {
 
-constexpr std::size_t kQueries = 48;  // A multiple of every level's tile height.
-constexpr std::size_t kPanelMax = 32;
-
-constexpr std::size_t RoundUp(std::size_t n) {
-  return (n + kPanelMax - 1) / kPanelMax * kPanelMax;
+bool AttentionTakesBf16(os::CpuLevel level, std::size_t head_dim) {
+#if defined(__x86_64__)
+  return level >= os::CpuLevel::kAvx512Bf16 && head_dim % 2 == 0;
+#else
+  return false;
+#endif
 }
 
-}  // namespace
-
 std::size_t AttentionScratch(std::size_t tokens, std::size_t head_dim) {
-  return RoundUp(tokens) * head_dim + tokens * RoundUp(head_dim) + kQueries * RoundUp(tokens);
+  // Keys, values, the scores of 48 queries and, for bfloat16, their probabilities.
+  const auto padded = [](std::size_t n) { return (n + 31) / 32 * 32; };
+  constexpr std::size_t kQueries = 48;
+  return padded(tokens) * head_dim + (tokens + 1) * padded(head_dim) +
+         kQueries * padded(tokens) * 3 / 2;
 }
 
 void Attention(os::CpuLevel level, const AttentionArgs& args, float* scratch) {
-  const GemmTable& table = GemmOfLevel(static_cast<int>(level));
-  float* keys = scratch;
-  float* values = keys + RoundUp(args.tokens) * args.head_dim;
-  float* scores = values + args.tokens * RoundUp(args.head_dim);
-  const std::size_t score_ld = RoundUp(args.tokens);
-  table.pack(args.k, args.ld, args.tokens, args.head_dim, keys);
-  table.pack_transposed(args.v, args.ld, args.head_dim, args.tokens, values);
-
-  for (std::size_t row = 0; row < args.tokens; row += kQueries) {
-    const std::size_t rows = std::min(kQueries, args.tokens - row);
-    RawGemm qk{};
-    qk.a = args.q + row * args.ld;
-    qk.lda = args.ld;
-    qk.m = rows;
-    qk.packed = keys;
-    qk.k = args.head_dim;
-    qk.column_end = args.tokens;
-    qk.c = scores;
-    qk.ldc = score_ld;
-    table.gemm(qk);
-    for (std::size_t r = 0; r < rows; ++r) {
-      table.softmax(scores + r * score_ld, args.tokens, args.scale);
-    }
-    RawGemm pv{};
-    pv.a = scores;
-    pv.lda = score_ld;
-    pv.m = rows;
-    pv.packed = values;
-    pv.k = args.tokens;
-    pv.column_end = args.head_dim;
-    pv.c = args.out + row * args.ldo;
-    pv.ldc = args.ldo;
-    table.gemm(pv);
+  const std::size_t size = args.bf16 ? 2 : 4;
+  const std::size_t out_size = args.out_bf16 ? 2 : 4;
+  RawAttention r{};
+  r.q = static_cast<const char*>(args.q);
+  r.k = static_cast<const char*>(args.k);
+  r.v = static_cast<const char*>(args.v);
+  r.ld = args.ld * size;
+  r.tokens = args.tokens;
+  r.head_dim = args.head_dim;
+  r.scale = args.scale;
+  r.out = static_cast<char*>(args.out);
+  r.ldo = args.ldo * out_size;
+  r.out_form = args.out_bf16 ? kBf16Form : kFloatForm;
+  r.scratch = reinterpret_cast<char*>(scratch);
+  if (!args.bf16) {
+    RowsOfLevel(static_cast<int>(level)).attention(r);
+    return;
   }
+  MALMOI_CHECK(AttentionTakesBf16(level, args.head_dim));
+#if defined(__x86_64__)
+  NativeBf16Attention(r);
+#endif
 }
 
 }  // namespace malmoi::kernels

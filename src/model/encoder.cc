@@ -15,9 +15,10 @@
 namespace malmoi::model {
 namespace {
 
-// Tokens a worker takes through all layers at a time: 512 rows of the widest buffer of the small
-// models (3 x 384 floats) are 2.4 MB, and a chunk is 20 ms of work, so cancelling is prompt.
-constexpr std::size_t kChunkTokens = 512;
+// Tokens a worker takes through all layers at a time: 256 rows of the widest buffer of the small
+// models (3 x 384 floats) are 1.2 MB, about what L2 holds, and a chunk is 30 ms of work at most, so
+// cancelling is prompt.
+constexpr std::size_t kChunkTokens = 256;
 
 Error OutOfRange(std::size_t sequence, const std::string& what) {
   return Error(Code::kOutOfRange, "sequence " + std::to_string(sequence) + ": " + what);
@@ -91,7 +92,8 @@ void Pool(Pooling pooling, const float* x, std::size_t tokens, std::span<float> 
   }
 }
 
-std::string Fingerprint(const EncoderConfig& c, const tensor::SafeTensors& file) {
+std::string Fingerprint(const EncoderConfig& c, const tensor::SafeTensors& file,
+                        kernels::Precision precision) {
   Sha256 hash;
   std::string settings = c.family;
   for (const std::int64_t n : {c.hidden, c.layers, c.heads, c.intermediate, c.vocabulary,
@@ -104,6 +106,10 @@ std::string Fingerprint(const EncoderConfig& c, const tensor::SafeTensors& file)
   Put<std::uint64_t>(&settings, c.max_tokens);
   Put(&settings, c.pooling);
   Put(&settings, c.normalize);
+  // f32 adds nothing: what was indexed before there was a choice stays comparable.
+  if (precision != kernels::Precision::kFloat32) {
+    PutString(&settings, kernels::PrecisionName(precision));
+  }
   hash.Update(settings);
   for (const std::string& name : file.Names()) {
     const tensor::TensorView& view = *file.Find(name);
@@ -122,10 +128,16 @@ class BertEncoder final : public Encoder {
   BertEncoder(EncoderConfig config, BertWeights weights)
       : config_(std::move(config)),
         weights_(std::move(weights)),
-        fingerprint_(Fingerprint(config_, *weights_.file)) {}
+        fingerprint_(Fingerprint(config_, *weights_.file, precision())) {}
 
   const EncoderConfig& config() const override { return config_; }
   os::CpuLevel level() const override { return weights_.layers.front().qkv.w->level(); }
+  os::CpuLevel kernel_level() const override {
+    return weights_.layers.front().qkv.w->kernel_level();
+  }
+  kernels::Precision precision() const override {
+    return weights_.layers.front().qkv.w->precision();
+  }
 
   const std::string& fingerprint() const override { return fingerprint_; }
 
@@ -210,10 +222,11 @@ class BertEncoder final : public Encoder {
 
 }  // namespace
 
-Result<std::shared_ptr<const Encoder>> Encoder::Open(const std::string& directory) {
+Result<std::shared_ptr<const Encoder>> Encoder::Open(const std::string& directory,
+                                                     const EncoderOptions& options) {
   const std::string where = "open model '" + directory + "'";
   MALMOI_TRY(auto config, ReadEncoderConfig(directory).With(where));
-  MALMOI_TRY(auto weights, LoadBert(directory, config).With(where));
+  MALMOI_TRY(auto weights, LoadBert(directory, config, options.precision).With(where));
   return std::shared_ptr<const Encoder>(
       std::make_shared<BertEncoder>(std::move(config), std::move(weights)));
 }

@@ -9,6 +9,7 @@
 #include "base/buffer.h"
 #include "base/cancel.h"
 #include "base/result.h"
+#include "kernels/gemm.h"
 #include "os/cpu_info.h"
 #include "os/thread_pool.h"
 
@@ -38,12 +39,18 @@ struct EncoderConfig {
   bool normalize = true;
 };
 
+struct EncoderOptions {
+  // What products multiply. Layer norms, residuals, softmax sums and pooling stay f32.
+  kernels::Precision precision = kernels::Precision::kFloat32;
+};
+
 // A text encoder from a model directory: config.json, model.safetensors (mapped),
 // sentence-transformers' modules.json, 1_Pooling/config.json, sentence_bert_config.json.
-// f32 throughout. Reference implementation: transformers' BertModel / XLMRobertaModel.
+// Reference implementation: transformers' BertModel / XLMRobertaModel.
 //
 // Bit-exact: a sequence's vector does not depend on what else is in the batch, on the order or on
-// the number of threads; AVX2 and AVX-512 give the same bits, the scalar level differs by rounding.
+// the number of threads. In f32 AVX2 and AVX-512 give the same bits, the scalar level differs by
+// rounding; see kernels/gemm.h for the other precisions.
 // The vocabulary's table stays mapped, all other weights are packed at opening for the CPU level
 // that is active then. Thread safety: Encode may run concurrently; each call uses `pool` for
 // parallelism over sequences (bulk) or over output columns (one short query).
@@ -51,13 +58,16 @@ class Encoder {
  public:
   // Errors: kNotFound (file missing), kUnsupported (model_type or activation unknown, naming it),
   // kCorruption.
-  static Result<std::shared_ptr<const Encoder>> Open(const std::string& directory);
+  static Result<std::shared_ptr<const Encoder>> Open(const std::string& directory,
+                                                     const EncoderOptions& options = {});
   virtual ~Encoder() = default;
 
   virtual const EncoderConfig& config() const = 0;
-  virtual os::CpuLevel level() const = 0;  // The level that products run at.
-  // SHA-256 (hexadecimal) of what decides the vectors but for the tokenizer: configuration, every
-  // tensor's name, type, shape and first 4 KiB. Two checkpoints of one architecture differ in it.
+  virtual os::CpuLevel level() const = 0;         // The level that was active at opening.
+  virtual os::CpuLevel kernel_level() const = 0;  // Of the products' code: at most level().
+  virtual kernels::Precision precision() const = 0;
+  // SHA-256 (hexadecimal) of what decides the vectors but for the tokenizer: configuration,
+  // precision, every tensor's name, type, shape and first 4 KiB. Two checkpoints of one architecture differ in it.
   virtual const std::string& fingerprint() const = 0;
   // Pooled (and normalised, if the model says so) vectors, row-major [count, hidden]. `cancel`, if
   // given, is polled between groups of sequences: kCancelled.

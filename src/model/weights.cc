@@ -9,8 +9,8 @@ namespace {
 // tensor that is missing or of another shape than the configuration's is corruption.
 class Reader {
  public:
-  Reader(const tensor::SafeTensors& file, std::string prefix)
-      : file_(file), prefix_(std::move(prefix)) {}
+  Reader(const tensor::SafeTensors& file, std::string prefix, kernels::Precision precision)
+      : file_(file), prefix_(std::move(prefix)), precision_(precision) {}
 
   Result<Buffer<float>> Load(const std::string& name,
                              const std::vector<std::int64_t>& shape) const {
@@ -40,7 +40,7 @@ class Reader {
       MALMOI_TRY(const tensor::TensorView* bias, Find(names[i] + ".bias", {n}));
       tensor::WidenF32(*bias, 0, linear.bias.span().subspan(i * rows, rows));
     }
-    linear.w = kernels::PackWeights(w.span(), names.size() * rows, columns);
+    linear.w = kernels::PackWeights(w.span(), names.size() * rows, columns, precision_);
     return linear;
   }
 
@@ -52,6 +52,7 @@ class Reader {
   }
   const tensor::SafeTensors& file_;
   std::string prefix_;
+  kernels::Precision precision_;
 };
 
 Result<BertLayer> LoadLayer(const Reader& reader, const EncoderConfig& config,
@@ -70,7 +71,8 @@ Result<BertLayer> LoadLayer(const Reader& reader, const EncoderConfig& config,
 
 }  // namespace
 
-Result<BertWeights> LoadBert(const std::string& directory, const EncoderConfig& config) {
+Result<BertWeights> LoadBert(const std::string& directory, const EncoderConfig& config,
+                             kernels::Precision precision) {
   BertWeights weights;
   MALMOI_TRY(weights.file, tensor::SafeTensors::Open(directory));
   std::string prefix;
@@ -79,7 +81,7 @@ Result<BertWeights> LoadBert(const std::string& directory, const EncoderConfig& 
       prefix = candidate;
     }
   }
-  const Reader reader(*weights.file, prefix);
+  const Reader reader(*weights.file, prefix, precision);
   const std::int64_t h = config.hidden;
   MALMOI_TRY(weights.words,
              reader.Find("embeddings.word_embeddings.weight", {config.vocabulary, h}));

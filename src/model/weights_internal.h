@@ -36,6 +36,7 @@ struct BertWeights {
 };
 
 // Loads and packs for the active CPU level. Errors: kNotFound (no file), kCorruption.
-Result<BertWeights> LoadBert(const std::string& directory, const EncoderConfig& config);
+Result<BertWeights> LoadBert(const std::string& directory, const EncoderConfig& config,
+                             kernels::Precision precision);
 
 }  // namespace malmoi::model
