@@ -29,6 +29,10 @@ class Builder {
     command->add_option_function<std::string>(
         "--" + name, [this, name](const std::string& value) { out_->flags[name] = value; }, help);
   }
+  void Model(CLI::App* command, const std::string& help) {
+    Setting(command, "model", help);
+    Setting(command, "dtype", "arithmetic of the embedding model: float32, bfloat16, int8");
+  }
   void Retrieval(CLI::App* command, bool many_modes) {
     auto* mode = command->add_option("--mode", out_->modes,
                                      "hybrid, dense or lexical (default: hybrid" +
@@ -45,7 +49,7 @@ class Builder {
         ->add_option("--dense-share", out_->dense_share,
                      "weight of the dense leg, 0 to 1 (default: by language)")
         ->check(CLI::Range(0.0, 1.0));
-    Setting(command, "model", "embedding model: id, directory, or none");
+    Model(command, "embedding model: id, directory, or none");
   }
   void Searching(CLI::App* command, const char* what) {
     Retrieval(command, false);
@@ -71,7 +75,7 @@ void AddDocumentCommands(Builder* b, Arguments* out) {
   index->add_option("path", out->positional, "files or folders")->required();
   index->add_flag("--watch", out->watch, "stay and follow changes");
   b->Setting(index, "collection", "collection to fill");
-  b->Setting(index, "model", "embedding model: id, directory, or none");
+  b->Model(index, "embedding model: id, directory, or none");
   b->Setting(index, "jobs", "reader processes; 0: all usable cores");
 
   CLI::App* search = b->Add("search", "passages for a query");
@@ -114,7 +118,7 @@ void AddSystemCommands(Builder* b, Arguments* out) {
   b->Setting(serve, "port", "port (default 7700)");
   b->Setting(serve, "api-key", "key that clients must send; needed beyond loopback");
   b->Setting(serve, "collection", "collection where a request names none");
-  b->Setting(serve, "model", "embedding model");
+  b->Model(serve, "embedding model");
   b->Setting(serve, "jobs", "reader processes");
   b->Llm(serve);
 
@@ -126,9 +130,9 @@ void AddSystemCommands(Builder* b, Arguments* out) {
   b->Add("list", "models found on this machine", models);
 
   CLI::App* doctor = b->Add("doctor", "check processor, assets, model, index and disk");
-  b->Setting(doctor, "model", "embedding model to check");
+  b->Model(doctor, "embedding model to check");
   CLI::App* bench = b->Add("bench", "speed of this machine: kernels, embedding, search");
-  b->Setting(bench, "model", "embedding model to measure");
+  b->Model(bench, "embedding model to measure");
   CLI::App* config = b->Add("config", "settings in force and where each came from");
   for (const char* name : {"collection", "model", "jobs", "host", "port", "api-key"}) {
     b->Setting(config, name, "as for the other commands");

@@ -99,7 +99,7 @@ class ModelEmbedder final : public Embedder {
     return out;
   }
 
-  std::size_t dim() const override { return static_cast<std::size_t>(encoder_->config().hidden); }
+  std::size_t dim() const override { return encoder_->config().dim; }
   std::size_t max_tokens() const override { return encoder_->config().max_tokens; }
   std::size_t CountTokens(std::string_view text) const override {
     return tokenizer_->Encode(text).size();
@@ -154,7 +154,7 @@ class ModelEmbedder final : public Embedder {
 Result<std::shared_ptr<Embedder>> Embedder::Open(const std::string& directory,
                                                  const EmbedderOptions& options) {
   const std::string where = "open embedding model '" + directory + "'";
-  MALMOI_TRY(auto encoder, model::Encoder::Open(directory));
+  MALMOI_TRY(auto encoder, model::Encoder::Open(directory, {.precision = options.precision}));
   MALMOI_TRY(auto tokenizer_json,
              os::ReadFile(os::PosixVfs(), os::JoinPath(directory, "tokenizer.json")).With(where));
   MALMOI_TRY(auto tokenizer, text::Tokenizer::FromJson(tokenizer_json).With(where));

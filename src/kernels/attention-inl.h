@@ -80,25 +80,27 @@ inline void PackValues(const char* from, std::size_t ld, std::size_t n, std::siz
   }
 }
 
-// p = exp(scale * s - the row's greatest), as f32 over s or as bfloat16 padded with a zero to a
-// pair; returns one over their sum.
+// p = exp(scale * s - the row's greatest), as f32 over s or as bfloat16 padded with zeros to 16;
+// returns one over their sum.
 template <bool kPairs>
 inline float Exponentials(float* s, std::size_t n, float scale, char* p) {
   const V16 factor = Set(scale), lowest = Set(-3.402823466e38f);
+  const std::size_t whole = n / 16 * 16;
   V16 top = lowest;
-  for (std::size_t i = 0; i < n; i += 16) {
-    if (n - i < 16) Store(s + i, LoadPart(s + i, n - i, lowest));
-    top = Max(Load(s + i), top);
-  }
+  for (std::size_t i = 0; i < whole; i += 16) top = Max(Load(s + i), top);
+  if (whole < n) top = Max(LoadPart(s + whole, n - whole, lowest), top);
   const V16 shift = Set(-MaxLane(top) * scale);
   V16 sum = Set(0);
   for (std::size_t i = 0; i < n; i += 16) {
-    V16 e = Fma(Load(s + i), factor, shift);
+    const bool part = i == whole;
+    V16 e = Fma(part ? LoadPart(s + i, n - i, lowest) : Load(s + i), factor, shift);
     e = kPairs ? ExpQuick(e) : Exp(e);
-    if (n - i < 16) e = KeepPart(e, n - i);
+    if (part) e = KeepPart(e, n - i);
     sum = Add(sum, e);
     if constexpr (kPairs) {
       StoreBf16(p + 2 * i, e);
+    } else if (part) {
+      StorePart(s + i, n - i, e);
     } else {
       Store(s + i, e);
     }
@@ -109,25 +111,31 @@ inline float Exponentials(float* s, std::size_t n, float scale, char* p) {
 template <class P, class Table, bool kPairs>
 struct AttentionBlock {
   const RawAttention& r;
-  std::size_t key_steps, value_steps;
+  std::size_t key_begin, key_end;  // The keys that are packed.
+  std::size_t key_steps, value_steps, stride;
   char *keys, *values, *scores, *probabilities;
   float inverse[kQueries];
 
   explicit AttentionBlock(const RawAttention& args) : r(args) {
-    const std::size_t n = r.tokens, size = kPairs ? 2 : 4;
-    key_steps = r.head_dim * size / 4;
-    value_steps = kPairs ? (n + 1) / 2 : n;
+    key_steps = r.head_dim * (kPairs ? 2 : 4) / 4;
     keys = r.scratch;
-    values = keys + RoundUp32(n) * key_steps * 4;
-    scores = values + value_steps * RoundUp32(r.head_dim) * 4;
-    probabilities = kPairs ? scores + kQueries * RoundUp32(n) * 4 : scores;
-    PackKeys(r.k, r.ld, n, key_steps, keys);
-    PackValues<kPairs>(r.v, r.ld, n, r.head_dim, values);
+    values = keys + RoundUp32(r.tokens) * key_steps * 4;
+    const std::size_t steps = kPairs ? (r.tokens + 1) / 2 : r.tokens;
+    scores = values + steps * RoundUp32(r.head_dim) * 4;
+    stride = RoundUp32(r.tokens) * 4;
+    probabilities = kPairs ? scores + kQueries * stride : scores;
+  }
+
+  void PackRange(std::size_t begin, std::size_t end) {
+    key_begin = begin;
+    key_end = end;
+    value_steps = kPairs ? (end - begin + 1) / 2 : end - begin;
+    PackKeys(r.k + begin * r.ld, r.ld, end - begin, key_steps, keys);
+    PackValues<kPairs>(r.v + begin * r.ld, r.ld, end - begin, r.head_dim, values);
   }
 
   void Score(std::size_t row, std::size_t rows) {
-    const std::size_t stride = RoundUp32(r.tokens) * 4;
-    for (std::size_t key = 0; key < r.tokens; key += P::kColumns) {
+    for (std::size_t key = 0; key < key_end - key_begin; key += P::kColumns) {
       for (std::size_t at = 0; at < rows;) {
         const std::size_t height = NextHeight(rows - at, P::kTileRows);
         Table::kTiles[height](r.q + (row + at) * r.ld, r.ld, key_steps, keys + key * key_steps * 4,
@@ -135,20 +143,46 @@ struct AttentionBlock {
         at += height;
       }
     }
+    const bool biased = r.by_distance != nullptr || r.bias != nullptr;
+    if (biased) AddBias(row, rows);
     for (std::size_t at = 0; at < rows; ++at) {
-      inverse[at] = Exponentials<kPairs>(reinterpret_cast<float*>(scores + at * stride), r.tokens,
-                                         r.scale, probabilities + at * stride / 2);
+      auto* s = reinterpret_cast<float*>(scores + at * stride);
+      inverse[at] = Soften(row + at, s, biased ? 1.0f : r.scale, probabilities + at * stride / 2);
     }
+  }
+
+  void AddBias(std::size_t row, std::size_t rows) {
+    const std::size_t count = key_end - key_begin;
+    auto* first = reinterpret_cast<float*>(scores);
+    for (std::size_t at = 0; at < rows; ++at) {
+      float* s = first + at * stride / 4;
+      for (std::size_t j = 0; j < count; ++j) s[j] *= r.scale;
+      if (r.by_distance == nullptr) continue;
+      const float* distance = r.by_distance + static_cast<std::ptrdiff_t>(key_begin) -
+                              static_cast<std::ptrdiff_t>(row + at);
+      for (std::size_t j = 0; j < count; ++j) s[j] += distance[j];
+    }
+    if (r.bias != nullptr) r.add_bias(r.bias, row, rows, key_begin, count, first, stride / 4);
+  }
+
+  // Scores of query i become unnormalised probabilities, zero for keys it cannot see.
+  float Soften(std::size_t i, float* s, float scale, char* p) {
+    const std::size_t first = r.before < i ? i - r.before : 0;
+    const std::size_t left = r.tokens - i - 1;
+    const std::size_t last = r.after < left ? i + r.after + 1 : r.tokens;
+    for (std::size_t j = key_begin; j < first; ++j) s[j - key_begin] = 0;
+    for (std::size_t j = last; j < key_end; ++j) s[j - key_begin] = 0;
+    return Exponentials<kPairs>(s + (first - key_begin), last - first, scale, p);
   }
 
   void Mix(std::size_t row, std::size_t rows) {
     alignas(64) char sums[P::kTileRows * kSumsStride];
-    const std::size_t stride = RoundUp32(r.tokens) * (kPairs ? 2 : 4);
+    const std::size_t ldp = kPairs ? stride / 2 : stride;
     const std::size_t out_size = r.out_form == kBf16Form ? 2 : 4;
     for (std::size_t column = 0; column < r.head_dim; column += P::kColumns) {
       for (std::size_t at = 0; at < rows;) {
         const std::size_t height = NextHeight(rows - at, P::kTileRows);
-        Table::kTiles[height](probabilities + at * stride, stride, value_steps,
+        Table::kTiles[height](probabilities + at * ldp, ldp, value_steps,
                               values + column * value_steps * 4, value_steps * kPanel * 4, sums,
                               kSumsStride);
         for (std::size_t i = 0; i < height; ++i) {
@@ -168,8 +202,15 @@ struct AttentionBlock {
 template <class P, class Table, bool kPairs>
 inline void AttentionKernel(const RawAttention& r) {
   AttentionBlock<P, Table, kPairs> block(r);
+  // A window on both sides: pack what a block sees, so that the work is linear in tokens.
+  const bool window = r.before < r.tokens && r.after < r.tokens && r.before > 0;
+  if (!window) block.PackRange(0, r.tokens);
   for (std::size_t row = 0; row < r.tokens; row += kQueries) {
     const std::size_t rows = r.tokens - row < kQueries ? r.tokens - row : kQueries;
+    if (window) {
+      const std::size_t end = row + rows + r.after;
+      block.PackRange(r.before < row ? row - r.before : 0, end < r.tokens ? end : r.tokens);
+    }
     block.Score(row, rows);
     block.Mix(row, rows);
   }

@@ -57,6 +57,12 @@ struct RawAttention {
   char* out;
   std::size_t ldo;
   int out_form;
+  // f32 only, as AttentionArgs has them; bfloat16 attends to all.
+  std::size_t before, after;
+  const float* by_distance;
+  const void* bias;
+  void (*add_bias)(const void* bias, std::size_t row, std::size_t rows, std::size_t key,
+                   std::size_t keys, float* scores, std::size_t ld);
   char* scratch;
 };
 

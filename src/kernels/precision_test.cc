@@ -313,18 +313,17 @@ TEST_CASE("Attention over bfloat16 equals the definition") {
       AtEveryLevel([&](os::CpuLevel level) {
         if (!kernels::AttentionTakesBf16(level, dim)) return;
         std::vector<float> out(n * dim), scratch(kernels::AttentionScratch(n, dim));
-        kernels::Attention(level,
-                           {.q = qkv.data(),
-                            .k = qkv.data() + dim,
-                            .v = qkv.data() + 2 * dim,
-                            .ld = ld,
-                            .tokens = n,
-                            .head_dim = dim,
-                            .scale = scale,
-                            .out = out.data(),
-                            .ldo = dim,
-                            .bf16 = true},
-                           scratch.data());
+        kernels::AttentionBf16(level,
+                               {.q = qkv.data(),
+                                .k = qkv.data() + dim,
+                                .v = qkv.data() + 2 * dim,
+                                .ld = ld,
+                                .tokens = n,
+                                .head_dim = dim,
+                                .scale = scale,
+                                .out = out.data(),
+                                .ldo = dim},
+                               scratch.data());
         double worst = 0;
         for (std::size_t q = 0; q < n; ++q) {
           std::vector<double> want(dim);
