@@ -129,6 +129,13 @@ void AddSystemCommands(Builder* b, Arguments* out) {
   pull->add_option("--revision", out->revision, "branch, tag or commit (default main)");
   b->Add("list", "models found on this machine", models);
 
+  CLI::App* embed = b->Add("embed", "look into the encoder");
+  embed->require_subcommand(1);
+  CLI::App* check = b->Add("check", "compare a model with another implementation's outputs", embed);
+  check->add_option("directory", out->positional, "model folder with expected.safetensors")
+      ->required()
+      ->expected(1);
+
   CLI::App* doctor = b->Add("doctor", "check processor, assets, model, index and disk");
   b->Model(doctor, "embedding model to check");
   CLI::App* bench = b->Add("bench", "speed of this machine: kernels, embedding, search");

@@ -33,6 +33,7 @@ Result<int> CmdStatus(const Context& context);
 Result<int> CmdEval(const Context& context);
 Result<int> CmdServe(const Context& context);
 Result<int> CmdModels(const Context& context);
+Result<int> CmdEmbedCheck(const Context& context);
 Result<int> CmdDoctor(const Context& context);
 Result<int> CmdBench(const Context& context);
 Result<int> CmdConfig(const Context& context);

@@ -134,7 +134,8 @@ class ModelEmbedder final : public Embedder {
   }
 
   text::Encoding EncodeText(std::string_view text, Prompt prompt) const {
-    const text::EncodeOptions options{.add_special_tokens = true, .max_tokens = max_tokens()};
+    const text::EncodeOptions options{.add_special_tokens = encoder_->config().special_tokens,
+                                      .max_tokens = max_tokens()};
     const std::string& prefix = prompt == Prompt::kQuery ? prompts_.query : prompts_.passage;
     if (prompt == Prompt::kNone || prefix.empty()) return tokenizer_->Encode(text, options);
     return tokenizer_->Encode(prefix + std::string(text), options);

@@ -16,7 +16,7 @@ Error OutOfRange(std::size_t sequence, const std::string& what) {
 
 Status CheckSequence(const PackedBatch& batch, std::size_t s, const EncoderConfig& config) {
   const std::size_t length = batch.starts[s + 1] - batch.starts[s];
-  if (length == 0) return OutOfRange(s, "no tokens");
+  if (length == 0 && config.special_tokens) return OutOfRange(s, "no tokens");
   if (length > config.max_tokens) {
     return OutOfRange(s, std::to_string(length) + " tokens, the model takes " +
                              std::to_string(config.max_tokens) + ": cut the text");

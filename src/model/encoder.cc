@@ -8,7 +8,9 @@
 #include "model/family_internal.h"
 #include "model/modules_internal.h"
 #include "model/stack_encoder_internal.h"
+#include "model/static_encoder_internal.h"
 #include "os/vfs.h"
+#include "tensor/torch_file.h"
 
 namespace malmoi::model {
 namespace {
@@ -61,6 +63,31 @@ Task GuessTask(const json::Value& config, const ModuleFiles& modules) {
   return Task::kEmbedding;
 }
 
+// NAME.safetensors or NAME.pt; null where there is neither.
+Result<std::shared_ptr<const tensor::SafeTensors>> OpenLayer(const std::string& folder,
+                                                             const std::string& name) {
+  const std::string path = os::JoinPath(folder, name);
+  if (os::PosixVfs().Stat(path + ".safetensors").ok()) {
+    return tensor::SafeTensors::Open(path + ".safetensors");
+  }
+  if (os::PosixVfs().Stat(path + ".pt").ok()) return tensor::OpenTorch(path + ".pt");
+  return std::shared_ptr<const tensor::SafeTensors>();
+}
+
+// Beginning, end, padding and unknown token: bge-m3 gives them no sparse weight.
+Result<std::vector<std::int32_t>> UnusedTokens(const std::string& folder,
+                                               const json::Value& config) {
+  std::vector<std::int32_t> out;
+  for (const auto& [field, fallback] :
+       {std::pair<const char*, int>{"bos_token_id", 0}, {"eos_token_id", 2}, {"pad_token_id", 1}}) {
+    out.push_back(static_cast<std::int32_t>(config.GetInt(field, fallback)));
+  }
+  MALMOI_TRY(const auto tokenizer, ReadJson(folder, "tokenizer.json"));
+  const json::Value* model = tokenizer ? tokenizer->Find("model") : nullptr;
+  out.push_back(static_cast<std::int32_t>(model == nullptr ? 3 : model->GetInt("unk_id", 3)));
+  return out;
+}
+
 // What the caller and the modules say about the outputs; dimensions checked along the modules.
 Status Complete(const OpenOptions& options, ModuleFiles* modules, StackEncoderParts* parts) {
   EncoderConfig& c = parts->model.config;
@@ -71,15 +98,7 @@ Status Complete(const OpenOptions& options, ModuleFiles* modules, StackEncoderPa
   const std::int64_t limit = modules->max_tokens;
   if (limit > 0) c.max_tokens = std::min(c.max_tokens, static_cast<std::size_t>(limit));
   std::size_t dim = static_cast<std::size_t>(c.hidden) * c.poolings.size();
-  for (const PostModule& module : modules->post) {
-    const std::size_t in = module.dense.empty() ? module.norm.gamma.size() : module.dense.k();
-    if (in != 0 && in != dim) {
-      return Error(Code::kCorruption, "a module takes " + std::to_string(in) +
-                                          " features, the one before it gives " +
-                                          std::to_string(dim));
-    }
-    if (!module.dense.empty()) dim = module.dense.n();
-  }
+  MALMOI_TRY(dim, DimensionAfter(modules->post, dim));
   if (modules->truncate_dim > 0) dim = std::min(dim, modules->truncate_dim);
   c.dim = dim;
   parts->post = std::move(modules->post);
@@ -100,15 +119,55 @@ Status Complete(const OpenOptions& options, ModuleFiles* modules, StackEncoderPa
   return Ok();
 }
 
+// What bge-m3 keeps beside the model, and ColBERT's own layer in it.
+Status LoadTokenHeads(const std::string& folder, const json::Value& config,
+                      StackEncoderParts* parts) {
+  EncoderConfig& c = parts->model.config;
+  TokenHeads& heads = parts->token_heads;
+  const std::size_t h = parts->model.stack.hidden;
+  if (Architecture(config) == "HF_ColBERT" && heads.vectors.empty()) {
+    const WeightReader reader(parts->file);
+    MALMOI_TRY(const std::size_t rows, OutputRows(reader, "linear"));
+    MALMOI_TRY(heads.vectors, reader.One("linear", rows, h));
+    c.task = Task::kTokenVectors;
+  }
+  MALMOI_TRY(const auto sparse, OpenLayer(folder, "sparse_linear"));
+  if (sparse != nullptr) {
+    MALMOI_TRY(heads.sparse, WeightReader(sparse).Named("weight", "bias", 1, h));
+    MALMOI_TRY(heads.unused, UnusedTokens(folder, config));
+    c.has_sparse = true;
+  }
+  MALMOI_TRY(const auto colbert, OpenLayer(folder, "colbert_linear"));
+  if (colbert != nullptr && heads.vectors.empty()) {
+    const tensor::TensorView* view = colbert->Find("weight");
+    const bool matrix = view != nullptr && view->shape.size() == 2 && view->shape[0] >= 1;
+    const std::size_t rows = matrix ? static_cast<std::size_t>(view->shape[0]) : 1;
+    MALMOI_TRY(heads.vectors, WeightReader(colbert).Named("weight", "bias", rows, h));
+    heads.skip_first = true;
+  }
+  if (!heads.vectors.empty()) {
+    c.token_dim = heads.vectors.n();
+    c.has_token_head = true;
+  }
+  return Ok();
+}
+
 Result<std::shared_ptr<const Encoder>> OpenStack(const std::string& directory,
                                                  const OpenOptions& options) {
   MALMOI_TRY(ModuleFiles modules, ReadModules(directory));
+  if (modules.static_embedding) {
+    MALMOI_TRY(const auto about, ReadJson(directory, "config.json"));
+    return OpenStatic(directory, about ? *about : json::Value(), std::move(modules));
+  }
   const std::string folder =
       modules.transformer.empty() ? directory : os::JoinPath(directory, modules.transformer);
   MALMOI_TRY(auto config, ReadJson(folder, "config.json"));
   if (!config) return Error(Code::kNotFound, "'" + folder + "' has no config.json");
+  if (config->GetString("model_type") == "model2vec") {
+    return OpenStatic(folder, *config, std::move(modules));
+  }
   MALMOI_TRY(CheckFamily(*config));
-  MALMOI_TRY(auto file, tensor::SafeTensors::Open(folder));
+  MALMOI_TRY(auto file, OpenWeights(folder));
   if (IsLanguageModel(*config, modules)) MALMOI_TRY(FindYesNo(folder, &modules));
   const Task task = options.task.value_or(GuessTask(*config, modules));
   StackEncoderParts parts;
@@ -127,7 +186,11 @@ Result<std::shared_ptr<const Encoder>> OpenStack(const std::string& directory,
   }
   c.has_sparse = !parts.model.vocabulary_head.empty();
   MALMOI_TRY(Complete(options, &modules, &parts));
-  parts.fingerprint = Fingerprint(c, config->Dump(), parts.model.stack, *file);
+  MALMOI_TRY(LoadTokenHeads(folder, *config, &parts));
+  // BERT's embedders had no more than sizes from the first; others are told by their whole file.
+  const bool plain = c.family == "bert" && c.task == Task::kEmbedding && modules.identity.empty();
+  parts.fingerprint =
+      Fingerprint(c, plain ? "" : config->Dump() + modules.identity, parts.model.stack, *file);
   return MakeStackEncoder(std::move(parts));
 }
 

@@ -50,6 +50,8 @@ struct EncoderConfig {
   float layer_norm_eps = 1e-12f;
   std::size_t max_tokens = 512;  // sentence_bert_config.json's, else what positions leave.
   Task task = Task::kEmbedding;
+  // Texts are encoded with the tokenizer's special tokens; static embeddings without.
+  bool special_tokens = true;
   std::vector<Pooling> poolings = {Pooling::kMean};  // More than one: concatenated.
   bool include_prompt = true;                        // See PackedBatch::prompt_tokens.
   bool normalize = true;

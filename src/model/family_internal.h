@@ -35,6 +35,7 @@ Result<FamilyModel> LoadDistilBert(FamilySource source);
 Result<FamilyModel> LoadMpnet(FamilySource source);
 Result<FamilyModel> LoadModernBert(FamilySource source);
 Result<FamilyModel> LoadNomicBert(FamilySource source);
+Result<FamilyModel> LoadDeberta(FamilySource source);  // v2 and v3.
 Result<FamilyModel> LoadGte(FamilySource source);
 Result<FamilyModel> LoadJina(FamilySource source);
 Result<FamilyModel> LoadDecoder(FamilySource source);  // Qwen3, Qwen2, Gemma3, Llama, Mistral.

@@ -1,7 +1,6 @@
 #include <algorithm>
 
 #include "kernels/attention.h"
-#include "model/disentangled_internal.h"
 #include "model/forward_internal.h"
 #include "model/post_norm_internal.h"
 
@@ -58,6 +57,9 @@ class Pass {
     if (input.projection.empty()) return;
     input.projection.Apply(
         {.x = to, .ldx = width, .rows = tokens_, .y = arena_.x.data(), .ldy = hidden_}, team_);
+    if (!input.projected_norm.empty()) {
+      input.projected_norm.Apply(arena_.x.data(), arena_.x.data(), tokens_);
+    }
   }
 
   // The input of a part's product: x, or its norm beside it.

@@ -65,7 +65,7 @@ class Reader {
       return Error(Code::kCorruption, "modules.json: path '" + path + "' leaves the directory");
     }
     MALMOI_TRY(auto json, ReadJson(directory_, os::JoinPath(path, "config.json")));
-    const json::Value none;
+    const json::Value none{};
     const json::Value& config = json ? *json : none;
     if (name == "Transformer" || name == "MLMTransformer" || name == "BERT") {
       out_.transformer = path;
@@ -128,7 +128,11 @@ class Reader {
   }
 
   Result<WeightReader> Weights(const std::string& path) {
-    MALMOI_TRY(auto file, tensor::SafeTensors::Open(os::JoinPath(directory_, path)));
+    MALMOI_TRY(auto file, OpenWeights(os::JoinPath(directory_, path)));
+    for (const std::string& name : file->Names()) {
+      out_.identity += path + "/" + name;
+      out_.identity += file->Find(name)->bytes.substr(0, 4096);
+    }
     return WeightReader(std::move(file));
   }
 

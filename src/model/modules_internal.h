@@ -25,6 +25,7 @@ struct ModuleFiles {
   std::optional<std::int64_t> yes_id, no_id;  // LogitScore's.
   std::int64_t max_tokens = 0;                // max_seq_length; 0: not said.
   std::size_t truncate_dim = 0;
+  std::string identity;  // Names and first bytes of the modules' tensors, for the fingerprint.
 };
 
 // Errors: kUnsupported naming the module or its setting, kCorruption.

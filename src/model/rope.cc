@@ -109,7 +109,7 @@ Rope Proportional(const json::Value& p, double theta, double share, const RopeSe
 }  // namespace
 
 Result<Rope> ReadRope(const json::Value* parameters, const RopeSettings& settings) {
-  const json::Value none;
+  const json::Value none{};
   const json::Value& p = parameters == nullptr ? none : *parameters;
   const double theta = p.GetDouble("rope_theta", settings.theta);
   const std::string type(p.GetString("rope_type", p.GetString("type", "default")));

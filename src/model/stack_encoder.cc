@@ -238,11 +238,24 @@ void Finish(const std::vector<PostModule>& post, bool normalize, Buffer<float> p
   if (normalize) kernels::NormalizeL2(out);
 }
 
+Result<std::size_t> DimensionAfter(const std::vector<PostModule>& post, std::size_t dim) {
+  for (const PostModule& module : post) {
+    const std::size_t in = module.dense.empty() ? module.norm.gamma.size() : module.dense.k();
+    if (in != 0 && in != dim) {
+      return Error(Code::kCorruption, "a module takes " + std::to_string(in) +
+                                          " features, the one before it gives " +
+                                          std::to_string(dim));
+    }
+    if (!module.dense.empty()) dim = module.dense.n();
+  }
+  return dim;
+}
+
 std::shared_ptr<const Encoder> MakeStackEncoder(StackEncoderParts parts) {
   return std::make_shared<StackEncoder>(std::move(parts));
 }
 
-std::string Fingerprint(const EncoderConfig& c, const std::string& config_text, const Stack& stack,
+std::string Fingerprint(const EncoderConfig& c, const std::string& more, const Stack& stack,
                         const tensor::SafeTensors& file) {
   Sha256 hash;
   std::string settings = c.family;
@@ -260,11 +273,7 @@ std::string Fingerprint(const EncoderConfig& c, const std::string& config_text, 
   if (stack.precision() != kernels::Precision::kFloat32) {
     PutString(&settings, kernels::PrecisionName(stack.precision()));
   }
-  // BERT's embedders had no more than that from the first; all others are told by their whole file.
-  if (c.family != "bert" || c.task != Task::kEmbedding ||
-      c.dim != static_cast<std::size_t>(c.hidden)) {
-    settings += config_text;
-  }
+  settings += more;
   hash.Update(settings);
   for (const std::string& name : file.Names()) {
     const tensor::TensorView& view = *file.Find(name);

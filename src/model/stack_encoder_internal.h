@@ -22,8 +22,11 @@ std::shared_ptr<const Encoder> MakeStackEncoder(StackEncoderParts parts);
 void Finish(const std::vector<PostModule>& post, bool normalize, Buffer<float> pooled,
             std::span<float> out);
 
-// Of configuration and weights; see Encoder::fingerprint.
-std::string Fingerprint(const EncoderConfig& config, const std::string& config_text,
-                        const Stack& stack, const tensor::SafeTensors& file);
+// Features after `post` where `dim` go in. Errors: kCorruption where a module takes another number.
+Result<std::size_t> DimensionAfter(const std::vector<PostModule>& post, std::size_t dim);
+
+// Of configuration and weights, and `more`; see Encoder::fingerprint.
+std::string Fingerprint(const EncoderConfig& config, const std::string& more, const Stack& stack,
+                        const tensor::SafeTensors& file);
 
 }  // namespace malmoi::model

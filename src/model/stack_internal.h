@@ -10,6 +10,7 @@
 #include "base/buffer.h"
 #include "kernels/attention.h"
 #include "model/activation.h"
+#include "model/disentangled_internal.h"
 #include "model/linear.h"
 #include "model/norm.h"
 #include "model/rope.h"
@@ -29,12 +30,10 @@ struct InputEmbedding {
   std::int64_t position_offset = 0;
   std::int32_t padding_id = -1;  // Not counted in positions (RoBERTa); -1: no such rule.
   Norm norm;
-  Linear projection;  // width to hidden, after the norm (ELECTRA, DeBERTa), where they differ.
+  Linear projection;    // width to hidden, after the norm (ELECTRA), where they differ.
+  Norm projected_norm;  // After the projection (DeBERTa).
   std::size_t width = 0;
 };
-
-// The content-dependent part of DeBERTa's scores.
-class Disentangled;
 
 struct AttentionLayer {
   Norm input;       // Before: pre-norm families.

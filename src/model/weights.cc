@@ -2,6 +2,8 @@
 #include <cmath>
 
 #include "model/weights_internal.h"
+#include "os/vfs.h"
+#include "tensor/torch_file.h"
 
 namespace malmoi::model {
 namespace {
@@ -26,6 +28,14 @@ Status CheckFinite(const std::string& name, std::span<const float> values) {
 }
 
 }  // namespace
+
+Result<std::shared_ptr<const tensor::SafeTensors>> OpenWeights(const std::string& folder) {
+  auto file = tensor::SafeTensors::Open(folder);
+  if (file.ok() || file.error().code() != Code::kNotFound) return file;
+  const std::string old = os::JoinPath(folder, "pytorch_model.bin");
+  if (!os::PosixVfs().Stat(old).ok()) return file;
+  return tensor::OpenTorch(old);
+}
 
 void WeightReader::ChoosePrefix(const std::vector<std::string>& prefixes, const std::string& name) {
   const auto found = std::find_if(prefixes.begin(), prefixes.end(), [&](const std::string& p) {

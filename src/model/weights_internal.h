@@ -12,6 +12,9 @@
 
 namespace malmoi::model {
 
+// A folder's *.safetensors, else its pytorch_model.bin. Errors: those of SafeTensors and OpenTorch.
+Result<std::shared_ptr<const tensor::SafeTensors>> OpenWeights(const std::string& folder);
+
 // Reads a model's tensors by the names of its family. Below `prefix` ("", "bert.", "model.": what
 // the checkpoint was saved from). A tensor that is missing, of another shape than the
 // configuration's, or has values that are no finite numbers is kCorruption, naming it.

@@ -94,6 +94,9 @@ def run(case, model, layers):
             for i, state in enumerate(states.take()):
                 parts.setdefault(f"states.{i}", []).append(state)
     arrays = {k: torch.cat(v).float().contiguous() for k, v in parts.items()}
+    last = arrays[f"states.{len(layers)}"]
+    if "hidden" in arrays and torch.equal(arrays["hidden"], last):
+        del arrays["hidden"]  # No final norm: the same.
     starts = torch.tensor([0] + [len(s) for s in ids]).cumsum(0)
     arrays["ids"] = torch.cat(ids).int()
     arrays["starts"] = starts.int()
@@ -110,7 +113,8 @@ def write(path, value):
 def change_file(case, path):
     """The dtype, older names of tensors and dropped tensors that the case asks for."""
     weights = load_file(path)
-    weights = {case.rename(k): v.to(case.dtype).contiguous() for k, v in weights.items()}
+    weights = {case.rename(k): (v.to(case.dtype) if v.is_floating_point() else v).contiguous()
+               for k, v in weights.items()}
     if not case.shards:
         save_file(weights, path, metadata={"format": "pt"})
         return
@@ -129,7 +133,9 @@ def make(case, out):
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     model = randomize(case.build(), case.seed)
-    model = model.to(case.dtype).float()  # The values that the file can hold.
+    with torch.no_grad():
+        for p in model.parameters():
+            p.copy_(p.to(case.dtype).float())  # The values that the file can hold.
     model.config._attn_implementation = "eager"
     model.save_pretrained(out)
     if case.config:

@@ -37,8 +37,8 @@ class Loader {
     EncoderConfig& c = out_.config;
     c.family = "bert";
     ReadSizes(&config_, &c);
-    c.positions = config_.Size({"max_position_embeddings"});
-    c.type_vocabulary = config_.Size({"type_vocab_size"});
+    c.positions = config_.Size({"max_position_embeddings"}, 512);
+    c.type_vocabulary = config_.Size({"type_vocab_size"}, 2);
     c.layer_norm_eps = config_.Eps({"layer_norm_eps"}, 1e-12);
     const std::string_view position = config_.Text({"position_embedding_type"}, "absolute");
     config_.Refuse(position != "absolute",

@@ -50,7 +50,7 @@ Result<FamilyModel> LoadDistilBert(FamilySource source) {
   EncoderConfig& c = out.config;
   c.family = "distilbert";
   ReadSizes(&config, &c);
-  c.positions = config.Size({"max_position_embeddings"});
+  c.positions = config.Size({"max_position_embeddings"}, 512);
   c.layer_norm_eps = kEps;
   MALMOI_TRY(config.status());
   MALMOI_TRY(out.stack.activation,

@@ -20,6 +20,7 @@ constexpr Family kFamilies[] = {
     {"mpnet", LoadMpnet},
     {"modernbert", LoadModernBert},
     {"nomic_bert", LoadNomicBert},
+    {"deberta-v2", LoadDeberta},
     {"new", LoadGte},
     {"gte", LoadGte},
     {"qwen3", LoadDecoder},

@@ -71,7 +71,7 @@ Result<FamilyModel> LoadMpnet(FamilySource source) {
   EncoderConfig& c = out.config;
   c.family = "mpnet";
   ReadSizes(&config, &c);
-  c.positions = config.Size({"max_position_embeddings"});
+  c.positions = config.Size({"max_position_embeddings"}, 512);
   c.layer_norm_eps = config.Eps({"layer_norm_eps"}, 1e-12);
   const std::int64_t buckets = config.Size({"relative_attention_num_buckets"}, kBuckets);
   config.Check(buckets >= kBuckets, "relative_attention_num_buckets is below 32");

@@ -1,6 +1,8 @@
 // NomicBERT (Nussbaum et al. 2024, arXiv:2402.01613): BERT with rotary positions, gated
 // feed-forward parts and no biases. Its own checkpoints and transformers name tensors and fields
 // differently.
+#include <algorithm>
+
 #include "model/family_internal.h"
 
 namespace malmoi::model {
@@ -42,6 +44,11 @@ class Loader {
     config_.Check(c.type_vocabulary >= 0 && c.type_vocabulary <= 1 << 20, "type_vocab_size");
     c.layer_norm_eps = config_.Eps({"layer_norm_eps", "layer_norm_epsilon"}, 1e-12);
     c.max_tokens = static_cast<std::size_t>(c.positions);
+    // Beyond the trained positions its own code stretches the rotation by the text's length.
+    const std::int64_t trained = config_.json().GetInt("max_trained_positions", c.positions);
+    if (config_.Find({"rotary_scaling_factor"}) != nullptr && trained > 0) {
+      c.max_tokens = std::min(c.max_tokens, static_cast<std::size_t>(trained));
+    }
     config_.Refuse(config_.Flag("prenorm", false), "prenorm true");
     config_.Refuse(config_.Flag("use_rms_norm", false), "use_rms_norm true");
     config_.Refuse(config_.Flag("parallel_block", false), "parallel_block true");
