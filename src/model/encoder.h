@@ -69,6 +69,7 @@ struct OpenOptions {
   std::optional<Task> task = std::nullopt;  // kSparse for a masked-LM model without modules.json.
   std::optional<Pooling> pooling = std::nullopt;
   // What the layers' products multiply; norms, residuals, softmax sums, heads and pooling are f32.
+  // A static embedding has no products and stays f32.
   kernels::Precision precision = kernels::Precision::kFloat32;
 };
 

@@ -179,7 +179,7 @@ class Pass {
   }
 
   // Attention's output product and the feed-forward part, each with its residual and norm.
-  void FinishRows(const BertLayer& layer, std::size_t row, std::size_t rows) {
+  void FinishRows(const Layer& layer, std::size_t row, std::size_t rows) {
     float* x = arena_.x.data() + row * hidden_;
     kernels::GemmArgs to_x{.m = rows,
                            .c = x,

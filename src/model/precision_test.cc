@@ -77,7 +77,8 @@ TEST_CASE("precisions: a sequence has the same bits alone, in any batch, with an
         const auto encoder = Open(kGolden + name, precision);
         const auto dim = static_cast<std::size_t>(encoder->config().hidden);
         for (const std::size_t count : {1u, 2u, 9u}) {
-          model::PackedBatch batch{.starts = {0}};
+          model::PackedBatch batch;
+          batch.starts = {0};
           std::vector<float> want;
           for (std::size_t s = 0; s < count; ++s) {
             model::PackedBatch alone;

@@ -255,7 +255,7 @@ std::shared_ptr<const Encoder> MakeStackEncoder(StackEncoderParts parts) {
   return std::make_shared<StackEncoder>(std::move(parts));
 }
 
-std::string Fingerprint(const EncoderConfig& c, const std::string& more, const Stack& stack,
+std::string Fingerprint(const EncoderConfig& c, const std::string& more, Activation activation,
                         const tensor::SafeTensors& file) {
   Sha256 hash;
   std::string settings = c.family;
@@ -265,14 +265,10 @@ std::string Fingerprint(const EncoderConfig& c, const std::string& more, const S
   }
   Put(&settings, c.padding_id);
   Put(&settings, c.layer_norm_eps);
-  Put(&settings, stack.activation == Activation::kGeluTanh);
+  Put(&settings, activation == Activation::kGeluTanh);
   Put<std::uint64_t>(&settings, c.max_tokens);
   for (const Pooling pooling : c.poolings) Put(&settings, pooling);
   Put(&settings, c.normalize);
-  // f32 adds nothing: what was indexed before there was a choice stays comparable.
-  if (stack.precision() != kernels::Precision::kFloat32) {
-    PutString(&settings, kernels::PrecisionName(stack.precision()));
-  }
   settings += more;
   hash.Update(settings);
   for (const std::string& name : file.Names()) {

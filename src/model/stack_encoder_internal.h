@@ -26,7 +26,7 @@ void Finish(const std::vector<PostModule>& post, bool normalize, Buffer<float> p
 Result<std::size_t> DimensionAfter(const std::vector<PostModule>& post, std::size_t dim);
 
 // Of configuration and weights, and `more`; see Encoder::fingerprint.
-std::string Fingerprint(const EncoderConfig& config, const std::string& more, const Stack& stack,
+std::string Fingerprint(const EncoderConfig& config, const std::string& more, Activation activation,
                         const tensor::SafeTensors& file);
 
 }  // namespace malmoi::model
