@@ -18,6 +18,7 @@ constexpr Command kCommands[] = {
     {"serve", CmdServe},
     {"models pull", CmdModels},
     {"models list", CmdModels},
+    {"serve embed", CmdServeEmbed},
     {"embed check", CmdEmbedCheck},
     {"doctor", CmdDoctor},
     {"bench", CmdBench},
