@@ -24,6 +24,8 @@ struct Figure {
 };
 
 constexpr int kRuns = 5;
+constexpr kernels::Precision kPrecisions[] = {
+    kernels::Precision::kFloat32, kernels::Precision::kBfloat16, kernels::Precision::kInt8};
 const char* const kTexts[] = {
     "말모이는 문서를 읽고, 질문에 답하며, 답이 나온 곳을 함께 보여 준다.",
     "A retrieval system is only as good as the passages that it finds for a question.",
@@ -127,20 +129,31 @@ Status BenchEmbedding(embed::Embedder& embedder, const std::string& dtype,
 }  // namespace
 
 Result<int> CmdBench(const Context& context) {
-  MALMOI_TRY(const auto precision, kernels::ParsePrecision(context.settings.Get("dtype")));
-  std::vector<Figure> figures;
-  for (const auto each :
-       {kernels::Precision::kFloat32, kernels::Precision::kBfloat16, kernels::Precision::kInt8}) {
-    figures.push_back(BenchGemm(each));
+  const bool embed = !context.arguments.positional.empty();
+  if (embed) {
+    const std::string& what = context.arguments.positional[0];
+    if (what == "optim") return CmdBenchOptim(context);
+    if (what != "embed") {
+      return Error(Code::kInvalidArgument, "bench '" + what + "': there are only: embed, optim");
+    }
   }
-  figures.push_back(BenchScan());
-  MALMOI_TRY(auto analysis, BenchAnalysis());
-  figures.push_back(std::move(analysis));
-  MALMOI_TRY(
-      const auto embedder,
-      rag::OpenEmbedder(context.settings.Get("model"),
-                        static_cast<std::size_t>(context.settings.GetInt("threads")), precision));
-  if (embedder) MALMOI_TRY(BenchEmbedding(*embedder, context.settings.Get("dtype"), &figures));
+  std::vector<Figure> figures;
+  for (const auto precision : kPrecisions) figures.push_back(BenchGemm(precision));
+  if (!embed) {
+    figures.push_back(BenchScan());
+    MALMOI_TRY(auto analysis, BenchAnalysis());
+    figures.push_back(std::move(analysis));
+  }
+  MALMOI_TRY(const auto chosen, kernels::ParsePrecision(context.settings.Get("dtype")));
+  for (const auto precision : kPrecisions) {
+    if (!embed && precision != chosen) continue;
+    MALMOI_TRY(
+        const auto embedder,
+        rag::OpenEmbedder(context.settings.Get("model"),
+                          static_cast<std::size_t>(context.settings.GetInt("threads")), precision));
+    if (!embedder) continue;
+    MALMOI_TRY(BenchEmbedding(*embedder, std::string(kernels::PrecisionName(precision)), &figures));
+  }
 
   json::Writer w;
   w.BeginObject().Field("cpu_level", os::CpuLevelName(os::ActiveCpuLevel()));
