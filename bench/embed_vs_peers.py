@@ -1,6 +1,6 @@
 """Speed of the encoder beside other engines: same model, token ids, threads, in one run.
 
-    python3 bench/embed_vs_peers.py MODEL_DIRECTORY --driver build/release/bench/embed_driver
+    python3 bench/embed_vs_peers.py MODEL_DIRECTORY --driver build/release/embed_driver
         [--threads 1] [--engines malmoi-int8,ort-int8] [--seconds 20] [--work DIR]
 
 Shapes: short (one text of 12 tokens), fixed (32 x 128) and varied (128 texts of 20 to 256 tokens,

@@ -19,6 +19,9 @@ namespace {
 
 // Rows of A that pass over a panel before the next panel is read: A's block stays in L2.
 constexpr std::size_t kBlockRows = 96;
+// How far before its use a panel's line is asked for: weights come from L3 or memory once a block
+// (for one short text: once). Past a panel's end this reaches into the next one's beginning.
+constexpr std::size_t kAhead = 1024;
 constexpr std::size_t kSumsStride = 32 * 4;  // Bytes between a tile's rows of sums.
 
 using TileFunction = void (*)(const char* a, std::size_t lda, std::size_t steps, const char* w,
@@ -39,9 +42,11 @@ inline void Tile(const char* a, std::size_t lda, std::size_t steps, const char* 
     typename P::Weight weight[P::kRegs];
 #pragma GCC unroll 4
     for (int j = 0; j < P::kRegs; ++j) {
-      weight[j] = P::LoadWeight(w + static_cast<std::size_t>(j / kPerPanel) * panel_bytes +
-                                static_cast<std::size_t>(j % kPerPanel) * kRegBytes +
-                                s * kPanel * P::kLaneBytes);
+      const char* at = w + static_cast<std::size_t>(j / kPerPanel) * panel_bytes +
+                       static_cast<std::size_t>(j % kPerPanel) * kRegBytes +
+                       s * kPanel * P::kLaneBytes;
+      if (j % kPerPanel == 0) __builtin_prefetch(at + kAhead);
+      weight[j] = P::LoadWeight(at);
     }
 #pragma GCC unroll 16
     for (int r = 0; r < kRows; ++r) {
