@@ -61,6 +61,11 @@ class Builder {
                         "keep passages with metadata KEY=VALUE (path=guide/* for a prefix), or a "
                         "filter in Qdrant's JSON; repeatable");
   }
+  void BenchStore(CLI::App* command) {
+    command->add_flag("--writes", out_->writes, "store: only writes and opening");
+    command->add_option("--points", out_->points, "store: points written in batches (100,000)")
+        ->check(CLI::Range(1000, 10'000'000));
+  }
   void EmbedFlags(CLI::App* command) {
     for (const EmbedFlag& flag : EmbedFlagTable()) {
       const std::string name = flag.name;
@@ -178,11 +183,13 @@ void AddSystemCommands(Builder* b, Arguments* out) {
   b->Model(bench, "embedding model to measure");
   bench
       ->add_option("what", out->positional,
-                   "embed: each dtype; optim: steps of optimizers against plain traffic")
+                   "embed: each dtype; optim: steps of optimizers against plain traffic; store: "
+                   "the vector store")
       ->expected(0, 1);
   bench->add_option("--only", out->only, "optim: registry names, comma-separated")->delimiter(',');
   bench->add_option("--params", out->parameters_millions, "optim: millions of parameters (25)")
       ->check(CLI::Range(1, 1000));
+  b->BenchStore(bench);
   CLI::App* config = b->Add("config", "settings in force and where each came from");
   for (const char* name : {"collection", "model", "jobs", "host", "port", "api-key"}) {
     b->Setting(config, name, "as for the other commands");

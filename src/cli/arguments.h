@@ -27,6 +27,9 @@ struct Arguments {
   bool chunked = false;
   bool answers = false;
   std::vector<std::string> gates;
+  // bench store
+  bool writes = false;
+  std::size_t points = 100'000;
   // optim check
   std::string dump;
   std::vector<std::string> only;

@@ -133,8 +133,10 @@ Result<int> CmdBench(const Context& context) {
   if (embed) {
     const std::string& what = context.arguments.positional[0];
     if (what == "optim") return CmdBenchOptim(context);
+    if (what == "store") return CmdBenchStore(context);
     if (what != "embed") {
-      return Error(Code::kInvalidArgument, "bench '" + what + "': there are only: embed, optim");
+      return Error(Code::kInvalidArgument,
+                   "bench '" + what + "': there are embed, optim and store");
     }
   }
   std::vector<Figure> figures;
