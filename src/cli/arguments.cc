@@ -31,6 +31,10 @@ class Builder {
     command->add_option_function<std::string>(
         "--" + name, [this, name](const std::string& value) { out_->flags[name] = value; }, help);
   }
+  void Model(CLI::App* command, const std::string& help) {
+    Setting(command, "model", help);
+    Setting(command, "dtype", "arithmetic of the embedding model: float32, bfloat16, int8");
+  }
   void Retrieval(CLI::App* command, bool many_modes) {
     auto* mode = command->add_option("--mode", out_->modes,
                                      "hybrid, dense or lexical (default: hybrid" +
@@ -47,7 +51,7 @@ class Builder {
         ->add_option("--dense-share", out_->dense_share,
                      "weight of the dense leg, 0 to 1 (default: by language)")
         ->check(CLI::Range(0.0, 1.0));
-    Setting(command, "model", "embedding model: id, directory, or none");
+    Model(command, "embedding model: id, directory, or none");
   }
   void Searching(CLI::App* command, const char* what) {
     Retrieval(command, false);
@@ -98,7 +102,7 @@ void AddDocumentCommands(Builder* b, Arguments* out) {
   index->add_option("path", out->positional, "files or folders")->required();
   index->add_flag("--watch", out->watch, "stay and follow changes");
   b->Setting(index, "collection", "collection to fill");
-  b->Setting(index, "model", "embedding model: id, directory, or none");
+  b->Model(index, "embedding model: id, directory, or none");
   b->Setting(index, "jobs", "reader processes; 0: all usable cores");
 
   CLI::App* search = b->Add("search", "passages for a query");
@@ -141,7 +145,7 @@ void AddSystemCommands(Builder* b, Arguments* out) {
   b->Setting(serve, "port", "port (default 7700)");
   b->Setting(serve, "api-key", "key that clients must send; needed beyond loopback");
   b->Setting(serve, "collection", "collection where a request names none");
-  b->Setting(serve, "model", "embedding model");
+  b->Model(serve, "embedding model");
   b->Setting(serve, "jobs", "reader processes");
   b->Llm(serve);
 
@@ -174,12 +178,13 @@ void AddSystemCommands(Builder* b, Arguments* out) {
       ->expected(1);
 
   CLI::App* doctor = b->Add("doctor", "check processor, assets, model, index and disk");
-  b->Setting(doctor, "model", "embedding model to check");
+  b->Model(doctor, "embedding model to check");
   CLI::App* bench = b->Add("bench", "speed of this machine: kernels, embedding, search");
-  b->Setting(bench, "model", "embedding model to measure");
+  b->Model(bench, "embedding model to measure");
   bench
       ->add_option("what", out->positional,
-                   "optim: steps of optimizers against plain traffic; store: the vector store")
+                   "embed: each dtype; optim: steps of optimizers against plain traffic; store: "
+                   "the vector store")
       ->expected(0, 1);
   bench->add_option("--only", out->only, "optim: registry names, comma-separated")->delimiter(',');
   bench->add_option("--params", out->parameters_millions, "optim: millions of parameters (25)")
