@@ -5,6 +5,7 @@
 #include "base/utf8.h"
 #include "embed/about_internal.h"
 #include "json/value.h"
+#include "kernels/gemm.h"
 #include "model/encoder.h"
 #include "os/cpu_info.h"
 #include "os/paths.h"
@@ -50,8 +51,8 @@ ModelKind KindOf(model::Task task) {
 Result<model::OpenOptions> OpenOptionsOf(const EngineOptions& options) {
   model::OpenOptions out;
   // No processor here multiplies float16 faster than float32, which holds all its values.
-  if (options.dtype != "float32" && options.dtype != "float16") {
-    return Error(Code::kUnsupported, "dtype '" + options.dtype + "': engines compute in float32");
+  if (options.dtype != "float16") {
+    MALMOI_TRY(out.precision, kernels::ParsePrecision(options.dtype));
   }
   if (options.pooling == "splade") {
     out.task = model::Task::kSparse;
@@ -328,7 +329,7 @@ Result<std::shared_ptr<Engine>> Engine::Open(const std::string& directory,
   EngineInfo info;
   info.id = ModelIdOf(directory, about);
   info.directory = directory;
-  info.dtype = "float32";
+  info.dtype = kernels::PrecisionName(encoder->precision());
   Describe(encoder->config(), model_config, &info);
   MALMOI_TRY(SetMaxTokens(encoder->config().max_tokens, options, &info).With(where));
   MALMOI_TRY(SetPrompts(config, &options, &info).With(where));
