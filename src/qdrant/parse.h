@@ -52,6 +52,7 @@ bool Read(const json::Value& value, SearchParams* out, Why* why);
 bool Read(const json::Value& value, LookupLocation* out, Why* why);
 bool Read(const json::Value& value, Prefetch* out, Why* why);
 bool Read(const json::Value& value, QueryPoints* out, Why* why);
+bool Read(const json::Value& value, WithLookup* out, Why* why);
 bool Read(const json::Value& value, QueryGroups* out, Why* why);
 bool ReadGroupBy(const json::Value& value, GroupBy* out, Why* why);
 bool Read(const json::Value& value, SearchMatrix* out, Why* why);
@@ -65,6 +66,7 @@ bool ReadLegacyGroups(Legacy kind, const json::Value& value, QueryGroups* out, W
 bool Read(const json::Value& value, VectorParams* out, Why* why);
 bool Read(const json::Value& value, SparseVectorParams* out, Why* why);
 bool Read(const json::Value& value, CreateCollection* out, Why* why);
+bool Read(const json::Value& value, UpdateCollection::VectorChange* out, Why* why);
 bool Read(const json::Value& value, UpdateCollection* out, Why* why);
 bool Read(const json::Value& value, AliasAction* out, Why* why);
 bool Read(const json::Value& value, CreateFieldIndex* out, Why* why);

@@ -49,15 +49,6 @@ bool ReadMemory(Fields* fields, std::optional<std::string>* out, Why* why) {
   return fields->ok();
 }
 
-bool Read(const Value& value, UpdateCollection::VectorChange* out, Why* why) {
-  Fields fields(value, "struct VectorParamsDiff", why);
-  OptionalConfig(&fields, "hnsw_config", ConfigKind::kHnsw, &out->hnsw_config);
-  DiffSlot quantization{&out->quantization_config};
-  fields.Optional("quantization_config", &quantization);
-  fields.Optional("on_disk", &out->on_disk);
-  return ReadMemory(&fields, &out->memory, why);
-}
-
 constexpr std::string_view kKinds[] = {"keyword", "integer",  "float", "bool",
                                        "geo",     "datetime", "uuid",  "text"};
 
@@ -154,6 +145,15 @@ std::string Joined(const std::string& path, std::string_view name) {
 }
 
 }  // namespace
+
+bool Read(const Value& value, UpdateCollection::VectorChange* out, Why* why) {
+  Fields fields(value, "struct VectorParamsDiff", why);
+  OptionalConfig(&fields, "hnsw_config", ConfigKind::kHnsw, &out->hnsw_config);
+  DiffSlot quantization{&out->quantization_config};
+  fields.Optional("quantization_config", &quantization);
+  fields.Optional("on_disk", &out->on_disk);
+  return ReadMemory(&fields, &out->memory, why);
+}
 
 std::string_view IndexKindName(vec::IndexKind kind) {
   return kKinds[static_cast<std::size_t>(kind)];

@@ -325,6 +325,8 @@ bool ReadCommon(Fields* fields, const Value& value, int depth, Prefetch* out, Wh
   return fields->ok();
 }
 
+}  // namespace
+
 bool Read(const Value& value, WithLookup* out, Why* why) {
   if (value.is_string()) return Read(value, &out->collection, why);
   Fields fields(value, "struct WithLookup", why);
@@ -335,8 +337,6 @@ bool Read(const Value& value, WithLookup* out, Why* why) {
   if (!fields.ok()) *why = "data did not match any variant of untagged enum WithLookupInterface";
   return fields.ok();
 }
-
-}  // namespace
 
 bool Read(const Value& value, VectorInput* out, Why* why) {
   if (value.is_string() || value.kind() == Value::Kind::kInt ||

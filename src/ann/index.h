@@ -1,0 +1,155 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "os/thread_pool.h"
+#include "os/vfs.h"
+
+// Approximate nearest neighbours over rows of f32 numbers: a graph of short codes.
+//
+// A vector is rotated at random, stored as 4-bit numbers with one scale (dim / 2 bytes), and, when
+// asked, with 4 further bits of each number in a second array. A search walks the graph on the
+// 4-bit codes, scores what it found again on all 8 bits, and again on the caller's rows where it
+// is given them. See README.md and docs/decisions for what else was tried.
+namespace malmoi::ann {
+
+enum class Metric : std::uint8_t {
+  kCosine,  // Score: cosine similarity; 0 for a zero vector.
+  kDot,     // Score: inner product.
+  kEuclid,  // Score: minus the squared distance, so that larger is better everywhere.
+};
+
+enum class Codes : std::uint8_t {
+  kFour,   // 4 bits a number: for a caller that gives its rows to every search.
+  kEight,  // 4 + 4 bits: recall above 0.99 without the rows.
+};
+
+struct IndexOptions {
+  Metric metric = Metric::kCosine;
+  Codes codes = Codes::kEight;
+  std::uint32_t dim = 0;            // 1..65,536.
+  std::uint32_t capacity = 0;       // Ids are below it; address space, not memory, is taken.
+  std::uint32_t degree = 32;        // Links of a node, 4..64.
+  std::uint32_t build_window = 96;  // Candidates a new node's links are chosen from, >= degree.
+  float alpha = 1.15f;              // >= 1: how much longer a detour a left-out link may cause.
+  std::uint64_t seed = 42;          // Of the rotation and of the entry points.
+};
+
+// The caller's vectors, by id. Pointers stay good while the object does. Called from several
+// threads at once.
+class Rows {
+ public:
+  virtual ~Rows() = default;
+  virtual const float* Row(std::uint32_t id) const = 0;  // [dim].
+};
+
+// Rows of one array: id r at base + r * stride.
+class DenseRows : public Rows {
+ public:
+  DenseRows(const float* base, std::size_t stride) : base_(base), stride_(stride) {}
+  const float* Row(std::uint32_t id) const override { return base_ + id * stride_; }
+
+ private:
+  const float* base_;
+  std::size_t stride_;
+};
+
+// Ids that a search may return: bit id % 64 of word id / 64. Words past the end count as zero.
+struct IdFilter {
+  std::span<const std::uint64_t> bits;
+  std::uint64_t count = 0;  // Bits set: decides between a scan of them and the graph.
+};
+
+struct SearchParams {
+  std::size_t limit = 10;
+  std::size_t window = 64;           // Candidates kept while walking ("ef"), raised to `limit`.
+  const IdFilter* filter = nullptr;  // Null: all.
+  const Rows* rows = nullptr;        // Null: scores come from the codes.
+  std::size_t rescore = 0;  // With rows: how many of the best are read; 0: limit * 2 or the window.
+  bool exhaustive = false;  // Every id on codes, without the graph.
+};
+
+struct Found {
+  std::uint32_t id = 0;
+  float score = 0;
+};
+
+struct SearchStats {
+  std::uint64_t distances = 0;  // On 4-bit codes.
+  std::uint64_t hops = 0;       // Nodes whose links were followed.
+  std::uint64_t rescored = 0;   // On 8 bits or rows.
+  bool scanned = false;         // The filter kept so few that its ids were scanned.
+};
+
+struct IndexInfo {
+  std::uint32_t size = 0;     // Ids inserted and not deleted.
+  std::uint32_t deleted = 0;  // Deleted and still in the graph as way points.
+  std::uint64_t links = 0;
+  std::uint64_t search_bytes = 0;  // Codes, links and entry points: what a search may touch.
+  std::uint64_t update_bytes = 0;  // Kept besides for insertion; 0 for an opened file.
+  bool writable = true;
+};
+
+// An index of vectors under u32 ids.
+//
+// Thread safety: any number of Search and SearchBatch beside one another and beside writers.
+// Writers (Train, Insert, Delete, Relink, Save) take turns by a mutex inside. A search sees each id
+// either whole or not at all; an id that Insert has returned for is found, unless it was deleted.
+//
+// Determinism: the same options and the same calls give the same index, byte for byte, whatever the
+// number of threads and the CPU level: scores on codes are sums of integers.
+//
+// Cost for 384 dimensions, degree 32: 192 B of 4-bit code, 192 B of further bits, 128 B of links
+// and 8 B of factors a vector; 128 B more while it is writable.
+class Index {
+ public:
+  // Errors: kInvalidArgument (options out of range), kOverloaded (no address space).
+  static Result<std::unique_ptr<Index>> Create(const IndexOptions& options);
+  // A saved index, mapped, for searching and deleting; Insert and Relink give kUnsupported. Every
+  // byte is checked first, links for their range too. Errors: kNotFound, kIo, kCorruption,
+  // kUnsupported (a newer format). `in_memory` copies it into huge pages where the system has them.
+  static Result<std::unique_ptr<Index>> Open(os::Vfs& vfs, const std::string& path,
+                                             bool in_memory = false);
+  virtual ~Index() = default;
+
+  virtual const IndexOptions& options() const = 0;
+  virtual IndexInfo Info() const = 0;
+
+  // Takes the mean (and for kDot the largest norm) of up to 4,096 of these rows, which codes are
+  // relative to. Without it the first Insert does so with its own. Has no effect later.
+  virtual Status Train(std::span<const std::uint32_t> ids, const Rows& rows) = 0;
+
+  // Adds ids with their rows; `pool` null: on this thread. In batches that grow with the index,
+  // each in parallel. Errors: kInvalidArgument (an id is present, not below the capacity or twice
+  // in the list; a number is not finite), before anything is added; kUnsupported (opened from a
+  // file).
+  virtual Status Insert(std::span<const std::uint32_t> ids, const Rows& rows,
+                        os::ThreadPool* pool = nullptr) = 0;
+
+  // Ids are not returned any more from the next search on; unknown ones are ignored. They stay way
+  // points until Relink, and an id is not to be inserted again before it.
+  virtual Status Delete(std::span<const std::uint32_t> ids) = 0;
+  // Leads links past deleted nodes and takes these out. Searches go on meanwhile.
+  virtual Status Relink(os::ThreadPool* pool = nullptr) = 0;
+
+  // At most `limit` ids, best first, ties by smaller id. Errors: kInvalidArgument (dimension, a
+  // number not finite, window above 65,536).
+  virtual Result<std::vector<Found>> Search(std::span<const float> query,
+                                            const SearchParams& params,
+                                            SearchStats* stats = nullptr) const = 0;
+  // queries: [n, dim]. Result i is Search's for query i.
+  virtual Result<std::vector<std::vector<Found>>> SearchBatch(
+      std::span<const float> queries, const SearchParams& params, os::ThreadPool* pool,
+      SearchStats* stats = nullptr) const = 0;
+
+  // Writes the index to `path` by a temporary file, a sync and a rename (docs/formats/ann.md).
+  virtual Status Save(os::Vfs& vfs, const std::string& path) const = 0;
+};
+
+}  // namespace malmoi::ann
