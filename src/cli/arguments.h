@@ -27,6 +27,8 @@ struct Arguments {
   bool chunked = false;
   bool answers = false;
   std::vector<std::string> gates;
+  // serve store: storage, snapshots, config-path, host, port as given.
+  std::map<std::string, std::string> store;
   // models pull
   std::string revision = "main";
 };

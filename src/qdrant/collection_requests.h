@@ -19,7 +19,13 @@ namespace malmoi::qdrant {
 // types and bounds are in one table, config_tables.cc; so they are parsed, checked, merged and
 // echoed by the same code, and a wire other than JSON builds them from names and values.
 enum class ConfigKind : std::uint8_t {
-  kHnsw, kOptimizers, kWal, kQuantization, kStrictMode, kPayloadStorage, kSparseIndex,
+  kHnsw,
+  kOptimizers,
+  kWal,
+  kQuantization,
+  kStrictMode,
+  kPayloadStorage,
+  kSparseIndex,
   kCollectionParams
 };
 using ConfigObject = json::Value;

@@ -79,7 +79,7 @@ Error WrongDimension(std::size_t expected, std::size_t received) {
                   std::to_string(received));
 }
 Error StrictMode(std::string_view description, std::string_view help) {
-  return BadRequest(std::string(description) + " Help: " + std::string(help));
+  return BadRequest(std::string(description) + ". Help: " + std::string(help));
 }
 
 Error FromStore(Error error) {
@@ -121,8 +121,8 @@ void Checks::AtLeast(const std::string& path, double value, double min) {
 
 void Checks::Within(const std::string& path, double value, double min, double max) {
   if (value >= min && value <= max) return;
-  Add(path, "value " + Number(value) + " invalid, must be from " + Number(min) + " to " +
-                Number(max));
+  Add(path,
+      "value " + Number(value) + " invalid, must be from " + Number(min) + " to " + Number(max));
 }
 
 }  // namespace malmoi::qdrant

@@ -144,8 +144,7 @@ bool ReadName(const Value& value, std::initializer_list<std::string_view> names,
   return false;
 }
 
-Fields::Fields(const Value& value, std::string_view type, Why* why)
-    : value_(value), why_(why) {
+Fields::Fields(const Value& value, std::string_view type, Why* why) : value_(value), why_(why) {
   if (!value.is_object()) Fail(WrongType(value, type));
 }
 
@@ -164,6 +163,10 @@ void Fields::Fail(std::string why) {
 }
 
 Error FormatError(std::string_view why) {
+  if (why.starts_with('!')) {
+    return Error(Code::kOutOfRange,
+                 "Validation error in JSON body: [" + std::string(why.substr(1)) + "]");
+  }
   return Error(Code::kInvalidArgument, "Format error in JSON body: " + std::string(why));
 }
 

@@ -313,8 +313,8 @@ bool Read(const Value& value, CreateVectorName* out, Why* why) {
 
 void ValidateCollectionName(const std::string& name, const std::string& path, Checks* checks) {
   if (name.empty() || name.size() > 255) {
-    checks->Add(path, "value " + Value::String(name).Dump() +
-                          " invalid, must be from 1 to 255 characters");
+    checks->Add(
+        path, "value " + Value::String(name).Dump() + " invalid, must be from 1 to 255 characters");
   }
   const std::string_view forbidden("<>:\"/\\|?*\0\x1f", 11);
   for (const char c : forbidden) {
@@ -362,8 +362,8 @@ void Validate(const CreateCollection& request, const std::string& path, Checks* 
   CheckConfig(ConfigKind::kPayloadStorage, request.payload, Joined(path, "payload"), checks);
   CheckConfig(ConfigKind::kHnsw, request.hnsw_config, Joined(path, "hnsw_config"), checks);
   CheckConfig(ConfigKind::kWal, request.wal_config, Joined(path, "wal_config"), checks);
-  CheckConfig(ConfigKind::kOptimizers, request.optimizers_config,
-              Joined(path, "optimizers_config"), checks);
+  CheckConfig(ConfigKind::kOptimizers, request.optimizers_config, Joined(path, "optimizers_config"),
+              checks);
   CheckConfig(ConfigKind::kQuantization, request.quantization_config,
               Joined(path, "quantization_config"), checks);
   CheckConfig(ConfigKind::kStrictMode, request.strict_mode_config,
@@ -382,8 +382,8 @@ void Validate(const UpdateCollection& request, const std::string& path, Checks* 
     CheckConfig(ConfigKind::kSparseIndex, params.index,
                 Joined(path, "sparse_vectors." + name + ".index"), checks);
   }
-  CheckConfig(ConfigKind::kOptimizers, request.optimizers_config,
-              Joined(path, "optimizers_config"), checks);
+  CheckConfig(ConfigKind::kOptimizers, request.optimizers_config, Joined(path, "optimizers_config"),
+              checks);
   CheckConfig(ConfigKind::kCollectionParams, request.params, Joined(path, "params"), checks);
   CheckConfig(ConfigKind::kHnsw, request.hnsw_config, Joined(path, "hnsw_config"), checks);
   CheckConfig(ConfigKind::kQuantization, request.quantization_config,

@@ -198,9 +198,8 @@ bool ReadField(const Value& value, vec::Condition* out, Why* why) {
     bool (*read)(const Value&, vec::FieldCondition*);
   };
   static constexpr Form kForms[] = {
-      {"match", ReadMatch},           {"range", ReadRange},
-      {"geo_bounding_box", ReadBox},  {"geo_radius", ReadRadius},
-      {"geo_polygon", ReadPolygon},   {"values_count", ReadValuesCount},
+      {"match", ReadMatch},       {"range", ReadRange},         {"geo_bounding_box", ReadBox},
+      {"geo_radius", ReadRadius}, {"geo_polygon", ReadPolygon}, {"values_count", ReadValuesCount},
   };
   std::vector<vec::Condition> tests;
   const auto add = [&](vec::FieldCondition field) {
@@ -317,7 +316,8 @@ bool ReadCondition(const Value& value, int depth, vec::Condition* out, Why* why)
   if (const Value* name = value.Find("has_vector"); name != nullptr) {
     return Read(*name, &out->test.emplace<vec::HasVector>().name, why);
   }
-  if (const Value* slice = value.Find("slice"); slice != nullptr) return ReadSlice(*slice, out, why);
+  if (const Value* slice = value.Find("slice"); slice != nullptr)
+    return ReadSlice(*slice, out, why);
   if (const Value* nested = value.Find("nested"); nested != nullptr) {
     return ReadNested(*nested, depth, out, why);
   }

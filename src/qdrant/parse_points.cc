@@ -296,8 +296,7 @@ bool Read(const Value& value, vec::PayloadSelector* out, Why* why) {
     }
   }
   if (include == nullptr || !include->is_array()) {
-    *why =
-        "Expected a boolean, an array of strings, or an object with an include/exclude field";
+    *why = "Expected a boolean, an array of strings, or an object with an include/exclude field";
     return false;
   }
   for (const Value& item : include->items()) {

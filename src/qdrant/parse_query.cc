@@ -173,8 +173,7 @@ bool ReadArgument(const Value& object, std::string_view key, int depth, Expressi
 bool ReadDecay(const Value& params, int depth, Expression* out, Why* why) {
   if (!ReadArgument(params, "x", depth, out, why)) return false;
   const Value* target = params.Find("target");
-  if (target != nullptr && !target->is_null() &&
-      !ReadArgument(params, "target", depth, out, why)) {
+  if (target != nullptr && !target->is_null() && !ReadArgument(params, "target", depth, out, why)) {
     return false;
   }
   Fields fields(params, "struct DecayParamsExpression", why);
@@ -362,11 +361,16 @@ bool Read(const Value& value, Query* out, Why* why) {
     bool (*read)(const Value&, Query*, Why*);
   };
   static constexpr Form kForms[] = {
-      {"nearest", ReadNearest},   {"recommend", ReadRecommend},
-      {"discover", ReadDiscover}, {"context", ReadContextQuery},
-      {"order_by", ReadOrderByQuery}, {"fusion", ReadFusion},
-      {"rrf", ReadRrf},           {"formula", ReadFormula},
-      {"sample", ReadSample},     {"relevance_feedback", ReadFeedback},
+      {"nearest", ReadNearest},
+      {"recommend", ReadRecommend},
+      {"discover", ReadDiscover},
+      {"context", ReadContextQuery},
+      {"order_by", ReadOrderByQuery},
+      {"fusion", ReadFusion},
+      {"rrf", ReadRrf},
+      {"formula", ReadFormula},
+      {"sample", ReadSample},
+      {"relevance_feedback", ReadFeedback},
   };
   Why reason;
   auto& nearest = out->emplace<NearestQuery>();

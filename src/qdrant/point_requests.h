@@ -39,8 +39,8 @@ struct InferenceObject {  // `image` or `object` of a model that malmoi does not
 // is an error of validation.
 using DenseVector = std::vector<float>;
 using RawMultiVector = std::vector<DenseVector>;
-using VectorData = std::variant<DenseVector, vec::SparseVector, RawMultiVector, Document,
-                                InferenceObject>;
+using VectorData =
+    std::variant<DenseVector, vec::SparseVector, RawMultiVector, Document, InferenceObject>;
 using VectorMap = std::map<std::string, VectorData>;  // "" is the unnamed vector.
 
 using ShardKey = std::variant<std::string, std::uint64_t>;

@@ -69,15 +69,34 @@ struct Expression;
 using ExpressionPtr = std::shared_ptr<const Expression>;
 struct Expression {
   enum class Kind : std::uint8_t {
-    kConstant, kVariable, kCondition, kGeoDistance, kDatetime, kDatetimeKey, kMult, kSum, kNeg,
-    kAbs, kDiv, kSqrt, kPow, kExp, kLog10, kLn, kLinDecay, kExpDecay, kGaussDecay, kMax, kMin,
+    kConstant,
+    kVariable,
+    kCondition,
+    kGeoDistance,
+    kDatetime,
+    kDatetimeKey,
+    kMult,
+    kSum,
+    kNeg,
+    kAbs,
+    kDiv,
+    kSqrt,
+    kPow,
+    kExp,
+    kLog10,
+    kLn,
+    kLinDecay,
+    kExpDecay,
+    kGaussDecay,
+    kMax,
+    kMin,
     kAcosh
   };
   Kind kind = Kind::kConstant;
-  double constant = 0;    // kConstant; kDatetime: seconds since 1970.
-  std::string name;       // kVariable; the key of kGeoDistance and kDatetimeKey.
-  FilterPtr condition;    // kCondition: one condition in `must`.
-  vec::GeoPoint origin;   // kGeoDistance.
+  double constant = 0;                   // kConstant; kDatetime: seconds since 1970.
+  std::string name;                      // kVariable; the key of kGeoDistance and kDatetimeKey.
+  FilterPtr condition;                   // kCondition: one condition in `must`.
+  vec::GeoPoint origin;                  // kGeoDistance.
   std::vector<ExpressionPtr> arguments;  // In order: operands; left, right; base, exponent; x,
                                          // target.
   std::optional<float> by_zero_default, scale, midpoint;
@@ -87,9 +106,9 @@ struct FormulaQuery {
   std::map<std::string, json::Value> defaults;
 };
 
-using Query = std::variant<NearestQuery, RecommendQuery, DiscoverQuery, ContextQuery, OrderByQuery,
-                           DbsfQuery, RrfQuery, FormulaQuery, SampleQuery, FeedbackQuery,
-                           TextQuery>;
+using Query =
+    std::variant<NearestQuery, RecommendQuery, DiscoverQuery, ContextQuery, OrderByQuery, DbsfQuery,
+                 RrfQuery, FormulaQuery, SampleQuery, FeedbackQuery, TextQuery>;
 
 struct SearchParams {
   std::optional<std::uint64_t> hnsw_ef;

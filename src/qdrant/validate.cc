@@ -114,8 +114,7 @@ struct QueryChecker {
   void operator()(const FeedbackQuery& q) const {
     Validate(q.target, Child(path, "relevance_feedback.target"), checks);
     if (q.feedback.empty()) {
-      checks->Add(Child(path, "relevance_feedback.__all__"),
-                  "feedback elements must be non-empty");
+      checks->Add(Child(path, "relevance_feedback.__all__"), "feedback elements must be non-empty");
     }
     for (const auto& item : q.feedback) {
       Validate(item.example, Child(path, "relevance_feedback.feedback.example"), checks);
