@@ -23,10 +23,10 @@ Result<serve::StoreSettings> ReadSettings(const std::map<std::string, std::strin
   }
   MALMOI_TRY(serve::ApplyStoreSettings(serve::EnvironmentSettings(environ), &settings));
   std::map<std::string, std::string> given;
-  for (const auto& [name, key] : {std::pair{"storage", "storage.storage_path"},
-                                  std::pair{"snapshots", "storage.snapshots_path"},
-                                  std::pair{"host", "service.host"},
-                                  std::pair{"port", "service.http_port"}}) {
+  for (const auto& [name, key] :
+       {std::pair{"storage", "storage.storage_path"},
+        std::pair{"snapshots", "storage.snapshots_path"}, std::pair{"host", "service.host"},
+        std::pair{"port", "service.http_port"}}) {
     if (!flag(name).empty()) given[key] = flag(name);
   }
   MALMOI_TRY(serve::ApplyStoreSettings(given, &settings));
@@ -55,10 +55,10 @@ Result<int> CmdServeStore(const Context& context) {
   }
   qdrant::Snapshots snapshots(*service, vfs, settings.snapshots);
   MALMOI_TRY(const auto server, serve::StoreServer::Start(*service, snapshots, settings));
-  std::fprintf(context.err,
-               "the store is at http://%s:%u/ (data in %s%s); stop with Ctrl-C\n",
+  std::fprintf(context.err, "the store is at http://%s:%u/ (data in %s%s); stop with Ctrl-C\n",
                settings.host.c_str(), static_cast<unsigned>(server->port()),
-               settings.storage.c_str(), settings.api_key.empty() ? "; no API key is asked for" : "");
+               settings.storage.c_str(),
+               settings.api_key.empty() ? "; no API key is asked for" : "");
   std::fflush(context.err);
   while (!context.cancel->IsSet()) ::poll(nullptr, 0, 200);
   server->Stop(10);
