@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "vec/copy_file_internal.h"
 #include "vec/store_internal.h"
 
 namespace malmoi::vec {
@@ -62,11 +63,11 @@ Result<std::shared_ptr<Segment>> Store::Seal(const std::vector<std::size_t>& mer
   std::sort(rows.begin(), rows.end(),
             [](const RowRef& a, const RowRef& b) { return a.part->Id(a.row) < b.part->Id(b.row); });
   const std::uint64_t id = manifest_.next_segment++;
-  MALMOI_TRY(SegmentInfo info, WriteSegment(vfs_, Path("seg", id), *schema_, uuid_, rows));
+  MALMOI_TRY(SegmentInfo info, WriteSegment(vfs_, Path("seg", id), *next_.schema, uuid_, rows));
   // Bytes that were read damaged must not get a good checksum.
   for (const std::size_t i : merged) MALMOI_TRY(next_.segments[i]->Health());
   info.id = id;
-  return Segment::Open(vfs_, Path("seg", id), schema_, uuid_, info);
+  return Segment::Open(vfs_, Path("seg", id), next_.schema, uuid_, info);
 }
 
 // Order: new segment and new log durable, then the manifest that names them, then the old files
@@ -79,7 +80,10 @@ Status Store::DoCheckpoint() {
   manifest.next_segment = manifest_.next_segment;
   manifest.wal_epoch = manifest_.wal_epoch + 1;
   manifest.base_seq = next_.seq + 1;
-  manifest.config.metadata = *next_.metadata;
+  manifest.schema = *next_.schema;
+  manifest.metadata = *next_.metadata;
+  manifest.settings = *next_.settings;
+  manifest.indexes = *next_.indexes;
   MALMOI_TRY(auto wal, Wal::Create(vfs_, Path("wal", manifest.wal_epoch), uuid_, manifest.base_seq)
                            .With("checkpoint"));
   std::vector<std::shared_ptr<const Segment>> segments;
@@ -103,7 +107,7 @@ Status Store::DoCheckpoint() {
   wal_ = std::move(wal);
   checkpoint_at_ = kCheckpointBytes;
   next_.segments = std::move(segments);
-  mem_ = std::make_shared<Memtable>(schema_);
+  mem_ = std::make_shared<Memtable>();
   next_.mem = mem_;
   disk_bytes_ = disk + wal_->bytes();
   Publish();
@@ -119,10 +123,26 @@ Status Store::WriteManifest(const Manifest& manifest) {
   }
   if (status.ok()) return Ok();
   // The old or the new manifest may be found after a crash: no log may be appended to.
-  broken_ =
+  return Broken(
       std::move(status.error())
-          .With("the collection is read-only until it is reopened, since a checkpoint failed");
-  return broken_->Clone();
+          .With("the collection is read-only until it is reopened, since a checkpoint failed"));
+}
+
+// A checkpoint, then copies of the files that its manifest names: segments never change, and the
+// new log is empty.
+Status Store::Export(const std::string& directory) {
+  MALMOI_TRY(DoCheckpoint());
+  if (vfs_.Stat(directory).ok()) {
+    return Error(Code::kAlreadyExists, "'" + directory + "' exists");
+  }
+  MALMOI_TRY(vfs_.MakeDirs(directory));
+  std::vector<std::string> names = {NumberedName("wal", manifest_.wal_epoch)};
+  for (const auto& s : manifest_.segments) names.push_back(NumberedName("seg", s.info.id));
+  for (const auto& name : names) {
+    MALMOI_TRY(CopyFile(vfs_, os::JoinPath(folder_, name), os::JoinPath(directory, name)));
+  }
+  MALMOI_TRY(os::WriteAtomically(vfs_, os::JoinPath(directory, "MANIFEST"), manifest_.Encode()));
+  return vfs_.SyncDir(std::string(os::DirName(directory)));
 }
 
 }  // namespace malmoi::vec
