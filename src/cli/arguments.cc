@@ -55,6 +55,14 @@ class Builder {
                         "keep passages with metadata KEY=VALUE (path=guide/* for a prefix), or a "
                         "filter in Qdrant's JSON; repeatable");
   }
+  void BenchStore(CLI::App* command) {
+    command->add_option("what", out_->positional, "store: the vector store (default: the rest)")
+        ->check(CLI::IsMember({"store"}))
+        ->expected(0, 1);
+    command->add_flag("--writes", out_->writes, "of the store, only writes and opening");
+    command->add_option("--points", out_->points, "points written in batches")
+        ->check(CLI::Range(1000, 10'000'000));
+  }
   void Llm(CLI::App* command) {
     Setting(command, "llm", "none (extractive), local, a .gguf file, or an OpenAI-compatible URL");
     Setting(command, "llm-model", "model name at the endpoint");
@@ -145,6 +153,7 @@ void AddSystemCommands(Builder* b, Arguments* out) {
   b->Setting(doctor, "model", "embedding model to check");
   CLI::App* bench = b->Add("bench", "speed of this machine: kernels, embedding, search");
   b->Setting(bench, "model", "embedding model to measure");
+  b->BenchStore(bench);
   CLI::App* config = b->Add("config", "settings in force and where each came from");
   for (const char* name : {"collection", "model", "jobs", "host", "port", "api-key"}) {
     b->Setting(config, name, "as for the other commands");

@@ -29,6 +29,9 @@ struct Arguments {
   std::vector<std::string> gates;
   // serve store: storage, snapshots, config-path, host, port as given.
   std::map<std::string, std::string> store;
+  // bench store
+  bool writes = false;
+  std::size_t points = 100'000;
   // models pull
   std::string revision = "main";
 };

@@ -117,6 +117,7 @@ Status BenchEmbedding(embed::Embedder& embedder, std::vector<Figure>* figures) {
 }  // namespace
 
 Result<int> CmdBench(const Context& context) {
+  if (!context.arguments.positional.empty()) return CmdBenchStore(context);
   std::vector<Figure> figures = {BenchGemm(), BenchScan()};
   MALMOI_TRY(auto analysis, BenchAnalysis());
   figures.push_back(std::move(analysis));

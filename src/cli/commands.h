@@ -36,6 +36,7 @@ Result<int> CmdServeStore(const Context& context);
 Result<int> CmdModels(const Context& context);
 Result<int> CmdDoctor(const Context& context);
 Result<int> CmdBench(const Context& context);
+Result<int> CmdBenchStore(const Context& context);  // Of CmdBench, "store".
 Result<int> CmdConfig(const Context& context);
 
 // Runs the command that the arguments name and turns an error into its message and exit code:

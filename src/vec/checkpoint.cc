@@ -8,6 +8,7 @@ namespace {
 
 // A merged file stays below this: the time a merge takes, and the memory of its posting lists.
 constexpr std::uint64_t kMergeBytesMax = 1ull << 30;
+constexpr std::size_t kFanIn = 4;
 
 std::uint64_t LiveBytes(const Segment& s) {
   const std::uint64_t rows = std::max<std::uint64_t>(s.rows(), 1);
@@ -25,9 +26,9 @@ std::string DeletedBits(const Segment& s, std::uint64_t seq) {
 
 }  // namespace
 
-// Segments to fold into the new one: all that are not more than twice as large as what was taken
-// before, and those half of whose rows are gone. Sizes then rise geometrically, so a point is
-// rewritten O(log n) times and there are O(log n) segments.
+// Segments to fold into the new one: those half of whose rows are gone, and, once there are
+// kFanIn not more than kFanIn times as large as what was taken before, all such, tier by tier. So a
+// point is rewritten once a tier, of which there are O(log n), and a tier has few segments.
 std::vector<std::size_t> Store::ChooseMerge() const {
   std::vector<std::size_t> order(next_.segments.size());
   for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
@@ -36,13 +37,26 @@ std::vector<std::size_t> Store::ChooseMerge() const {
   });
   std::vector<std::size_t> chosen;
   std::uint64_t total = mem_->bytes();
+  const auto take = [&](std::size_t i) {
+    total += LiveBytes(*next_.segments[i]);
+    chosen.push_back(i);
+  };
   for (const std::size_t i : order) {
     const Segment& s = *next_.segments[i];
-    const std::uint64_t bytes = LiveBytes(s);
-    const bool sparse = s.deleted() * 2ull > s.rows();
-    if ((bytes > 2 * total && !sparse) || total + bytes > kMergeBytesMax) continue;
-    chosen.push_back(i);
-    total += bytes;
+    if (s.deleted() * 2ull > s.rows() && total + LiveBytes(s) <= kMergeBytesMax) take(i);
+  }
+  for (std::size_t at = 0; at < order.size();) {
+    std::vector<std::size_t> tier;
+    std::uint64_t sum = total;
+    for (; at < order.size(); ++at) {
+      const std::uint64_t bytes = LiveBytes(*next_.segments[order[at]]);
+      if (std::find(chosen.begin(), chosen.end(), order[at]) != chosen.end()) continue;
+      if (bytes > kFanIn * total || sum + bytes > kMergeBytesMax) break;
+      tier.push_back(order[at]);
+      sum += bytes;
+    }
+    if (tier.size() < kFanIn) break;
+    for (const std::size_t i : tier) take(i);
   }
   return chosen;
 }

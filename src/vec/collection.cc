@@ -89,6 +89,13 @@ Result<WriteOutcome> StoredCollection::Write(std::span<const Operation> operatio
         if (!ids.empty()) request.ops += EncodeDelete(ids);
         request.changed += ids.size();
       }
+      if (request.changed > kLimits.points_changed_max ||
+          request.ops.size() > kLimits.write_bytes_max) {
+        return Error(Code::kOutOfRange,
+                     "a write of more than " + std::to_string(kLimits.points_changed_max) +
+                         " points or " + std::to_string(kLimits.write_bytes_max) +
+                         " bytes; send fewer operations at once");
+      }
     }
   } else {
     request.operations = operations;

@@ -7,14 +7,16 @@
 namespace malmoi::vec {
 namespace {
 
-// Rows of one part from `from` on that the reader sees, by rising id.
-void CollectFrom(const Snapshot& snapshot, const PointId* from, const Matcher* matcher,
-                 std::size_t limit, std::vector<RowRef>* out) {
+// Rows that the reader sees from `from` on, by rising id, at most `limit` of each part. False after
+// more than `budget` rows were looked at: then a set of all matches is found faster by columns.
+bool CollectFrom(const Snapshot& snapshot, const PointId* from, const Matcher* matcher,
+                 std::size_t limit, std::size_t budget, std::vector<RowRef>* out) {
   for (const auto& s : snapshot.segments) {
     std::size_t taken = 0;
     for (std::uint32_t r = from == nullptr ? 0 : s->LowerBound(*from);
          r < s->rows() && taken < limit; ++r) {
       if (!s->VisibleAt(r, snapshot.seq)) continue;
+      if (matcher != nullptr && budget-- == 0) return false;
       if (matcher != nullptr && !matcher->Keep({s.get(), r})) continue;
       out->push_back({s.get(), r});
       ++taken;
@@ -33,18 +35,22 @@ void CollectFrom(const Snapshot& snapshot, const PointId* from, const Matcher* m
   std::size_t taken = 0;
   for (std::size_t i = 0; i < fresh.size() && taken < limit; ++i) {
     const RowRef& row = fresh[i].second;
+    if (matcher != nullptr && budget-- == 0) return false;
     if (matcher != nullptr && !matcher->Keep(row)) continue;
     out->push_back(row);
     ++taken;
   }
+  return true;
 }
 
 bool ById(const RowRef& a, const RowRef& b) {
   return a.part->Id(a.row) < b.part->Id(b.row);
 }
 
-// From so many matches in a row on, a set of all matches is found faster than one by one.
+// From so many matches on, and after so many rows without enough of them, all matches are found as
+// a set.
 constexpr std::size_t kByColumnsFrom = 256;
+constexpr std::size_t kRowsOneByOne = 4096;
 
 }  // namespace
 
@@ -88,12 +94,11 @@ Result<Page> SnapshotReader::Scroll(const std::optional<PointId>& from, std::siz
   const Searcher searcher = MakeSearcher();
   MALMOI_TRY(const auto matcher, searcher.Match(filter));
   std::vector<RowRef> rows;
-  if (matcher && (matcher->candidates() != nullptr || limit >= kByColumnsFrom)) {
+  const bool as_set = matcher && (matcher->candidates() != nullptr || limit >= kByColumnsFrom);
+  if (as_set || !CollectFrom(*snapshot_, from ? &*from : nullptr, matcher ? &*matcher : nullptr,
+                             limit + 1, kRowsOneByOne, &rows)) {
     rows = searcher.Select(&*matcher);
     std::erase_if(rows, [&](const RowRef& r) { return from && r.part->Id(r.row) < *from; });
-  } else {
-    CollectFrom(*snapshot_, from ? &*from : nullptr, matcher ? &*matcher : nullptr, limit + 1,
-                &rows);
   }
   std::sort(rows.begin(), rows.end(), ById);
   Page page;

@@ -281,6 +281,12 @@ Status Resolver::Add(const Operation& operation, std::uint64_t* changed) {
   return std::visit([&](const auto& op) { return Do(op, changed); }, operation);
 }
 
+std::size_t Resolver::rows() const {
+  return static_cast<std::size_t>(
+      std::count_if(pending_.begin(), pending_.end(),
+                    [](const auto& p) { return p.second.exists && p.second.changed; }));
+}
+
 // Points that are written whole, in operations of at most as many as a reader of the log takes.
 void Resolver::EncodeWhole(std::vector<std::string>* out) const {
   std::string body;

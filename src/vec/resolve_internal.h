@@ -18,6 +18,8 @@ class Resolver {
 
   // Errors leave the resolver in between: begin anew without the request.
   Status Add(const Operation& operation, std::uint64_t* changed);
+  // New rows that the operations of Encode make.
+  std::size_t rows() const;
   // Operations of the log, in order.
   std::vector<std::string> Encode() const;
 

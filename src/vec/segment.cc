@@ -192,6 +192,8 @@ std::uint64_t Segment::memory_bytes() const {
 }
 
 std::optional<std::uint32_t> Segment::Find(const PointId& id) const {
+  // Ids are often given in rising order: new ones are then seen at once to be new.
+  if (info_.rows == 0 || id < Id(0) || id > Id(info_.rows - 1)) return std::nullopt;
   for (std::size_t at = HashId(id);; ++at) {
     const std::uint32_t found = table_[at & (table_.size() - 1)];
     if (found == 0) return std::nullopt;

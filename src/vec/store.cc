@@ -3,6 +3,7 @@
 #include <set>
 
 #include "base/check.h"
+#include "vec/limits.h"
 #include "vec/resolve_internal.h"
 #include "vec/store_internal.h"
 
@@ -224,6 +225,15 @@ Status Store::Resolve(std::vector<WriteRequest*>& group, std::vector<std::string
       if (!all) break;
     }
     if (!all) continue;
+    if (resolver.rows() > kLimits.points_changed_max) {
+      if (group.size() > 1) {  // The others wait for their own turn.
+        group.resize(1);
+        continue;
+      }
+      return Error(Code::kOutOfRange, "a write that changes " + std::to_string(resolver.rows()) +
+                                          " points, at most " +
+                                          std::to_string(kLimits.points_changed_max));
+    }
     *ops = resolver.Encode();
     return now->Health();
   }
@@ -252,6 +262,8 @@ Status Store::Commit(std::span<const std::string_view> ops, bool wait) {
     return Error(Code::kOutOfRange, "a write of " + std::to_string(bytes) + " bytes, at most " +
                                         std::to_string(std::numeric_limits<std::uint32_t>::max()));
   }
+  // Full only where checkpoints have failed: the log holds all, but memory has an end.
+  if (mem_->Full()) MALMOI_TRY(DoCheckpoint().With("make room in memory"));
   MALMOI_TRY(wal_->Reserve(bytes).With("make room in the log of '" + folder_ + "'"));
   std::uint64_t seq = next_.seq + 1;
   if (auto status = wal_->Append(seq, ops); !status.ok()) {

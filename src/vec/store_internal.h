@@ -21,7 +21,7 @@
 namespace malmoi::vec {
 
 // Log that a start has to replay, at most.
-inline constexpr std::uint64_t kCheckpointBytes = 64 << 20;
+inline constexpr std::uint64_t kCheckpointBytes = 128 << 20;
 
 // A write that waits for its turn. Exactly one of the parts is used.
 struct WriteRequest {

@@ -70,7 +70,7 @@ TEST_CASE("datatypes and distances score as Qdrant's") {
        {1, 2.6992188f, 0.099975586f}},
       {Distance::kManhattan,
        Datatype::kFloat32,
-       {{1, 6.5f}, {2, 11.5f}, {0, 297.8f}},
+       {{1, 6.5f}, {2, 11.5f}, {0, 298.2f}},
        {1, 2.7f, 300}},
   };
   os::FaultVfs vfs(1);
