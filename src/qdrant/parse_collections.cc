@@ -87,10 +87,11 @@ bool ReadTextParams(const Value& value, vec::TextParams* out, Why* why) {
   const Value* tokenizer = fields.Member("tokenizer");
   if (tokenizer != nullptr && !tokenizer->is_null()) {
     std::size_t i = 0;
-    if (!ReadName(*tokenizer, {"word", "whitespace", "prefix", "multilingual"}, &i, why)) {
+    if (!ReadName(*tokenizer, {"word", "whitespace", "prefix", "multilingual", "code"}, &i, why)) {
       return false;
     }
-    out->tokenizer = static_cast<vec::Tokenizer>(i);
+    // "code" (1.20) cuts identifiers finer; words are what is kept of it here.
+    out->tokenizer = i == 4 ? vec::Tokenizer::kWord : static_cast<vec::Tokenizer>(i);
   }
   fields.Optional("min_token_len", &out->min_token_len);
   fields.Optional("max_token_len", &out->max_token_len);

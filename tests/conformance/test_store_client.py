@@ -14,7 +14,7 @@ qdrant_client = pytest.importorskip("qdrant_client")
 from qdrant_client import AsyncQdrantClient, QdrantClient, models  # noqa: E402
 from qdrant_client.http.exceptions import UnexpectedResponse  # noqa: E402
 
-from conftest import Store  # noqa: E402
+from store_process import Store  # noqa: E402
 
 
 @pytest.fixture(scope="module")
