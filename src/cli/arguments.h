@@ -34,6 +34,8 @@ struct Arguments {
   std::size_t points = 100'000;
   // models pull
   std::string revision = "main";
+  // serve embed: flags by name, in the order given; a flag without its value has "".
+  std::map<std::string, std::vector<std::string>> embed;
 };
 
 // Parses argv. Prints help or the usage error itself; then `exit_code` is set and the program ends

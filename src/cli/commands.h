@@ -33,7 +33,9 @@ Result<int> CmdStatus(const Context& context);
 Result<int> CmdEval(const Context& context);
 Result<int> CmdServe(const Context& context);
 Result<int> CmdServeStore(const Context& context);
+Result<int> CmdServeEmbed(const Context& context);
 Result<int> CmdModels(const Context& context);
+Result<int> CmdEmbedCheck(const Context& context);
 Result<int> CmdDoctor(const Context& context);
 Result<int> CmdBench(const Context& context);
 Result<int> CmdBenchStore(const Context& context);  // Of CmdBench, "store".

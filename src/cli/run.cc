@@ -19,6 +19,8 @@ constexpr Command kCommands[] = {
     {"serve", CmdServe},
     {"models pull", CmdModels},
     {"models list", CmdModels},
+    {"serve embed", CmdServeEmbed},
+    {"embed check", CmdEmbedCheck},
     {"doctor", CmdDoctor},
     {"bench", CmdBench},
     {"config", CmdConfig},
