@@ -9,6 +9,7 @@ namespace malmoi::qdrant {
 namespace {
 
 constexpr int kDepthMax = 64;
+constexpr std::size_t kHitsMax = 1'000'000;  // vec::kLimits.query_limit_max
 
 double Now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
@@ -142,7 +143,7 @@ Result<Ranked> QueryRun::RankRoot(const QueryPoints& request, std::size_t limit,
     filter = MergeFilters(std::move(others), std::move(filter));
   }
   if (limit == 0) return Ranked{};
-  return RunNode(request, filter, limit, 0);
+  return RunNode(request, filter, std::min(limit, kHitsMax), 0);
 }
 
 Result<std::vector<ScoredPoint>> QueryRun::Run(const QueryPoints& request) {
@@ -153,8 +154,8 @@ Result<std::vector<ScoredPoint>> QueryRun::Run(const QueryPoints& request) {
   }
   const bool sample = request.query && std::holds_alternative<SampleQuery>(*request.query) &&
                       request.prefetch.empty();
-  const std::size_t offset = sample ? 0 : request.offset;
-  const std::size_t limit = request.limit.value_or(10);
+  const std::size_t offset = sample ? 0 : std::min<std::size_t>(request.offset, kHitsMax);
+  const std::size_t limit = std::min<std::size_t>(request.limit.value_or(10), kHitsMax);
   MALMOI_TRY(auto ranked, RankRoot(request, offset + limit, nullptr));
   if (offset >= ranked.size()) {
     ranked.clear();
@@ -199,8 +200,9 @@ Result<Ranked> QueryRun::RunNode(const Prefetch& node, const FilterPtr& filter, 
   if (node.prefetch.empty()) return RunLeaf(node, filter, limit);
   std::vector<Ranked> lists;
   for (const Prefetch& child : node.prefetch) {
-    MALMOI_TRY(auto list, RunNode(child, MergeFilters(filter, child.filter),
-                                  child.limit.value_or(10), depth + 1));
+    MALMOI_TRY(auto list,
+               RunNode(child, MergeFilters(filter, child.filter),
+                       std::min<std::size_t>(child.limit.value_or(10), kHitsMax), depth + 1));
     lists.push_back(std::move(list));
   }
   return Rescore(node, lists, limit);

@@ -5,6 +5,11 @@
 namespace malmoi::qdrant {
 namespace {
 
+// What vec gives at most at once.
+std::size_t AtMost(const std::optional<std::uint64_t>& limit) {
+  return std::min<std::size_t>(limit.value_or(10), 1'000'000);
+}
+
 vec::PointSelector Selector(const std::optional<std::vector<PointId>>& ids,
                             const FilterPtr& filter) {
   vec::PointSelector selector;
@@ -101,12 +106,33 @@ struct Preparer {
   }
 };
 
-// Ids that do not exist are an error where Qdrant checks them: when vectors are set.
+// The ids whose absence Qdrant reports, after it has changed the points that are there.
+std::vector<PointId> IdsThatMustExist(const UpdateOperation& operation) {
+  if (const auto* update = std::get_if<UpdateVectors>(&operation)) {
+    std::vector<PointId> ids;
+    if (update->update_filter != nullptr) return ids;
+    for (const PointVectors& point : update->points) ids.push_back(point.id);
+    return ids;
+  }
+  if (const auto* set = std::get_if<SetPayload>(&operation)) {
+    return set->points.value_or(std::vector<PointId>{});
+  }
+  if (const auto* set = std::get_if<OverwritePayload>(&operation)) {
+    return set->points.value_or(std::vector<PointId>{});
+  }
+  if (const auto* drop = std::get_if<DeletePayload>(&operation)) {
+    return drop->points.value_or(std::vector<PointId>{});
+  }
+  if (const auto* drop = std::get_if<DeleteVectors>(&operation)) {
+    return drop->points.value_or(std::vector<PointId>{});
+  }
+  if (const auto* clear = std::get_if<ClearPayload>(&operation)) return clear->ids;
+  return {};
+}
+
 Status CheckPointsExist(const OpenCollection& collection, const UpdateOperation& operation) {
-  const auto* update = std::get_if<UpdateVectors>(&operation);
-  if (update == nullptr || update->update_filter != nullptr) return Ok();
-  std::vector<PointId> ids;
-  for (const PointVectors& point : update->points) ids.push_back(point.id);
+  const std::vector<PointId> ids = IdsThatMustExist(operation);
+  if (ids.empty()) return Ok();
   const vec::Selection nothing{.payload = {.enabled = false}, .vectors = {.enabled = false}};
   auto found = collection.store->Retrieve(ids, nothing);
   if (!found.ok()) return FromStore(std::move(found.error()));
@@ -150,8 +176,8 @@ Result<UpdateResult> Service::Update(const std::string& name, const UpdateOperat
                                      const UpdateParams& params, InferenceUsage* usage) {
   MALMOI_TRY(const auto collection, Find(name));
   MALMOI_TRY(auto prepared, Prepare(*collection, operation, usage));
-  MALMOI_TRY(CheckPointsExist(*collection, operation));
   MALMOI_TRY(const auto outcome, WriteOne(*collection, std::move(prepared), params));
+  if (params.wait) MALMOI_TRY(CheckPointsExist(*collection, operation));
   return UpdateResult{.operation_id = outcome.operation_id, .completed = params.wait};
 }
 
@@ -234,7 +260,7 @@ Result<ScrollResult> ScrollOrdered(const vec::Reader& reader, const ScrollPoints
   }
   MALMOI_TRY(const auto order, ToStoredOrder(reader, *request.order_by));
   auto points = reader.ScrollBy(
-      order, request.limit.value_or(10), request.filter.get(),
+      order, AtMost(request.limit), request.filter.get(),
       vec::Selection{.payload = request.with_payload, .vectors = request.with_vector});
   if (!points.ok()) return FromStore(std::move(points.error()));
   ScrollResult result;
@@ -257,7 +283,7 @@ Result<ScrollResult> Service::Scroll(const std::string& name, const ScrollPoints
   MALMOI_TRY(CheckVectorNames(collection->store->config(), request.with_vector));
   if (request.order_by) return ScrollOrdered(*collection->store, request);
   auto page = collection->store->Scroll(
-      request.offset, request.limit.value_or(10), request.filter.get(),
+      request.offset, AtMost(request.limit), request.filter.get(),
       vec::Selection{.payload = request.with_payload, .vectors = request.with_vector});
   if (!page.ok()) return FromStore(std::move(page.error()));
   ScrollResult result;
@@ -294,8 +320,7 @@ Result<std::vector<vec::FacetCount>> Service::Facet(const std::string& name,
                     "https://qdrant.tech/documentation/concepts/indexing/#payload-index to see "
                     "which payload schemas support Match conditions");
   }
-  auto counts =
-      collection->store->Facet(request.key, request.limit.value_or(10), request.filter.get());
+  auto counts = collection->store->Facet(request.key, AtMost(request.limit), request.filter.get());
   if (!counts.ok()) return FromStore(std::move(counts.error()));
   return counts;
 }

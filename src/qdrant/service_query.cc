@@ -10,6 +10,8 @@ namespace {
 
 using json::Value;
 
+constexpr std::size_t kGroupsMax = 100'000;  // Groups, and hits of one, that are worth asking for.
+
 double Seconds(const ReadParams& params) {
   return params.timeout_seconds ? static_cast<double>(*params.timeout_seconds) : 60.0;
 }
@@ -47,7 +49,8 @@ struct Grouping {
 
 Result<Grouping> GroupHits(const vec::Reader& reader, const Ranked& ranked, const GroupBy& by) {
   MALMOI_TRY(const auto path, vec::ParsePath(by.key));
-  const std::size_t size = by.group_size.value_or(3), limit = by.limit.value_or(10);
+  const std::size_t size = std::min<std::size_t>(by.group_size.value_or(3), kGroupsMax);
+  const std::size_t limit = std::min<std::size_t>(by.limit.value_or(10), kGroupsMax);
   std::vector<PointId> ids;
   for (const ScoredId& hit : ranked) ids.push_back(hit.id);
   MALMOI_TRY(const auto points,
@@ -81,7 +84,7 @@ Result<Grouping> GroupHits(const vec::Reader& reader, const Ranked& ranked, cons
 
 void WidenPrefetches(Prefetch* node, std::size_t factor) {
   for (Prefetch& child : node->prefetch) {
-    child.limit = child.limit.value_or(10) * factor;
+    child.limit = std::min<std::uint64_t>(child.limit.value_or(10), kGroupsMax) * factor;
     WidenPrefetches(&child, factor);
   }
 }
@@ -141,15 +144,16 @@ Result<std::vector<PointGroup>> Service::QueryGroups(const std::string& name,
   MALMOI_TRY(TakeReadTokens(*collection, 1));
   const Inference inference(options_.vectorizer, true, usage);
   QueryRun run(*this, collection, inference, Seconds(params));
-  const std::size_t size = request.group.group_size.value_or(3);
+  const std::size_t size = std::min<std::size_t>(request.group.group_size.value_or(3), kGroupsMax);
   qdrant::QueryPoints query = request.query;
   WidenPrefetches(&query, size);
-  std::size_t limit = std::max<std::size_t>(size * request.group.limit.value_or(10) * 4, 100);
+  const std::size_t wanted = std::min<std::size_t>(request.group.limit.value_or(10), kGroupsMax);
+  std::size_t limit = std::max<std::size_t>(size * wanted * 4, 100);
   Grouping grouping;
   while (true) {
     MALMOI_TRY(const auto ranked, run.RankRoot(query, limit, HasKey(request.group.key)));
     MALMOI_TRY(grouping, GroupHits(run.reader(), ranked, request.group));
-    if (grouping.full || ranked.size() < limit) break;
+    if (grouping.full || ranked.size() < limit || limit > 1'000'000) break;
     limit *= 8;
   }
   std::vector<PointGroup> groups;
