@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "cli/commands.h"
+#include "os/cpu_info.h"
 #include "os/vfs.h"
 #include "serve/qdrant/store_models.h"
 #include "serve/qdrant/store_server.h"
@@ -41,7 +42,8 @@ Result<int> CmdServeStore(const Context& context) {
   os::Vfs& vfs = os::PosixVfs();
   MALMOI_TRY(vfs.MakeDirs(settings.storage));
   MALMOI_TRY(const auto lock, os::FileLock::Acquire(os::JoinPath(settings.storage, ".lock")));
-  const auto threads = static_cast<std::size_t>(context.settings.GetInt("threads"));
+  const auto asked = static_cast<std::size_t>(context.settings.GetInt("threads"));
+  const std::size_t threads = asked == 0 ? os::UsableCores() : asked;
   const auto models = serve::MakeStoreModels(threads);
   qdrant::ServiceOptions options;
   options.vfs = &vfs;
