@@ -101,12 +101,21 @@ class StoreServerImpl final : public StoreServer {
   }
 
   Status Listen() {
-    const net::ServerOptions options = {
-        .host = front_.settings.host,
-        .port = front_.settings.http_port,
-        .handler_threads = front_.settings.workers,
-        .queue_max = 1024,
-        .body_bytes_max = std::max(kBodyMax, front_.settings.max_request_mb << 20),
+    const StoreSettings& settings = front_.settings;
+    net::ServerOptions options;
+    options.host = settings.host;
+    options.port = settings.http_port;
+    options.handler_threads = settings.workers;
+    options.queue_max = 1024;
+    options.body_bytes_max = std::max(kBodyMax, settings.max_request_mb << 20);
+    if (settings.enable_tls) {
+      options.tls_certificate = settings.tls_certificate;
+      options.tls_key = settings.tls_key;
+    }
+    options.refusal = [](int status, const std::string& message) {
+      net::Response response = ErrorResponse(Error(Code::kInvalidArgument, message), 0);
+      response.status = status;
+      return response;
     };
     MALMOI_TRY(server_, net::HttpServer::Start(options, [this](const net::Request& request,
                                                                net::Responder& responder) {

@@ -104,9 +104,12 @@ Status ApplyStoreSettings(const std::map<std::string, std::string>& values, Stor
       out->jwt_rbac = flag;
     } else if (key == "service.enable_cors") {
       out->enable_cors = flag;
-    } else if (key == "service.enable_tls" && flag) {
-      return Error(Code::kUnsupported,
-                   "setting service.enable_tls: TLS is not served; put a proxy in front");
+    } else if (key == "service.enable_tls") {
+      out->enable_tls = flag;
+    } else if (key == "tls.cert") {
+      out->tls_certificate = value;
+    } else if (key == "tls.key") {
+      out->tls_key = value;
     } else if (key == "service.max_request_size_mb") {
       if (!number || *number < 1 || *number > 4096) return wrong(key, value, "a size in MB");
       out->max_request_mb = static_cast<std::uint64_t>(*number);

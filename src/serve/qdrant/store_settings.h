@@ -21,6 +21,9 @@ struct StoreSettings {
   std::string read_only_api_key;      // service.read_only_api_key
   bool jwt_rbac = false;              // service.jwt_rbac
   bool enable_cors = true;            // service.enable_cors
+  bool enable_tls = false;            // service.enable_tls
+  std::string tls_certificate;        // tls.cert, a PEM file
+  std::string tls_key;                // tls.key
   std::uint64_t max_request_mb = 32;  // service.max_request_size_mb
   std::size_t workers = 8;            // service.max_workers
 };
