@@ -91,9 +91,11 @@ std::optional<Value> Keep(const Value& value, const std::vector<Path>& paths) {
 
 Value Merge(const Value& object, const Value& patch) {
   Members members = object.members();
-  for (const auto& [name, value] : patch.members()) {
-    const auto same = [&](const auto& m) { return m.first == name; };
-    const auto it = std::find_if(members.begin(), members.end(), same);
+  for (const auto& change : patch.members()) {
+    const std::string& name = change.first;
+    const Value& value = change.second;
+    const auto it = std::find_if(members.begin(), members.end(),
+                                 [&](const auto& m) { return m.first == name; });
     if (value.is_null()) {
       if (it != members.end()) members.erase(it);
     } else if (it != members.end()) {
