@@ -6,6 +6,7 @@
 #include "cli/commands.h"
 #include "json/writer.h"
 #include "optim/check/golden.h"
+#include "optim/matrix/register.h"
 #include "optim/speed.h"
 #include "os/cpu_info.h"
 
@@ -48,6 +49,7 @@ void PrintSummary(const Context& context, const std::map<std::string, Summary>& 
 }  // namespace
 
 Result<int> CmdOptim(const Context& context) {
+  optim::matrix::Register();
   const Arguments& a = context.arguments;
   if (a.command == "optim list") {
     for (const std::string& name : optim::OptimizerNames()) {

@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "optim/builtin_kernels.h"
 #include "optim/storage.h"
+#include "optim/whole_tensor.h"
 
 namespace malmoi::optim {
 namespace {
@@ -330,7 +331,8 @@ void Engine::VisitAll(int phase) {
         Visit(rule, *t, &workspaces_[0], &pool_, nullptr);
         continue;
       }
-      (t->step.n_ >= kShared ? large : small).push_back(t.get());
+      const bool whole = dynamic_cast<const WholeTensor*>(&rule) != nullptr;
+      (t->step.n_ >= kShared && !whole ? large : small).push_back(t.get());
     }
   }
   RunRecorded(recorded);

@@ -4,6 +4,7 @@
 
 #include "base/strings.h"
 #include "optim/engine.h"
+#include "optim/wrappers/rows.h"
 
 namespace malmoi::optim {
 
@@ -25,19 +26,43 @@ std::string Lower(std::string_view s) {
   return out;
 }
 
+std::vector<const RuleRow*>& Rows() {
+  static std::vector<const RuleRow*> rows(std::begin(kRules), std::end(kRules));
+  return rows;
+}
+
 }  // namespace
 
 std::span<const RuleRow* const> RuleRows() {
-  return kRules;
+  return Rows();
+}
+
+void AddRuleRows(std::span<const RuleRow* const> rows) {
+  for (const RuleRow* row : rows) {
+    const auto same = std::find_if(Rows().begin(), Rows().end(), [&](const RuleRow* there) {
+      return std::string_view(there->name) == row->name;
+    });
+    if (same == Rows().end()) {
+      Rows().push_back(row);
+    } else {
+      *same = row;
+    }
+  }
 }
 
 std::span<const FactoryRow> FactoryRows() {
-  return {};
+  static const std::vector<FactoryRow> rows = [] {
+    std::vector<FactoryRow> all;
+    for (const auto& some : {AroundRows(), SharpnessRows()})
+      all.insert(all.end(), some.begin(), some.end());
+    return all;
+  }();
+  return rows;
 }
 
 const RuleRow* FindRule(std::string_view name) {
   const std::string wanted = Lower(name);
-  for (const RuleRow* row : kRules) {
+  for (const RuleRow* row : Rows()) {
     if (wanted == row->name || wanted == Lower(row->class_name)) return row;
   }
   return nullptr;
@@ -68,7 +93,7 @@ Result<std::unique_ptr<Optimizer>> Optimizer::Create(std::string_view name,
 
 std::vector<std::string> OptimizerNames() {
   std::vector<std::string> names;
-  for (const RuleRow* row : kRules) names.emplace_back(row->name);
+  for (const RuleRow* row : Rows()) names.emplace_back(row->name);
   for (const FactoryRow& row : FactoryRows()) names.emplace_back(row.name);
   std::sort(names.begin(), names.end());
   return names;

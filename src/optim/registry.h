@@ -17,6 +17,9 @@ struct FactoryRow {
 
 std::span<const RuleRow* const> RuleRows();
 std::span<const FactoryRow> FactoryRows();
+// Adds the rows of a library above this one (matrix/, which needs BLAS), before any optimizer is
+// made and before threads are started. A row replaces one of its name.
+void AddRuleRows(std::span<const RuleRow* const> rows);
 const RuleRow* FindRule(std::string_view name);  // By registry or class name, any case; or null.
 const FactoryRow* FindFactory(std::string_view name);
 

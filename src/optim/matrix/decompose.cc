@@ -166,6 +166,24 @@ Result<Qr<T>> QrReduced(const Matrix<T>& a) {
 }
 
 template <class T>
+Result<Matrix<T>> QrComplete(const Matrix<T>& a) {
+  MALMOI_TRY(CheckFinite(a, "a QR decomposition"));
+  if (a.rows < a.cols)
+    return Error(Code::kInvalidArgument,
+                 "a complete Q of " + ShapeText(a.rows, a.cols) + ": it must not be wide");
+  UseOneThread();
+  Matrix<T> columns(a.rows, a.rows);  // Column-major: the first a.cols rows of it are a's columns.
+  const Matrix<T> at = Transpose(a);
+  std::copy(at.data.begin(), at.data.end(), columns.data.begin());
+  std::vector<T> tau(a.cols);
+  std::vector<T> work(64 * a.rows);
+  Geqrf(Int(a.rows), Int(a.cols), columns.data.data(), tau.data(), work.data(), Int(work.size()));
+  Orgqr(Int(a.rows), Int(a.rows), Int(a.cols), columns.data.data(), tau.data(), work.data(),
+        Int(work.size()));
+  return Transpose(columns);
+}
+
+template <class T>
 Result<Matrix<T>> Solve(const Matrix<T>& a, const Matrix<T>& b) {
   if (a.rows != a.cols || a.rows != b.rows)
     return Error(Code::kInvalidArgument, "solving " + ShapeText(a.rows, a.cols) +
@@ -188,6 +206,7 @@ Result<Matrix<T>> Solve(const Matrix<T>& a, const Matrix<T>& b) {
   template Result<Eigen<T>> EigenSymmetric(const Matrix<T>&); \
   template Result<Svd<T>> SingularValues(const Matrix<T>&);   \
   template Result<Qr<T>> QrReduced(const Matrix<T>&);         \
+  template Result<Matrix<T>> QrComplete(const Matrix<T>&);    \
   template Result<Matrix<T>> Solve(const Matrix<T>&, const Matrix<T>&);
 MALMOI_INSTANTIATE(float)
 MALMOI_INSTANTIATE(double)

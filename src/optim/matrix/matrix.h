@@ -91,6 +91,10 @@ struct Qr {
 template <class T>
 Result<Qr<T>> QrReduced(const Matrix<T>& a);
 
+// The complete Q of the QR decomposition of a tall `a`: [rows, rows]. Errors: as QrReduced.
+template <class T>
+Result<Matrix<T>> QrComplete(const Matrix<T>& a);
+
 // x with a x = b, by LU with partial pivoting. Errors: kInvalidArgument for a singular `a`.
 template <class T>
 Result<Matrix<T>> Solve(const Matrix<T>& a, const Matrix<T>& b);

@@ -28,10 +28,32 @@ float RoundF16(float x) {
   return std::nearbyint(x / unit) * unit;
 }
 
-// Rounded w0 c + alpha a b, the rounding of a low-precision product with an f32 accumulator.
+// Products of up to this many multiply-adds are summed in the reference's order (torch gives larger
+// ones to a library, whose order is not known), so that they round to the same bf16 or f16.
+constexpr std::size_t kSmallProduct = 16 * 16 * 16;
+
+// Four partial sums, then one after the other: torch's sum for low-precision products.
+float OrderedDot(const Matrix<float>& a, std::size_t row, const Matrix<float>& b,
+                 std::size_t column) {
+  float part[4] = {};
+  std::size_t k = 0;
+  for (; k + 4 <= a.cols; k += 4)
+    for (std::size_t l = 0; l < 4; ++l) part[l] += a(row, k + l) * b(k + l, column);
+  for (; k < a.cols; ++k) part[0] += a(row, k) * b(k, column);
+  return ((part[0] + part[1]) + part[2]) + part[3];
+}
+
+// beta c + alpha a b, rounded: a low-precision product with an f32 accumulator.
 void Product(Precision precision, double alpha, const Matrix<float>& a, const Matrix<float>& b,
              double beta, Matrix<float>* c) {
-  MultiplyAdd(static_cast<float>(alpha), a, Op::kNone, b, Op::kNone, static_cast<float>(beta), c);
+  if (precision != Precision::kF32 && a.rows * a.cols * b.cols <= kSmallProduct) {
+    for (std::size_t i = 0; i < c->rows; ++i)
+      for (std::size_t j = 0; j < c->cols; ++j)
+        (*c)(i, j) = std::fma(static_cast<float>(beta), (*c)(i, j),
+                              static_cast<float>(alpha) * OrderedDot(a, i, b, j));
+  } else {
+    MultiplyAdd(static_cast<float>(alpha), a, Op::kNone, b, Op::kNone, static_cast<float>(beta), c);
+  }
   RoundTo(precision, c->data);
 }
 
@@ -172,8 +194,9 @@ Matrix<float> GramNewtonSchulz(const Matrix<T>& g, const NewtonSchulzOptions& op
     Matrix<float> factor;
     for (int step = 0; step < options.steps; ++step) {
       if (Restarts(options, step) && factor.size() != 0) {
-        x = Multiply(factor, x);
-        RoundTo(p, x.data);
+        Matrix<float> again(factor.rows, x.cols);
+        Product(p, 1.0, factor, x, 0.0, &again);
+        x = std::move(again);
         gram = RoundedGram(p, x);
         factor = {};
       }
@@ -196,8 +219,9 @@ Matrix<float> GramNewtonSchulz(const Matrix<T>& g, const NewtonSchulzOptions& op
           factor(i, i) = RoundTo(p, factor(i, i) + static_cast<float>(w0));
       }
     }
-    x = Multiply(factor, x);
-    RoundTo(p, x.data);
+    Matrix<float> last(factor.rows, x.cols);
+    Product(p, 1.0, factor, x, 0.0, &last);
+    x = std::move(last);
   }
   return g.rows > g.cols ? Transpose(x) : x;
 }

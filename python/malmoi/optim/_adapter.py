@@ -1,0 +1,621 @@
+"""torch.optim.Optimizer over the native engine.
+
+Parameters stay torch's; the engine reads and writes their memory in place. What it cannot (another
+device, float16, strides) goes through contiguous host copies. State lives in the engine and is
+copied out by state_dict(), which has pytorch-optimizer's layout, and by the `state` property.
+"""
+
+import ctypes
+import json
+from array import array
+
+import torch
+
+from . import _catalog, _library, _objects
+from .exceptions import (
+    NegativeLRError,
+    NegativeStepError,
+    NoClosureError,
+    NoComplexParameterError,
+    NoSparseGradientError,
+)
+
+_DTYPES = {
+    torch.float32: _library.F32,
+    torch.float64: _library.F64,
+    torch.bfloat16: _library.BF16,
+}
+_TORCH = {v: k for k, v in _DTYPES.items()}
+_LOSS_VALUE = {"alig", "emonavi", "emolynx", "emofact"}
+_CLOSURE = {"lbfgs", "bsam"}
+_HESSIAN = {"adahessian", "sophiah"}
+_MUON = {"muon", "muonclip", "adamuon", "adago", "normuon", "distributedmuon"}
+# A group without use_muon keeps AdamW's options under the plain names.
+_ADAMW_HALF = (("lr", "adamw_lr"), ("betas", "adamw_betas"), ("weight_decay", "adamw_wd"),
+               ("eps", "adamw_eps"))
+_SWITCHED = {"schedulefreesgd", "schedulefreeadamw", "schedulefreeradam", "splus", "snsm"}
+_CHANGED = {"asgd": {"lr", "theta"}}  # Options that the rule itself moves.
+_TENSOR_GROUPS = {"asgd", "prodigy", "dadaptadagrad", "dadaptadam", "dadaptadan", "dadaptlion",
+                  "dadaptsgd"}
+# What the reference's groups hold beside the arguments.
+_GROUP_KEYS = {
+    "mars": lambda o: {"lr_1d_factor": o["lr_1d"] / o["lr"] if o["lr"] else 0.0},
+    "vsgd": lambda o: {
+        "pa2": 2.0 * o["ps"] + 1.0 + 1e-4,
+        "pbg2": 2.0 * o["ps"],
+        "pbhg2": 2.0 * o["ghattg"] * o["ps"],
+    },
+    "muonclip": lambda o: {"weight_decouple": True, "nesterov": False},
+}
+_ENGINE = {"threads", "state", "f32_states", "clip_norm", "stochastic_rounding", "kahan", "seed",
+           "no_decay"}
+
+
+def _plain(value):
+    """An option as JSON has it."""
+    if isinstance(value, torch.Tensor):
+        return value.item() if value.numel() == 1 else value.tolist()
+    if isinstance(value, (tuple, list)):
+        return [_plain(v) for v in value]
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, torch.dtype):
+        return str(value)
+    if isinstance(value, bool) or value is None or isinstance(value, str):
+        return value
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float):
+        return value if value == value and abs(value) != float("inf") else str(value)
+    return None
+
+
+class _Engine:
+    """A native handle over the tensors of all groups, and the tables of their addresses."""
+
+    def __init__(self, name, tensors, group_of, config):
+        self.tensors = tensors
+        self.count = len(tensors)
+        table = (_library.Tensor * self.count)()
+        shapes = []
+        for i, t in enumerate(tensors):
+            shape = (ctypes.c_int64 * max(t.dim(), 1))(*t.shape)
+            shapes.append(shape)
+            dtype = _DTYPES[t.dtype]
+            table[i] = _library.Tensor(
+                None, dtype, dtype, group_of[i], t.dim(), shape, t.data_ptr() or None, None
+            )
+        self.handle = _library.lib.malmoi_optim_create(
+            name.encode(), table, self.count, json.dumps(config).encode()
+        )
+        if not self.handle:
+            raise _library.error()
+        self.data = array("Q", [t.data_ptr() for t in tensors])
+        self.data_address = self.data.buffer_info()[0]
+
+    def __del__(self):
+        if getattr(self, "handle", None):
+            _library.lib.malmoi_optim_destroy(self.handle)
+            self.handle = None
+
+    def state(self, index):
+        """{name: tensor} and {name: number} of one tensor."""
+        entries = ctypes.POINTER(_library.StateEntry)()
+        count, scalars = ctypes.c_int64(), ctypes.c_char_p()
+        _library.check(
+            _library.lib.malmoi_optim_state(
+                self.handle, index, ctypes.byref(entries), ctypes.byref(count),
+                ctypes.byref(scalars),
+            )
+        )
+        tensors = {}
+        for k in range(count.value):
+            e = entries[k]
+            shape = [e.shape[d] for d in range(e.rank)]
+            t = torch.empty(shape, dtype=_TORCH[e.dtype])
+            if e.bytes:
+                ctypes.memmove(t.data_ptr(), e.data, e.bytes)
+            tensors[e.name.decode()] = t
+        return tensors, json.loads(scalars.value or b"{}")
+
+    def set_state(self, index, tensors, scalars):
+        kept = []
+        table = (_library.StateEntry * max(len(tensors), 1))()
+        for k, (name, t) in enumerate(tensors.items()):
+            t = t.detach().to("cpu").contiguous()
+            if t.dtype not in _DTYPES:
+                t = t.to(torch.float32)
+            shape = (ctypes.c_int64 * max(t.dim(), 1))(*t.shape)
+            kept += [t, shape]
+            table[k] = _library.StateEntry(
+                name.encode(), _DTYPES[t.dtype], t.dim(), shape, t.data_ptr() or None,
+                t.numel() * t.element_size(),
+            )
+        _library.check(
+            _library.lib.malmoi_optim_set_state(
+                self.handle, index, table, len(tensors), json.dumps(scalars).encode()
+            )
+        )
+
+    def group_state(self, group):
+        return json.loads(_library.take(_library.lib.malmoi_optim_group_state(self.handle, group)))
+
+
+class MalmoiOptimizer(torch.optim.Optimizer):
+    _name = ""
+    _native = False
+
+    def _start(self, params, options):
+        self._engine = None
+        self._pending = None
+        self._evaluating = False
+        self._engine_options = {k: options.pop(k) for k in list(options) if k in _ENGINE}
+        self._engine_options.setdefault("threads", torch.get_num_threads())
+        self._known = set(_library.defaults(self._name))
+        self._validate(options)
+        self._model = None
+        if isinstance(params, torch.nn.Module):
+            self._model, params = params, list(params.parameters())
+        if options.get("norm_kwargs", 0) is None:
+            options["norm_kwargs"] = {}
+        if self._name in _GROUP_KEYS:
+            options.update(_GROUP_KEYS[self._name](options))
+        if self._name in _MUON:
+            params = self._muon_groups(params, options)
+        super().__init__(params, options)
+        self._check_options()
+
+    # --- options
+
+    @staticmethod
+    def _validate(options):
+        lr = options.get("lr")
+        if lr is not None and not callable(lr) and lr < 0:
+            raise NegativeLRError(lr)
+        for name in ("lr_1d", "max_lr", "adamw_lr", "final_lr"):
+            if isinstance(options.get(name), (int, float)) and options[name] < 0:
+                raise NegativeLRError(options[name])
+        for name in ("weight_decay", "adamw_wd", "eps", "eps1", "eps2", "adamw_eps"):
+            if isinstance(options.get(name), (int, float)) and options[name] < 0:
+                raise ValueError(f"{name} must be non-negative")
+        for i, beta in enumerate(options.get("betas") or (), 1):
+            if isinstance(beta, float) and not 0.0 <= beta <= 1.0:
+                raise ValueError(f"beta{i} must be in the range [0.0, 1.0)")
+        for name in ("start_preconditioning_step", "preconditioning_compute_steps",
+                     "statistics_compute_steps"):
+            if isinstance(options.get(name), int) and options[name] < 1:
+                raise NegativeStepError(options[name], step_type=name)
+
+    def _muon_groups(self, params, options):
+        groups = []
+        for group in params:
+            if not isinstance(group, dict) or "use_muon" not in group:
+                raise ValueError("`use_muon` must be set.")
+            group = dict(group)
+            if not group["use_muon"]:
+                for plain, adamw in _ADAMW_HALF:
+                    if adamw in options or plain == "lr":
+                        group.setdefault(plain, options.get(adamw, options.get(plain)))
+            groups.append(group)
+        return groups
+
+    def _values(self, group):
+        """The group's options that the engine knows, with its names."""
+        values = {}
+        for name in self._known:
+            value = group.get(name, self.defaults.get(name))
+            value = _plain(value)
+            if value is not None or name in ("betas", "rank"):
+                values[name] = value
+        if self._name in _MUON and not group.get("use_muon", True):
+            for plain, adamw in _ADAMW_HALF:
+                if plain in group and adamw in self._known:
+                    values[adamw] = _plain(group[plain])
+        return {k: v for k, v in values.items() if v is not None}
+
+    def _config(self):
+        return {
+            "options": {},
+            "groups": [self._values(g) for g in self.param_groups],
+            "engine": _plain(self._engine_options),
+        }
+
+    def _check_options(self):
+        """A handle without tensors: wrong options are refused where the optimizer is made."""
+        handle = _library.lib.malmoi_optim_create(
+            self._name.encode(), None, 0, json.dumps(self._config()).encode()
+        )
+        if not handle:
+            raise _library.error()
+        _library.lib.malmoi_optim_destroy(handle)
+
+    # --- engine
+
+    def _real(self, p):
+        if not p.is_complex():
+            return p
+        if self._name not in _catalog.COMPLEX:
+            raise NoComplexParameterError(type(self).__name__)
+        return torch.view_as_real(p)
+
+    def _build(self):
+        self._params, group_of, tensors = [], [], []
+        self._seen = None
+        self._staged = []  # (index, parameter's real view): copied to and fro each step.
+        for g, group in enumerate(self.param_groups):
+            for p in group["params"]:
+                real = self._real(p.detach())
+                direct = (
+                    real.device.type == "cpu" and real.dtype in _DTYPES and real.is_contiguous()
+                )
+                if direct:
+                    tensors.append(real)
+                else:
+                    dtype = real.dtype if real.dtype in _DTYPES else torch.float32
+                    host = torch.empty(real.shape, dtype=dtype)
+                    if real.device.type == "cuda":
+                        host = host.pin_memory()
+                    host.copy_(real)
+                    tensors.append(host)
+                    self._staged.append((len(self._params), real))
+                self._params.append(p)
+                group_of.append(g)
+        self._engine = _Engine(self._name, tensors, group_of, self._config())
+        if not self._native:
+            for group in self.param_groups:
+                group.setdefault("step", 0)
+        self._list_keys()
+        self._extra = [
+            set(self._engine.group_state(g)) - self._known - {"step"}
+            | _CHANGED.get(self._name, set())
+            for g in range(len(self.param_groups))
+        ]
+        if self._pending is not None:
+            pending, self._pending = self._pending, None
+            self.load_state_dict(pending)
+
+    def _list_keys(self):
+        self._keys = [tuple(k for k in g if k != "params") for g in self.param_groups]
+        self._step_at = [k.index("step") if "step" in k else None for k in self._keys]
+        self._pushed = [[g.get(k) for k in keys] for g, keys in zip(self.param_groups, self._keys)]
+
+    def add_param_group(self, param_group):
+        engine = getattr(self, "_engine", None)
+        before = self.state_dict() if engine is not None else None
+        super().add_param_group(param_group)
+        if before is not None:
+            self._engine = None
+            group = {k: v for k, v in self.param_groups[-1].items() if k != "params"}
+            start = sum(len(g["params"]) for g in before["param_groups"])
+            group["params"] = list(
+                range(start, start + len(self.param_groups[-1]["params"]))
+            )
+            before["param_groups"].append(group)
+            self._pending = before
+
+    def _gradients(self):
+        """Addresses of the gradients, and what must live until the step is done."""
+        if not self._staged:
+            try:
+                addresses = [p.grad.data_ptr() for p in self._params]
+            except (AttributeError, RuntimeError):  # None, or sparse.
+                addresses = None
+            if addresses is not None and addresses == self._seen:
+                return array("Q", addresses), None
+        addresses, keep = [], []
+        for p in self._params:
+            g = p.grad
+            if g is None:
+                addresses.append(0)
+                continue
+            if g.layout is not torch.strided or g.dtype is not p.dtype or not g.is_contiguous():
+                g = self._usable(g, p)
+                keep.append(g)
+            addresses.append(g.data_ptr())
+        for index, real in self._staged:
+            host = self._engine.tensors[index]
+            g = self._params[index].grad
+            if g is None:
+                continue
+            host.copy_(real)
+            g = self._real(self._usable(g, self._params[index]))
+            keep.append(g.to(device="cpu", dtype=host.dtype).contiguous())
+            addresses[index] = keep[-1].data_ptr()
+        # The same addresses next time are the same gradients' memory: nothing to check again.
+        self._seen = None if keep or self._staged else addresses
+        return array("Q", addresses), keep
+
+    def _usable(self, g, p):
+        if g.is_sparse:
+            if self._name not in _catalog.SPARSE:
+                raise NoSparseGradientError(type(self).__name__)
+            g = g.to_dense()
+        if g.is_complex():
+            g = g.resolve_conj()
+        return g.to(dtype=p.dtype).contiguous()
+
+    def _push_options(self):
+        for i, group in enumerate(self.param_groups):
+            now = [group.get(k) for k in self._keys[i]]
+            if now == self._pushed[i]:
+                continue
+            changed = {k for k, v, old in zip(self._keys[i], now, self._pushed[i]) if v != old}
+            values = self._values(group)
+            if self._name in _MUON and not group.get("use_muon", True):
+                changed |= {a for p, a in _ADAMW_HALF if p in changed}
+            values = {k: v for k, v in values.items() if k in changed}
+            if values:
+                _library.check(
+                    _library.lib.malmoi_optim_set_options(
+                        self._engine.handle, i, json.dumps(values).encode()
+                    )
+                )
+            self._pushed[i] = now
+
+    def _bind_gradients(self):
+        table, keep = self._gradients()
+        _library.check(
+            _library.lib.malmoi_optim_bind(
+                self._engine.handle, None, table.buffer_info()[0], self._engine.count
+            )
+        )
+        return table, keep
+
+    def _after(self):
+        for index, real in self._staged:
+            real.copy_(self._engine.tensors[index])
+        for i, group in enumerate(self.param_groups):
+            if not self._native:
+                group["step"] = steps = group.get("step", 0) + 1
+                if self._step_at[i] is not None:
+                    self._pushed[i][self._step_at[i]] = steps
+            if self._extra[i]:
+                state = self._engine.group_state(i)
+                for name in self._extra[i]:
+                    group[name] = state[name]
+                self._pushed[i] = [group.get(k) for k in self._keys[i]]
+
+    # --- the step
+
+    @torch.no_grad()
+    def step(self, closure=None, **inputs):
+        """One update of every parameter that has a gradient; returns the closure's loss."""
+        loss = None
+        if closure is not None and self._name not in _CLOSURE:
+            with torch.enable_grad():
+                loss = closure()
+        if closure is None and self._name in _CLOSURE | {"alig"}:
+            raise NoClosureError(type(self).__name__)
+        if self._engine is None:
+            self._build()
+        self._push_options()
+        step = None
+        if self._name in _CLOSURE:
+            step, losses = self._closure_step(closure)
+        elif self._name in _LOSS_VALUE or self._name in _HESSIAN or "grad_scale" in inputs:
+            step = _library.Step(grad_scale=float(inputs.get("grad_scale", 1.0)))
+            step.check_inf = int("grad_scale" in inputs)
+            if loss is not None and self._name in _LOSS_VALUE:
+                step.loss, step.has_loss = float(loss), 1
+        hessian = self._hessian(inputs.get("hessian")) if self._name in _HESSIAN else None
+        if hessian is not None:
+            addresses = array("Q", [h.data_ptr() for h in hessian])
+            step.hessian = addresses.buffer_info()[0]
+        keep = self._bind_gradients()
+        _library.check(_library.lib.malmoi_optim_step(self._engine.handle, step))
+        del keep
+        if self._name in _CLOSURE:
+            loss = losses[0]
+        self._after()
+        self._finish(inputs)
+        return loss
+
+    def _closure_step(self, closure):
+        losses = []
+        kept = []
+
+        def evaluate(_):
+            for index, real in self._staged:
+                real.copy_(self._engine.tensors[index])
+            with torch.enable_grad():
+                value = closure()
+            losses.append(value)
+            kept.append(self._bind_gradients())
+            return float(value)
+
+        step = _library.Step(closure=_library.Closure(evaluate), grad_scale=1.0)
+        step.kept = kept
+        return step, losses
+
+    def _hessian(self, given):
+        """What the caller handed over, else Hutchinson's estimate where the period says so."""
+        group = self.param_groups[0]
+        if given is not None:
+            for p, h in zip(self._params, given):
+                if p.shape != h.shape:
+                    raise ValueError(
+                        "the shape of parameter and hessian does not match. "
+                        f"{p.size()} vs {h.size()}"
+                    )
+            return [h.detach().to(p.dtype).contiguous() for p, h in zip(self._params, given)]
+        period = group.get("update_period", 1)
+        if group.get("step", 0) % period != 0:
+            return None
+        params = [p for p in self._params if p.grad is not None and p.grad.requires_grad]
+        if not params:
+            return None
+        samples = group.get("num_samples", self.defaults.get("num_samples", 1))
+        sums = {p: torch.zeros_like(p) for p in params}
+        gaussian = self.defaults.get("hessian_distribution", "rademacher") == "gaussian"
+        for i in range(samples):
+            with torch.enable_grad():
+                zs = [
+                    torch.randn_like(p) if gaussian else torch.randint_like(p, 0, 2) * 2.0 - 1.0
+                    for p in params
+                ]
+                hzs = torch.autograd.grad(
+                    [p.grad for p in params], params, grad_outputs=zs,
+                    retain_graph=i < samples - 1,
+                )
+            for p, z, hz in zip(params, zs, hzs):
+                sums[p].addcmul_(hz, z, value=1.0 / samples)
+        return [sums.get(p, torch.zeros_like(p)) for p in self._params]
+
+    def _finish(self, inputs):
+        if self._name == "scionlight":
+            for group in self.param_groups:
+                for p in group["params"]:
+                    if p.grad is not None and group["momentum"] != 1.0:
+                        p.grad.mul_(1.0 - group["momentum"])
+        if self._name == "muonclip" and inputs.get("attention_max_logits") is not None:
+            self._clip_attention(inputs["attention_max_logits"])
+
+    def _clip_attention(self, logits_of):
+        for group in self.param_groups:
+            role = group.get("qk_clip")
+            if role in (None, "key_rotary") or group.get("attention_name") not in logits_of:
+                continue
+            logits = logits_of[group["attention_name"]].detach().float()
+            if logits.ndim != 1 or logits.numel() == 0:
+                raise ValueError(
+                    "attention maximum logits must be a nonempty one-dimensional tensor."
+                )
+            alpha, top = group["qk_clip_alpha"], group["qk_clip_threshold"]
+            exponent = {"query": alpha, "key": 1.0 - alpha, "query_rotary": 1.0}[role]
+            scales = (top / logits.clamp_min(top)).pow(exponent)
+            for p in group["params"]:
+                if p.ndim == 0 or p.size(0) % logits.numel() != 0:
+                    raise ValueError(
+                        "the first parameter dimension must be divisible by the attention "
+                        "head count."
+                    )
+                rows = scales.to(p).repeat_interleave(p.size(0) // logits.numel())
+                p.mul_(rows.view(-1, *([1] * (p.ndim - 1))))
+
+    # --- evaluation points of schedule-free and averaging rules
+
+    def eval(self):
+        self._switch(True)
+
+    def train(self):
+        self._switch(False)
+
+    def _switch(self, evaluate):
+        if self._name not in _SWITCHED or self._engine is None or self._evaluating == evaluate:
+            return
+        with torch.no_grad():
+            _library.check(_library.lib.malmoi_optim_eval(self._engine.handle, int(evaluate)))
+            for index, real in self._staged:
+                real.copy_(self._engine.tensors[index])
+        self._evaluating = evaluate
+        for group in self.param_groups:
+            group["train_mode"] = not evaluate
+
+    # --- state
+
+    @property
+    def state(self):
+        """Parameter -> its state, copied out of the engine; changing it changes nothing."""
+        if getattr(self, "_engine", None) is None:
+            return self.__dict__.setdefault("_empty_state", _objects.StateView())
+        view = _objects.StateView()
+        for i, p in enumerate(self._params):
+            state = self._export(i)
+            if state:
+                view[p] = state
+        return view
+
+    @state.setter
+    def state(self, value):
+        pass
+
+    def _export(self, index):
+        tensors, scalars = self._engine.state(index)
+        p = self._params[index]
+        for name, t in tensors.items():
+            if p.is_complex() and t.shape[-1:] == (2,) and t.dim() == p.dim() + 1:
+                tensors[name] = torch.view_as_complex(t)
+        return _objects.nest(self._name, tensors, scalars, p, self._native)
+
+    def state_dict(self):
+        if self._engine is None:
+            if self._pending is not None:
+                return self._pending
+            self._build()
+        groups, start = [], 0
+        for i, group in enumerate(self.param_groups):
+            packed = {k: v for k, v in group.items() if k != "params"}
+            if self._extra[i]:
+                state = self._engine.group_state(i)
+                packed.update({k: self._group_value(k, state[k]) for k in self._extra[i]})
+            packed["params"] = list(range(start, start + len(group["params"])))
+            start += len(group["params"])
+            groups.append(packed)
+        exported = ((i, self._export(i)) for i in range(start))
+        return {"state": {i: s for i, s in exported if s}, "param_groups": groups}
+
+    def _group_value(self, name, value):
+        """A group's number as the reference keeps it: some rules have tensors there."""
+        if self._name in _TENSOR_GROUPS and isinstance(value, float) and name != "lr":
+            return torch.tensor(value)
+        return value
+
+    @torch.no_grad()
+    def load_state_dict(self, state_dict):
+        saved = state_dict["param_groups"]
+        if len(saved) != len(self.param_groups):
+            raise ValueError("loaded state dict has a different number of parameter groups")
+        for group, old in zip(self.param_groups, saved):
+            if len(group["params"]) != len(old["params"]):
+                raise ValueError(
+                    "loaded state dict contains a parameter group that doesn't match the size "
+                    "of optimizer's group"
+                )
+        if self._engine is None:
+            self._build()
+        index = 0
+        for i, (group, old) in enumerate(zip(self.param_groups, saved)):
+            for k, v in old.items():
+                if k != "params":
+                    group[k] = v
+            steps = [old["step"]] if "step" in old else []
+            for key in old["params"]:
+                state = state_dict["state"].get(key)
+                if state:
+                    tensors, scalars = _objects.flatten(self._name, state, self._params[index])
+                    self._engine.set_state(index, tensors, scalars)
+                    if "step" in state:
+                        steps.append(float(state["step"]))
+                index += 1
+            values = self._values(group)
+            values.update({k: _plain(old[k]) for k in self._extra[i] if k in old})
+            if steps:
+                values["step"] = int(max(steps))
+            _library.check(
+                _library.lib.malmoi_optim_set_group_state(
+                    self._engine.handle, i, json.dumps(values).encode()
+                )
+            )
+        self._list_keys()
+
+    def __getstate__(self):
+        return {
+            "defaults": self.defaults,
+            "param_groups": self.param_groups,
+            "malmoi": self.state_dict(),
+            "engine_options": self._engine_options,
+        }
+
+    def __setstate__(self, state):
+        self.__dict__.update(
+            defaults=state["defaults"], param_groups=state["param_groups"], _engine=None,
+            _pending=state["malmoi"], _evaluating=False, _model=None,
+            _engine_options=state["engine_options"], _known=set(_library.defaults(self._name)),
+        )
+        for hook in ("_patch_step_function", "_hook_for_profile"):
+            if hasattr(self, hook):
+                getattr(self, hook)()
+                break
+
+    def __str__(self):
+        return type(self).__name__

@@ -1,0 +1,128 @@
+"""Between the engine's flat state ("GG.0", "projector.ortho_matrix") and pytorch-optimizer's."""
+
+import sys
+
+import torch
+
+
+class StateView(dict):
+    def __missing__(self, key):
+        return {}
+
+
+# States that are lists, and states that are objects, by their first part.
+_OBJECTS = {"projector", "pre_conditioner", "graft"}
+
+
+def _insert(tree, path, value):
+    for part in path[:-1]:
+        tree = tree.setdefault(part, {})
+    tree[path[-1]] = value
+
+
+def _lists(tree):
+    if not isinstance(tree, dict):
+        return tree
+    tree = {k: _lists(v) for k, v in tree.items()}
+    if tree and all(isinstance(k, str) and k.isdigit() for k in tree):
+        return [tree[str(i)] for i in range(len(tree))]
+    return tree
+
+
+def nest(name, tensors, scalars, param, native):
+    """The state of one parameter in the reference's layout."""
+    tree = {}
+    for key, value in tensors.items():
+        if value.dim() == 2 and value.numel() == 0 and name in ("soap", "splus"):
+            value = [] if name == "soap" else None  # A dimension that is not preconditioned.
+        first, _, rest = key.partition(".")
+        if name == "aggmo" and rest:  # A dictionary by the momentum's factor.
+            tree.setdefault(first, {})[float(rest)] = value
+        else:
+            _insert(tree, key.split("."), value)
+    for key, value in scalars.items():
+        if key in tensors:
+            continue  # The tensor's value, exactly; C++ callers use it.
+        if native and key == "step" and not torch.is_tensor(value):
+            value = torch.tensor(float(value))
+        _insert(tree, key.split("."), value)
+    state = _lists(tree)
+    reference = sys.modules.get("pytorch_optimizer")
+    if reference is not None and isinstance(state, dict):
+        for key in _OBJECTS & set(state):
+            state[key] = _as_object(key, state[key])
+        if name == "kron" and "Q" in state:
+            from pytorch_optimizer.optimizer.psgd import initialize_q_expressions
+
+            state["expressions"] = _expressions(initialize_q_expressions, param, state["Q"])
+    return state
+
+
+def _expressions(initialize, param, qs):
+    diagonal = [q.dim() < 2 for q in qs]
+    for mode in (None, "one_diag", "smart_one_diag", "all_diag"):
+        made, expressions = initialize(param.detach(), 1.0, 8192, 2, mode)
+        if [q.dim() < 2 for q in made] == diagonal:
+            return expressions
+    return None
+
+
+def _as_object(key, parts):
+    if key != "projector":
+        return parts
+    from pytorch_optimizer.optimizer.galore import GaLoreProjector
+
+    projector = GaLoreProjector()
+    matrix = parts["ortho_matrix"]
+    projector.ortho_matrix = tuple(matrix) if isinstance(matrix, list) else matrix
+    projector.last_svd_step = int(parts.get("last_svd_step", -1))
+    return projector
+
+
+def _walk(prefix, value, tensors, scalars):
+    if isinstance(value, torch.Tensor):
+        tensors[prefix] = value
+    elif isinstance(value, dict):
+        for k, v in value.items():
+            _walk(f"{prefix}.{k}", v, tensors, scalars)
+    elif hasattr(value, "ortho_matrix"):
+        _walk(f"{prefix}.ortho_matrix", value.ortho_matrix, tensors, scalars)
+        scalars[f"{prefix}.last_svd_step"] = value.last_svd_step
+    elif hasattr(value, "pre_conditioners"):
+        for part in ("statistics", "pre_conditioners"):
+            for i, t in enumerate(getattr(value, part)):
+                tensors[f"{prefix}.{part}.{i}"] = t
+    elif hasattr(value, "precondition_gradient"):
+        for part in ("momentum", "statistics"):
+            if isinstance(getattr(value, part, None), torch.Tensor):
+                tensors[f"{prefix}.{part}"] = getattr(value, part)
+    elif isinstance(value, (bool, int, float)):
+        scalars[prefix] = value
+    elif value is None or isinstance(value, str):
+        pass
+    elif hasattr(value, "__iter__"):
+        items = list(value)
+        if not items and "." in prefix:
+            tensors[prefix] = torch.zeros(0, 0)
+        for i, v in enumerate(items):
+            _walk(f"{prefix}.{i}", torch.zeros(0, 0) if v is None else v, tensors, scalars)
+
+
+def flatten(name, state, param):
+    """({name: tensor}, {name: number}) for the engine."""
+    tensors, scalars = {}, {}
+    for key, value in state.items():
+        if name == "kron" and key == "expressions":
+            continue
+        if name == "aggmo" and isinstance(value, dict):
+            for beta, t in value.items():
+                tensors[f"{key}.{str(float(beta)).removesuffix('.0')}"] = t
+            continue
+        _walk(str(key), value, tensors, scalars)
+    for key, t in list(tensors.items()):
+        if t.is_complex():
+            tensors[key] = torch.view_as_real(t)
+        elif not t.is_floating_point() and t.numel() == 1:
+            scalars[key] = t.item()
+            del tensors[key]
+    return tensors, scalars

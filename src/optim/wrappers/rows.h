@@ -1,0 +1,12 @@
+#pragma once
+
+#include <span>
+
+#include "optim/registry.h"
+
+namespace malmoi::optim {
+
+std::span<const FactoryRow> AroundRows();     // around.cc
+std::span<const FactoryRow> SharpnessRows();  // sharpness.cc
+
+}  // namespace malmoi::optim
