@@ -6,6 +6,12 @@
 function(malmoi_module name)
   cmake_parse_arguments(ARG "" "" "DEPS;LIBS;TEST_DEPS" ${ARGN})
   file(GLOB_RECURSE all CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cc)
+  # A folder inside with a CMakeLists.txt of its own is a library of its own.
+  file(GLOB_RECURSE inner ${CMAKE_CURRENT_SOURCE_DIR}/*/CMakeLists.txt)
+  foreach(file ${inner})
+    cmake_path(GET file PARENT_PATH folder)
+    list(FILTER all EXCLUDE REGEX "^${folder}/")
+  endforeach()
   set(tests ${all})
   list(FILTER tests INCLUDE REGEX "_test\\.cc$")
   set(benches ${all})

@@ -31,7 +31,8 @@ class Packed final : public PackedWeights {
 
 }  // namespace
 
-const GemmTable& GemmOfLevel(int level) {
+const GemmTable& GemmOfLevel(int asked) {
+  const auto level = static_cast<int>(os::BaseCpuLevel(static_cast<os::CpuLevel>(asked)));
 #if defined(__x86_64__)
   if (level == kAvx512Gemm.level) return kAvx512Gemm;
   if (level == kAvx2Gemm.level) return kAvx2Gemm;
@@ -41,7 +42,7 @@ const GemmTable& GemmOfLevel(int level) {
 }
 
 const GemmTable& ActiveGemm() {
-  return GemmOfLevel(static_cast<int>(os::ActiveCpuLevel()));
+  return GemmOfLevel(static_cast<int>(os::BaseCpuLevel(os::ActiveCpuLevel())));
 }
 
 std::unique_ptr<PackedWeights> PackWeights(std::span<const float> w, std::size_t n, std::size_t k) {

@@ -10,7 +10,7 @@ namespace malmoi::kernels {
 namespace {
 
 const VectorTable& Table() {
-  switch (os::ActiveCpuLevel()) {
+  switch (os::BaseCpuLevel(os::ActiveCpuLevel())) {
 #if defined(__x86_64__)
     case os::CpuLevel::kAvx512:
       return kAvx512Vector;

@@ -102,5 +102,9 @@ TEST_CASE("CPU levels: names round-trip and the active one is available") {
   CHECK(os::AvailableCpuLevels().front() == os::CpuLevel::kScalar);
   CHECK(os::ActiveCpuLevel() <= os::DetectedCpuLevel());
   CHECK(os::CpuLevelName(os::CpuLevel::kAvx2) == "avx2");
+  CHECK(os::CpuLevelName(os::CpuLevel::kAvx512Vnni) == "avx512-vnni");
+  CHECK(os::BaseCpuLevel(os::CpuLevel::kAvx2) == os::CpuLevel::kAvx2);
+  CHECK(os::BaseCpuLevel(os::CpuLevel::kAmx) == os::CpuLevel::kAvx512);
+  CHECK(os::AvailableCpuLevels().back() == os::DetectedCpuLevel());
   CHECK(os::UsableCores() >= 1);
 }

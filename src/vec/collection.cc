@@ -77,7 +77,33 @@ CollectionConfig StoredCollection::config() const {
   return config;
 }
 
-Status StoredCollection::Upsert(std::span<const Point> points) {
+Error NotYet(const std::string& what) {
+  return Error(Code::kUnsupported, what + " is not there yet");
+}
+
+Result<WriteOutcome> StoredCollection::Write(std::span<const Operation> operations,
+                                             const WriteOptions& options) {
+  if (operations.size() != 1) return NotYet("a batch of operations");
+  WriteOutcome out;
+  if (const auto* op = std::get_if<UpsertOp>(&operations[0])) {
+    if (op->mode != UpdateMode::kUpsert || op->condition) return NotYet("a conditional upsert");
+    MALMOI_TRY(Upsert(op->points, options));
+  } else if (const auto* update = std::get_if<UpdateVectorsOp>(&operations[0])) {
+    if (update->condition) return NotYet("a conditional update");
+    MALMOI_TRY(UpdateVectors(update->updates));
+  } else if (const auto* gone = std::get_if<DeletePointsOp>(&operations[0])) {
+    if (gone->points.filter) {
+      MALMOI_TRY(out.changed, DeleteWhere(*gone->points.filter));
+    } else {
+      MALMOI_TRY(Delete(gone->points.ids));
+    }
+  } else {
+    return NotYet("this operation");
+  }
+  return out;
+}
+
+Status StoredCollection::Upsert(std::span<const Point> points, const WriteOptions&) {
   if (points.empty()) return Ok();
   WriteRequest request;
   MALMOI_TRY(request.ops, EncodeUpsert(store_->schema(), points, VectorForm::kGiven));
@@ -141,7 +167,8 @@ Result<std::vector<QueryOutcome>> StoredCollection::QueryBatch(std::span<const V
 }
 
 Result<std::vector<Point>> StoredCollection::Retrieve(std::span<const PointId> ids,
-                                                      bool with_vectors) const {
+                                                      const Selection& selection) const {
+  const bool with_vectors = selection.vectors.enabled;
   const auto snapshot = store_->snapshot();
   std::vector<Point> out;
   for (const auto& id : ids) {
@@ -153,7 +180,8 @@ Result<std::vector<Point>> StoredCollection::Retrieve(std::span<const PointId> i
 }
 
 Result<Page> StoredCollection::Scroll(const std::optional<PointId>& from, std::size_t limit,
-                                      const Filter* filter, bool with_vectors) const {
+                                      const Filter* filter, const Selection& selection) const {
+  const bool with_vectors = selection.vectors.enabled;
   if (limit == 0 || limit > kLimits.query_limit_max) {
     return Error(Code::kOutOfRange, "limit " + std::to_string(limit) + " is not in 1.." +
                                         std::to_string(kLimits.query_limit_max));
@@ -203,6 +231,38 @@ Result<std::vector<std::uint64_t>> StoredCollection::CountTerms(
   }
   MALMOI_TRY(snapshot->Health());
   return out;
+}
+
+Result<std::vector<OrderedPoint>> StoredCollection::ScrollBy(const OrderBy&, std::size_t,
+                                                             const Filter*,
+                                                             const Selection&) const {
+  return NotYet("order_by");
+}
+
+Result<std::vector<FacetCount>> StoredCollection::Facet(const std::string&, std::size_t,
+                                                        const Filter*) const {
+  return NotYet("facet");
+}
+
+Result<std::vector<PointId>> StoredCollection::Sample(std::size_t, const Filter*,
+                                                      std::uint64_t) const {
+  return NotYet("sample");
+}
+
+Result<std::vector<bool>> StoredCollection::Test(std::span<const PointId>, const Filter&) const {
+  return NotYet("testing ids");
+}
+
+std::map<std::string, PayloadIndexInfo> StoredCollection::PayloadIndexes() const {
+  return {};
+}
+
+std::shared_ptr<const Reader> StoredCollection::View() const {
+  return nullptr;
+}
+
+Status StoredCollection::Export(const std::string&) {
+  return NotYet("export");
 }
 
 CollectionInfo StoredCollection::Info() const {

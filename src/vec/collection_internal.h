@@ -25,7 +25,9 @@ class StoredCollection : public Collection {
 
   const std::string& name() const override { return *name_.load(); }
   CollectionConfig config() const override;
-  Status Upsert(std::span<const Point> points) override;
+  Result<WriteOutcome> Write(std::span<const Operation> operations,
+                             const WriteOptions& options) override;
+  Status Upsert(std::span<const Point> points, const WriteOptions& options) override;
   Status UpdateVectors(std::span<const VectorUpdate> updates) override;
   Status Delete(std::span<const PointId> ids) override;
   Result<std::uint64_t> DeleteWhere(const Filter& filter) override;
@@ -34,14 +36,25 @@ class StoredCollection : public Collection {
   Result<std::vector<QueryOutcome>> QueryBatch(std::span<const VectorQuery> queries,
                                                const Cancel* cancel) const override;
   Result<std::vector<Point>> Retrieve(std::span<const PointId> ids,
-                                      bool with_vectors) const override;
+                                      const Selection& selection) const override;
   Result<Page> Scroll(const std::optional<PointId>& from, std::size_t limit, const Filter* filter,
-                      bool with_vectors) const override;
+                      const Selection& selection) const override;
+  Result<std::vector<OrderedPoint>> ScrollBy(const OrderBy& order, std::size_t limit,
+                                             const Filter* filter,
+                                             const Selection& selection) const override;
   Result<std::uint64_t> Count(const Filter* filter) const override;
+  Result<std::vector<FacetCount>> Facet(const std::string& key, std::size_t limit,
+                                        const Filter* filter) const override;
+  Result<std::vector<PointId>> Sample(std::size_t limit, const Filter* filter,
+                                      std::uint64_t seed) const override;
+  Result<std::vector<bool>> Test(std::span<const PointId> ids, const Filter& filter) const override;
+  std::map<std::string, PayloadIndexInfo> PayloadIndexes() const override;
   Result<std::vector<std::uint64_t>> CountTerms(
       const std::string& sparse_vector, std::span<const std::uint32_t> terms) const override;
   CollectionInfo Info() const override;
+  std::shared_ptr<const Reader> View() const override;
   Status Checkpoint() override;
+  Status Export(const std::string& directory) override;
 
  private:
   std::atomic<const std::string*> name_;

@@ -28,6 +28,13 @@ class DirectoryDatabase : public Database {
   Result<std::shared_ptr<Collection>> Get(const std::string& name) const override;
   Status Drop(const std::string& name) override;
   Status Rename(const std::string& from, const std::string& to) override;
+  Result<std::shared_ptr<Collection>> Import(const std::string&, const std::string&) override {
+    return Error(Code::kUnsupported, "import is not there yet");
+  }
+  std::string owner_state() const override { return "{}"; }
+  Status SetOwnerState(std::string_view) override {
+    return Error(Code::kUnsupported, "the owner's state is not there yet");
+  }
   std::vector<std::string> List() const override;
   std::vector<std::pair<std::string, std::string>> damaged() const override;
 

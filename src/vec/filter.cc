@@ -49,7 +49,7 @@ Result<FieldCondition> ParseMatch(std::string key, const json::Value& match) {
 
 Result<FieldCondition> ParseRange(std::string key, const json::Value& range) {
   if (!range.is_object()) return Wrong("range of key '" + key + "' must be an object");
-  Range out;
+  Range out{};
   for (const auto& [name, value] : range.members()) {
     if (value.is_null()) continue;
     if (!value.is_number()) {

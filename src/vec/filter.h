@@ -18,42 +18,116 @@ namespace malmoi::vec {
 
 struct Filter;
 
-// One test of a point. `key` is a payload path: "metadata.page", array elements by "tags[]".
-// A test on an array holds if it holds for any element.
-struct MatchAny {  // Equal to one of the values (keyword, integer or bool).
-  std::vector<std::variant<std::string, std::int64_t, bool>> values;
+// Tests of a payload field. Each holds if it holds for any of the values under the key, an array
+// counting as its elements, unless said otherwise. Values of another type do not match.
+using MatchValue = std::variant<std::string, std::int64_t, bool>;
+struct MatchAny {  // Equal to one of the values. Strings, on a uuid index, compare as UUIDs.
+  std::vector<MatchValue> values;
 };
-struct Range {  // Numbers; each bound optional.
-  std::optional<double> lt, lte, gt, gte;
+struct MatchExcept {  // Some value equals none of these.
+  std::vector<MatchValue> values;
 };
-struct IsEmpty {};    // Missing, null or [].
-struct PrefixMatch {  // A keyword that starts with this; malmoi's own addition, for folders.
+struct PrefixMatch {  // A keyword that starts with this, byte by byte.
   std::string prefix;
 };
+// Full text by the tokenizer of the field's text index. Without an index, as Qdrant: the text is
+// a substring (kAll, kPhrase), or one of its whitespace-separated words is (kAny).
+struct MatchText {
+  enum class Mode : std::uint8_t { kAll, kAny, kPhrase };
+  std::string text;
+  Mode mode = Mode::kAll;
+};
+struct Range {  // Numbers; each bound optional.
+  std::optional<double> lt = {}, lte = {}, gt = {}, gte = {};
+};
+struct DatetimeRange {  // Microseconds since 1970 UTC (ParseDatetime); strings that parse match.
+  std::optional<std::int64_t> lt = {}, lte = {}, gt = {}, gte = {};
+};
+struct GeoPoint {  // Degrees.
+  double lon = 0, lat = 0;
+  auto operator<=>(const GeoPoint&) const = default;
+};
+struct GeoBox {  // Borders excluded; crosses the 180th meridian where left > right.
+  GeoPoint top_left, bottom_right;
+};
+struct GeoRadius {  // By the haversine formula on a sphere of 6,371,008.8 m.
+  GeoPoint center;
+  double radius_m = 0;
+};
+struct GeoPolygon {  // Rings closed, at least 4 points; holes excluded.
+  std::vector<GeoPoint> exterior;
+  std::vector<std::vector<GeoPoint>> interiors;
+};
+struct ValuesCount {  // Number of values: of an array its elements, else 1, 0 where missing or
+                      // null.
+  std::optional<std::uint64_t> lt = {}, lte = {}, gt = {}, gte = {};
+};
+struct IsEmpty {};  // Missing, null or [].
+struct IsNull {};   // Null, or an array that has a null.
+
+// `key` is a payload path: "a.b", "a[].b" (any element), "a[0].b", and a quoted name "\"a.b\".c".
 struct FieldCondition {
   std::string key;
-  std::variant<MatchAny, Range, IsEmpty, PrefixMatch> test;
+  std::variant<MatchAny, Range, IsEmpty, PrefixMatch, MatchExcept, MatchText, DatetimeRange, GeoBox,
+               GeoRadius, GeoPolygon, ValuesCount, IsNull>
+      test;
 };
 struct HasId {
   std::vector<PointId> ids;
 };
+struct HasVector {  // "" is the unnamed vector.
+  std::string name;
+};
+// One element of the array under `key` satisfies the whole filter, whose keys begin at the element.
+struct Nested {
+  std::string key;
+  std::shared_ptr<const Filter> filter;
+};
+struct Slice {  // SipHash-2-4 of the id's bytes, key 0, modulo total is index.
+  std::uint32_t total = 1, index = 0;
+};
 struct Condition {
-  std::variant<FieldCondition, HasId, std::shared_ptr<const Filter>> test;
+  std::variant<FieldCondition, HasId, std::shared_ptr<const Filter>, HasVector, Nested, Slice> test;
 };
 
-// Holds for a point if all of `must`, none of `must_not`, and, unless `should` is empty, at least
-// one of `should` hold. Evaluated inside the scan, before scoring.
+// Holds for a point if all of `must`, none of `must_not`, at least one of `should` (unless it is
+// empty) and at least min_count of `min_should` hold. Evaluated before scoring.
 struct Filter {
   std::vector<Condition> must;
   std::vector<Condition> must_not;
   std::vector<Condition> should;
+  struct MinShould {
+    std::vector<Condition> conditions;
+    std::size_t min_count = 0;
+  };
+  std::optional<MinShould> min_should = {};
 
-  bool empty() const { return must.empty() && must_not.empty() && should.empty(); }
+  bool empty() const {
+    return must.empty() && must_not.empty() && should.empty() && !min_should.has_value();
+  }
 };
 
-// Qdrant's JSON form: {"must":[{"key":"metadata.lang","match":{"value":"ko"}}], ...}; match also
-// takes "any" and "prefix", range lt/lte/gt/gte, {"is_empty":{"key":...}}, {"has_id":[...]}, nested
-// filters. Errors: kInvalidArgument naming the member.
+// Qdrant's JSON form, every condition of version 1.20; members that it does not know are refused.
+// Errors: kInvalidArgument naming the member; kOutOfRange past the limits of limits.h.
 Result<Filter> ParseFilter(const json::Value& json);
+
+// Whether the filter keeps a point that is not (or not only) in a collection. Full text as without
+// an index. Cost: parses the payload.
+bool Holds(const Filter& filter, const Point& point);
+
+// Microseconds since 1970 UTC from RFC 3339 and Qdrant's lax forms: "2024-01-01", "2024-01-01
+// 10:00", "2024-01-01T10:00:00", fractions, zones "Z", "+09:00", "+0900", "+09". Without a zone:
+// UTC.
+std::optional<std::int64_t> ParseDatetime(std::string_view text);
+
+// Steps of a payload path. Errors: kInvalidArgument for one that is ill-formed.
+struct PathStep {
+  enum class Kind : std::uint8_t { kKey, kEach, kIndex };  // a, [], [7]
+  Kind kind = Kind::kKey;
+  std::string key = {};
+  std::uint64_t index = 0;
+  bool operator==(const PathStep&) const = default;
+};
+Result<std::vector<PathStep>> ParsePath(std::string_view path);
 
 }  // namespace malmoi::vec

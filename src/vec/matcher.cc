@@ -108,10 +108,12 @@ bool Matcher::Holds(const Node& node, Lazy& row) {
   const auto holds = [&](const json::Value& v) {
     return std::visit(
         [&](const auto& test) {
-          if constexpr (std::is_same_v<std::decay_t<decltype(test)>, IsEmpty>) {
-            return false;
-          } else {
+          using T = std::decay_t<decltype(test)>;
+          if constexpr (std::is_same_v<T, MatchAny> || std::is_same_v<T, Range> ||
+                        std::is_same_v<T, PrefixMatch>) {
             return Test(v, test);
+          } else {
+            return false;
           }
         },
         node.field->test);

@@ -1,0 +1,196 @@
+#include <algorithm>
+#include <cmath>
+#include <string>
+
+#include "optim/matrix/blas_internal.h"
+#include "optim/matrix/matrix.h"
+
+// LAPACK is column-major: what it sees in our memory is the transpose.
+
+namespace malmoi::optim::matrix {
+namespace {
+
+int Int(std::size_t n) {
+  return static_cast<int>(n);
+}
+
+std::string ShapeText(std::size_t rows, std::size_t cols) {
+  return "[" + std::to_string(rows) + ", " + std::to_string(cols) + "]";
+}
+
+template <class T>
+Status CheckFinite(const Matrix<T>& a, const char* what) {
+  if (a.size() == 0)
+    return Error(Code::kInvalidArgument, std::string(what) + " of an empty matrix");
+  for (std::size_t i = 0; i < a.size(); ++i)
+    if (!std::isfinite(a.data[i]))
+      return Error(Code::kInvalidArgument, std::string(what) + " of a matrix " +
+                                               ShapeText(a.rows, a.cols) + " whose element " +
+                                               std::to_string(i) + " is not finite");
+  return Ok();
+}
+
+Error NotConverged(const char* what, std::size_t rows, std::size_t cols, int info) {
+  return Error(Code::kInternal, std::string(what) + " of a matrix " + ShapeText(rows, cols) +
+                                    " did not converge (LAPACK info " + std::to_string(info) + ")");
+}
+
+int Syevd(int n, float* a, float* w, float* work, int lwork, int* iwork, int liwork) {
+  int info = 0;
+  ssyevd_("V", "U", &n, a, &n, w, work, &lwork, iwork, &liwork, &info, 1, 1);
+  return info;
+}
+int Syevd(int n, double* a, double* w, double* work, int lwork, int* iwork, int liwork) {
+  int info = 0;
+  dsyevd_("V", "U", &n, a, &n, w, work, &lwork, iwork, &liwork, &info, 1, 1);
+  return info;
+}
+int Gesdd(int m, int n, float* a, float* s, float* u, float* vt, int ldvt, float* work, int lwork,
+          int* iwork) {
+  int info = 0;
+  sgesdd_("S", &m, &n, a, &m, s, u, &m, vt, &ldvt, work, &lwork, iwork, &info, 1);
+  return info;
+}
+int Gesdd(int m, int n, double* a, double* s, double* u, double* vt, int ldvt, double* work,
+          int lwork, int* iwork) {
+  int info = 0;
+  dgesdd_("S", &m, &n, a, &m, s, u, &m, vt, &ldvt, work, &lwork, iwork, &info, 1);
+  return info;
+}
+int Geqrf(int m, int n, float* a, float* tau, float* work, int lwork) {
+  int info = 0;
+  sgeqrf_(&m, &n, a, &m, tau, work, &lwork, &info);
+  return info;
+}
+int Geqrf(int m, int n, double* a, double* tau, double* work, int lwork) {
+  int info = 0;
+  dgeqrf_(&m, &n, a, &m, tau, work, &lwork, &info);
+  return info;
+}
+int Orgqr(int m, int n, int k, float* a, const float* tau, float* work, int lwork) {
+  int info = 0;
+  sorgqr_(&m, &n, &k, a, &m, tau, work, &lwork, &info);
+  return info;
+}
+int Orgqr(int m, int n, int k, double* a, const double* tau, double* work, int lwork) {
+  int info = 0;
+  dorgqr_(&m, &n, &k, a, &m, tau, work, &lwork, &info);
+  return info;
+}
+int Gesv(int n, int nrhs, float* a, int* ipiv, float* b) {
+  int info = 0;
+  sgesv_(&n, &nrhs, a, &n, ipiv, b, &n, &info);
+  return info;
+}
+int Gesv(int n, int nrhs, double* a, int* ipiv, double* b) {
+  int info = 0;
+  dgesv_(&n, &nrhs, a, &n, ipiv, b, &n, &info);
+  return info;
+}
+
+}  // namespace
+
+template <class T>
+Result<Eigen<T>> EigenSymmetric(const Matrix<T>& a) {
+  if (a.rows != a.cols)
+    return Error(Code::kInvalidArgument,
+                 "eigenvalues of a matrix " + ShapeText(a.rows, a.cols) + ": it must be square");
+  MALMOI_TRY(CheckFinite(a, "eigenvalues"));
+  UseOneThread();
+  const int n = Int(a.rows);
+  Eigen<T> out;
+  out.values.resize(a.rows);
+  std::vector<T> m = a.data;  // Our lower triangle is LAPACK's upper one.
+  T work_size = 0;
+  int iwork_size = 0;
+  Syevd(n, m.data(), out.values.data(), &work_size, -1, &iwork_size, -1);
+  std::vector<T> work(static_cast<std::size_t>(work_size));
+  std::vector<int> iwork(static_cast<std::size_t>(iwork_size));
+  if (const int info = Syevd(n, m.data(), out.values.data(), work.data(), Int(work.size()),
+                             iwork.data(), Int(iwork.size()));
+      info != 0)
+    return NotConverged("eigenvalues", a.rows, a.cols, info);
+  Matrix<T> rows(a.rows, a.rows);
+  rows.data = std::move(m);
+  out.vectors = Transpose(rows);
+  return out;
+}
+
+template <class T>
+Result<Svd<T>> SingularValues(const Matrix<T>& a) {
+  MALMOI_TRY(CheckFinite(a, "singular values"));
+  UseOneThread();
+  const std::size_t r = std::min(a.rows, a.cols);
+  Svd<T> out;
+  out.values.resize(r);
+  std::vector<T> m = Transpose(a).data;  // Column-major, so that U and V are not exchanged.
+  std::vector<T> u(a.rows * r);
+  std::vector<T> vt(r * a.cols);
+  std::vector<int> iwork(8 * r);
+  T work_size = 0;
+  Gesdd(Int(a.rows), Int(a.cols), m.data(), out.values.data(), u.data(), vt.data(), Int(r),
+        &work_size, -1, iwork.data());
+  std::vector<T> work(static_cast<std::size_t>(work_size));
+  if (const int info = Gesdd(Int(a.rows), Int(a.cols), m.data(), out.values.data(), u.data(),
+                             vt.data(), Int(r), work.data(), Int(work.size()), iwork.data());
+      info != 0)
+    return NotConverged("singular values", a.rows, a.cols, info);
+  out.u = Transpose(Matrix<T>(r, a.rows, u.data()));
+  out.vt = Transpose(Matrix<T>(a.cols, r, vt.data()));
+  return out;
+}
+
+template <class T>
+Result<Qr<T>> QrReduced(const Matrix<T>& a) {
+  MALMOI_TRY(CheckFinite(a, "a QR decomposition"));
+  UseOneThread();
+  const std::size_t k = std::min(a.rows, a.cols);
+  Matrix<T> columns = Transpose(a);
+  std::vector<T> tau(k);
+  T size = 0;
+  T size2 = 0;
+  Geqrf(Int(a.rows), Int(a.cols), columns.data.data(), tau.data(), &size, -1);
+  Orgqr(Int(a.rows), Int(k), Int(k), columns.data.data(), tau.data(), &size2, -1);
+  std::vector<T> work(static_cast<std::size_t>(std::max({size, size2, T(1)})));
+  Geqrf(Int(a.rows), Int(a.cols), columns.data.data(), tau.data(), work.data(), Int(work.size()));
+  Qr<T> out;
+  out.r = Matrix<T>(k, a.cols);
+  for (std::size_t i = 0; i < k; ++i)
+    for (std::size_t j = i; j < a.cols; ++j) out.r(i, j) = columns(j, i);
+  Orgqr(Int(a.rows), Int(k), Int(k), columns.data.data(), tau.data(), work.data(),
+        Int(work.size()));
+  columns.data.resize(k * a.rows);
+  columns.rows = k;
+  out.q = Transpose(columns);
+  return out;
+}
+
+template <class T>
+Result<Matrix<T>> Solve(const Matrix<T>& a, const Matrix<T>& b) {
+  if (a.rows != a.cols || a.rows != b.rows)
+    return Error(Code::kInvalidArgument, "solving " + ShapeText(a.rows, a.cols) +
+                                             " x = " + ShapeText(b.rows, b.cols) +
+                                             ": the left side must be square and as high");
+  MALMOI_TRY(CheckFinite(a, "solving a system"));
+  UseOneThread();
+  std::vector<T> m = Transpose(a).data;
+  Matrix<T> x = Transpose(b);
+  std::vector<int> pivots(a.rows);
+  if (const int info = Gesv(Int(a.rows), Int(b.cols), m.data(), pivots.data(), x.data.data());
+      info != 0)
+    return Error(Code::kInvalidArgument, "solving a system: the matrix " +
+                                             ShapeText(a.rows, a.cols) + " is singular (pivot " +
+                                             std::to_string(info) + ")");
+  return Transpose(x);
+}
+
+#define MALMOI_INSTANTIATE(T)                                 \
+  template Result<Eigen<T>> EigenSymmetric(const Matrix<T>&); \
+  template Result<Svd<T>> SingularValues(const Matrix<T>&);   \
+  template Result<Qr<T>> QrReduced(const Matrix<T>&);         \
+  template Result<Matrix<T>> Solve(const Matrix<T>&, const Matrix<T>&);
+MALMOI_INSTANTIATE(float)
+MALMOI_INSTANTIATE(double)
+#undef MALMOI_INSTANTIATE
+
+}  // namespace malmoi::optim::matrix
