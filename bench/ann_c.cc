@@ -88,9 +88,8 @@ void ann_params(void* handle, std::uint32_t limit, std::uint32_t window, std::ui
                 const float* base, const std::uint64_t* bits, std::uint64_t words,
                 std::uint64_t count) {
   auto* h = static_cast<Handle*>(handle);
-  h->rows = base == nullptr
-                ? nullptr
-                : std::make_unique<ann::DenseRows>(base, h->index->options().dim);
+  h->rows =
+      base == nullptr ? nullptr : std::make_unique<ann::DenseRows>(base, h->index->options().dim);
   h->bits.assign(bits, bits + words);
   h->filter = {h->bits, count};
   h->params = {.limit = limit,

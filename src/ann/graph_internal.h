@@ -129,8 +129,11 @@ void ChooseLinks(const Arrays& arrays, std::size_t blocks, float alpha, std::uin
                  std::vector<Near>* candidates, LinkScratch* scratch);
 // Makes `id` a row's whole list.
 void WriteLinks(Arrays* arrays, std::uint32_t id, const std::vector<Near>& links);
-// Offers `target` a link to `id`, `distance` away. A full list is chosen anew.
-void OfferLink(Arrays* arrays, float alpha, std::uint32_t target, std::uint32_t id, float distance,
+// Offers `target` a link to `id`, `distance` away; false if it is not taken. A full list is chosen
+// anew.
+bool OfferLink(Arrays* arrays, float alpha, std::uint32_t target, std::uint32_t id, float distance,
                LinkScratch* scratch);
+// Puts a link to `id` at the end of target's list, in the place of the last one if it is full.
+void ForceLink(Arrays* arrays, std::uint32_t target, std::uint32_t id, float distance);
 
 }  // namespace malmoi::ann

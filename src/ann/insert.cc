@@ -33,8 +33,10 @@ Error BadId(std::uint32_t id, const std::string& why) {
 
 struct GraphIndex::Item {
   std::uint32_t id = 0;
+  std::uint32_t linked = 0;  // Rows that took a link to it.
   std::vector<float> rotated;
   std::vector<Near> links;
+  Near fallback;
 };
 
 struct GraphIndex::Relinked {
@@ -101,6 +103,7 @@ void GraphIndex::Prepare(std::uint32_t id, const Rows& rows, Item* item) const {
   Visit visit(*this);
   WalkScratch& scratch = visit.scratch();
   item->id = id;
+  item->linked = 0;
   frame_.RowQuery(rows.Row(id), &item->rotated, &scratch.query);
   const CodeRow row =
       Encode(item->rotated, frame_.blocks, arrays_.first + std::size_t{id} * arrays_.code_bytes,
@@ -117,8 +120,11 @@ void GraphIndex::Prepare(std::uint32_t id, const Rows& rows, Item* item) const {
     if (TestBit(arrays_.deleted, near)) continue;
     item->links.push_back({std::max(0.0f, scratch.query.norm2 - 2 * pool[i].score), near});
   }
-  ChooseLinks(arrays_, frame_.blocks, options_.alpha, options_.degree, &item->links,
-              &scratch.links);
+  // Where the row is hung if nobody takes it: spread over many that are near.
+  item->fallback = {};
+  if (!item->links.empty()) item->fallback = item->links[id % item->links.size()];
+  ChooseLinks(arrays_, frame_.blocks, options_.alpha, options_.degree - options_.degree / 8,
+              &item->links, &scratch.links);
 }
 
 void GraphIndex::InsertBatch(std::span<const std::uint32_t> ids, const Rows& rows,
@@ -135,15 +141,23 @@ void GraphIndex::InsertBatch(std::span<const std::uint32_t> ids, const Rows& row
     Visit visit(*this);
     for (std::size_t share = begin; share < end; ++share) {
       for (std::size_t i = 0; i < ids.size(); ++i) {
-        const Item& item = (*items)[i];
+        Item& item = (*items)[i];
         for (const Near& link : item.links) {
           if (link.id / 16 % shares != share) continue;
-          OfferLink(&arrays_, options_.alpha, link.id, item.id, link.distance,
-                    &visit.scratch().links);
+          if (OfferLink(&arrays_, options_.alpha, link.id, item.id, link.distance,
+                        &visit.scratch().links)) {
+            std::atomic_ref(item.linked).fetch_add(1, std::memory_order_relaxed);
+          }
         }
       }
     }
   });
+  // One of many equal rows may be turned away by all: it must be reachable all the same.
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    const Item& item = (*items)[i];
+    if (item.linked != 0 || item.links.empty()) continue;
+    ForceLink(&arrays_, item.fallback.id, item.id, item.fallback.distance);
+  }
   std::uint32_t bound = bound_.load(std::memory_order_relaxed);
   for (const std::uint32_t id : ids) {
     SetBit(arrays_.present, id);

@@ -97,7 +97,7 @@ void WriteLinks(Arrays* arrays, std::uint32_t id, const std::vector<Near>& links
   arrays->EndLinks(id, k);
 }
 
-void OfferLink(Arrays* arrays, float alpha, std::uint32_t target, std::uint32_t id, float distance,
+bool OfferLink(Arrays* arrays, float alpha, std::uint32_t target, std::uint32_t id, float distance,
                LinkScratch* scratch) {
   const std::size_t base = std::size_t{target} * arrays->degree;
   float* distances = arrays->link_distance + base;
@@ -106,14 +106,14 @@ void OfferLink(Arrays* arrays, float alpha, std::uint32_t target, std::uint32_t 
   scratch->ids.resize(arrays->degree);
   ids = scratch->ids.data();
   while (n < arrays->degree && arrays->Link(target, n, &ids[n])) {
-    if (ids[n] == id) return;
+    if (ids[n] == id) return true;
     ++n;
   }
   if (n < arrays->degree) {
     distances[n] = distance;
     arrays->EndLinks(target, n + 1);
     arrays->SetLink(target, n, id);
-    return;
+    return true;
   }
   std::vector<Near>& merged = scratch->merged;
   merged.clear();
@@ -123,6 +123,15 @@ void OfferLink(Arrays* arrays, float alpha, std::uint32_t target, std::uint32_t 
   // Less than a full list, so that the next links cost nothing.
   ChooseLinks(*arrays, arrays->code_bytes / 64, alpha, n - n / 8, &merged, scratch);
   WriteLinks(arrays, target, merged);
+  return std::any_of(merged.begin(), merged.end(), [&](const Near& near) { return near.id == id; });
+}
+
+void ForceLink(Arrays* arrays, std::uint32_t target, std::uint32_t id, float distance) {
+  const std::uint32_t n = arrays->LinkCount(target);
+  const std::uint32_t at = std::min(n, arrays->degree - 1);
+  arrays->link_distance[std::size_t{target} * arrays->degree + at] = distance;
+  arrays->EndLinks(target, at + 1);
+  arrays->SetLink(target, at, id);
 }
 
 }  // namespace malmoi::ann

@@ -32,9 +32,7 @@ extern const ScoreTable kAvx512Scores;
 extern const ScoreTable kAvx512VnniScores;
 #endif
 
-// The table for the active CPU level (os::ActiveCpuLevel), with VNNI where the processor has it.
+// The table for the active CPU level (os::ActiveCpuLevel).
 const ScoreTable& Scores();
-// For tests: a table by its name for as long as nullptr is not given; false if it cannot run here.
-bool SetScoresForTest(const char* name);
 
 }  // namespace malmoi::ann
