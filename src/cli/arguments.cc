@@ -3,6 +3,8 @@
 
 #include <CLI/CLI.hpp>
 
+#include "cli/embed_flags.h"
+
 namespace malmoi::cli {
 namespace {
 
@@ -54,6 +56,26 @@ class Builder {
     command->add_option("--filter", out_->filters,
                         "keep passages with metadata KEY=VALUE (path=guide/* for a prefix), or a "
                         "filter in Qdrant's JSON; repeatable");
+  }
+  void EmbedFlags(CLI::App* command) {
+    for (const EmbedFlag& flag : EmbedFlagTable()) {
+      const std::string name = flag.name;
+      const std::string names = (name == "port" ? "-p,--" : "--") + name;
+      auto* option = command->add_option_function<std::vector<std::string>>(
+          names, [this, name](const std::vector<std::string>& v) { out_->embed[name] = v; },
+          flag.help);
+      switch (flag.form) {
+        case EmbedFlag::Form::kMany:
+          option->expected(1)->take_all();
+          break;
+        case EmbedFlag::Form::kSwitch:
+          option->expected(0, 1)->take_last();
+          break;
+        case EmbedFlag::Form::kOne:
+          option->expected(1)->take_last();
+          break;
+      }
+    }
   }
   void Llm(CLI::App* command) {
     Setting(command, "llm", "none (extractive), local, a .gguf file, or an OpenAI-compatible URL");
@@ -118,12 +140,24 @@ void AddSystemCommands(Builder* b, Arguments* out) {
   b->Setting(serve, "jobs", "reader processes");
   b->Llm(serve);
 
+  b->EmbedFlags(b->Add("embed",
+                       "embedding and rerank server: the API of text-embeddings-inference, of "
+                       "OpenAI, Cohere, Jina and Ollama",
+                       serve));
+
   CLI::App* models = b->Add("models", "embedding models at hand, and how to get more");
   models->require_subcommand(1);
   CLI::App* pull = b->Add("pull", "download a model from the Hugging Face hub", models);
   pull->add_option("id", out->positional, "ORG/NAME")->required()->expected(1);
   pull->add_option("--revision", out->revision, "branch, tag or commit (default main)");
   b->Add("list", "models found on this machine", models);
+
+  CLI::App* embed = b->Add("embed", "look into the encoder");
+  embed->require_subcommand(1);
+  CLI::App* check = b->Add("check", "compare a model with another implementation's outputs", embed);
+  check->add_option("directory", out->positional, "model folder with expected.safetensors")
+      ->required()
+      ->expected(1);
 
   CLI::App* doctor = b->Add("doctor", "check processor, assets, model, index and disk");
   b->Setting(doctor, "model", "embedding model to check");

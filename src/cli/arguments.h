@@ -29,6 +29,8 @@ struct Arguments {
   std::vector<std::string> gates;
   // models pull
   std::string revision = "main";
+  // serve embed: flags by name, in the order given; a flag without its value has "".
+  std::map<std::string, std::vector<std::string>> embed;
 };
 
 // Parses argv. Prints help or the usage error itself; then `exit_code` is set and the program ends

@@ -9,10 +9,20 @@ struct Command {
   Result<int> (*run)(const Context&);
 };
 constexpr Command kCommands[] = {
-    {"index", CmdIndex},   {"search", CmdSearch},      {"ask", CmdAsk},
-    {"verify", CmdVerify}, {"status", CmdStatus},      {"eval", CmdEval},
-    {"serve", CmdServe},   {"models pull", CmdModels}, {"models list", CmdModels},
-    {"doctor", CmdDoctor}, {"bench", CmdBench},        {"config", CmdConfig},
+    {"index", CmdIndex},
+    {"search", CmdSearch},
+    {"ask", CmdAsk},
+    {"verify", CmdVerify},
+    {"status", CmdStatus},
+    {"eval", CmdEval},
+    {"serve", CmdServe},
+    {"models pull", CmdModels},
+    {"models list", CmdModels},
+    {"serve embed", CmdServeEmbed},
+    {"embed check", CmdEmbedCheck},
+    {"doctor", CmdDoctor},
+    {"bench", CmdBench},
+    {"config", CmdConfig},
 };
 
 int Report(const Context& context, const Error& error) {

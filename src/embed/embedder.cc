@@ -6,6 +6,7 @@
 
 #include "base/hash.h"
 #include "base/strings.h"
+#include "embed/about_internal.h"
 #include "embed/turns.h"
 #include "json/value.h"
 #include "model/encoder.h"
@@ -20,30 +21,6 @@ namespace {
 
 // Texts tokenised in parallel before their tokens are counted.
 constexpr std::size_t kTextsAtOnce = 32;
-
-// The file's JSON; null where there is no such file.
-Result<json::Value> ReadJson(const std::string& directory, const char* name) {
-  const std::string path = os::JoinPath(directory, name);
-  auto text = os::ReadFile(os::PosixVfs(), path);
-  if (!text.ok() && text.error().code() == Code::kNotFound) return json::Value();
-  if (!text.ok()) return std::move(text.error());
-  auto value = json::Parse(text.value());
-  if (!value.ok()) return Error(Code::kCorruption, path + ": " + value.error().message());
-  return value;
-}
-
-// A hub cache's folder is models--ORG--NAME/snapshots/REVISION.
-std::string IdOf(const std::string& directory, const json::Value& about) {
-  if (const std::string_view id = about.GetString("id"); !id.empty()) return std::string(id);
-  const std::string path = os::AbsolutePath(directory);
-  const std::string_view snapshots = os::DirName(path);
-  const std::string_view repository = os::BaseName(os::DirName(snapshots));
-  constexpr std::string_view kPrefix = "models--";
-  if (os::BaseName(snapshots) == "snapshots" && repository.starts_with(kPrefix)) {
-    return ReplaceAll(repository.substr(kPrefix.size()), "--", "/");
-  }
-  return std::string(os::BaseName(path));
-}
 
 struct Prompts {
   std::string query, passage;
@@ -99,7 +76,7 @@ class ModelEmbedder final : public Embedder {
     return out;
   }
 
-  std::size_t dim() const override { return static_cast<std::size_t>(encoder_->config().hidden); }
+  std::size_t dim() const override { return encoder_->config().dim; }
   std::size_t max_tokens() const override { return encoder_->config().max_tokens; }
   std::size_t CountTokens(std::string_view text) const override {
     return tokenizer_->Encode(text).size();
@@ -134,7 +111,8 @@ class ModelEmbedder final : public Embedder {
   }
 
   text::Encoding EncodeText(std::string_view text, Prompt prompt) const {
-    const text::EncodeOptions options{.add_special_tokens = true, .max_tokens = max_tokens()};
+    const text::EncodeOptions options{.add_special_tokens = encoder_->config().special_tokens,
+                                      .max_tokens = max_tokens()};
     const std::string& prefix = prompt == Prompt::kQuery ? prompts_.query : prompts_.passage;
     if (prompt == Prompt::kNone || prefix.empty()) return tokenizer_->Encode(text, options);
     return tokenizer_->Encode(prefix + std::string(text), options);
@@ -158,9 +136,9 @@ Result<std::shared_ptr<Embedder>> Embedder::Open(const std::string& directory,
   MALMOI_TRY(auto tokenizer_json,
              os::ReadFile(os::PosixVfs(), os::JoinPath(directory, "tokenizer.json")).With(where));
   MALMOI_TRY(auto tokenizer, text::Tokenizer::FromJson(tokenizer_json).With(where));
-  MALMOI_TRY(auto about, ReadJson(directory, "malmoi.json"));
-  MALMOI_TRY(auto config, ReadJson(directory, "config_sentence_transformers.json"));
-  std::string id = IdOf(directory, about);
+  MALMOI_TRY(auto about, ReadModelJson(directory, "malmoi.json"));
+  MALMOI_TRY(auto config, ReadModelJson(directory, "config_sentence_transformers.json"));
+  std::string id = ModelIdOf(directory, about);
   Prompts prompts = PromptsOf(id, config);
   auto out = std::make_shared<ModelEmbedder>(std::move(encoder), std::move(tokenizer), options);
   out->SetIdentity(std::move(id), std::move(prompts), Hash64(tokenizer_json));

@@ -6,12 +6,26 @@
 
 namespace malmoi::kernels {
 
-// out = softmax(scale * Q K^T) V for one head of one sequence, every token attending to every
-// token (an encoder). q, k and v are [tokens, head_dim], rows `ld` apart, as slices of one
-// [tokens, 3 hidden] product; out's rows are `ldo` apart and overlap none of them.
+inline constexpr std::size_t kAllTokens = static_cast<std::size_t>(-1);
+
+// What an attention layer adds to its scaled scores beyond what distance alone decides.
+class ScoreBias {
+ public:
+  virtual ~ScoreBias() = default;
+  // Adds to scores [rows, keys] (rows ld apart) of queries row .. row + rows and keys
+  // key .. key + keys.
+  virtual void Add(std::size_t row, std::size_t rows, std::size_t key, std::size_t keys,
+                   float* scores, std::size_t ld) const = 0;
+};
+
+// out = softmax(scale * Q K^T + bias) V for one head of one sequence. q, k and v are
+// [tokens, head_dim], rows `ld` apart, as slices of one product; out's rows are `ldo` apart and
+// overlap none of them. A query at i sees the keys i - before .. i + after: all of them, unless
+// said otherwise; after = 0 is causal attention, both equal a sliding window.
 //
 // A row's bits depend on this sequence alone. Single-threaded. Blocked over 48 queries, so the
-// scores of a block stay in L2. Cost: 4 tokens^2 head_dim FLOP and tokens^2 exponentials.
+// scores of a block stay in L2 and memory is linear in `tokens`; with a window the work is too.
+// Cost: 4 tokens^2 head_dim FLOP and tokens^2 exponentials (a window's keys in place of tokens).
 struct AttentionArgs {
   const float* q = nullptr;
   const float* k = nullptr;
@@ -22,6 +36,11 @@ struct AttentionArgs {
   float scale = 1;
   float* out = nullptr;
   std::size_t ldo = 0;
+  std::size_t before = kAllTokens;
+  std::size_t after = kAllTokens;
+  // Points at distance 0: by_distance[j - i] is added for query i and key j. Null: nothing is.
+  const float* by_distance = nullptr;
+  const ScoreBias* bias = nullptr;
 };
 // Floats that `scratch` must have for sequences up to `tokens`, at any level.
 std::size_t AttentionScratch(std::size_t tokens, std::size_t head_dim);

@@ -1,221 +1,228 @@
 #include "model/encoder.h"
 
 #include <algorithm>
-#include <atomic>
-#include <mutex>
 #include <utility>
 
-#include "base/bytes.h"
-#include "base/hash.h"
-#include "kernels/vector.h"
+#include "base/strings.h"
 #include "model/config_internal.h"
-#include "model/forward_internal.h"
-#include "model/weights_internal.h"
+#include "model/family_internal.h"
+#include "model/modules_internal.h"
+#include "model/stack_encoder_internal.h"
+#include "model/static_encoder_internal.h"
+#include "os/vfs.h"
+#include "tensor/torch_file.h"
 
 namespace malmoi::model {
 namespace {
 
-// Tokens a worker takes through all layers at a time: 512 rows of the widest buffer of the small
-// models (3 x 384 floats) are 2.4 MB, and a chunk is 20 ms of work, so cancelling is prompt.
-constexpr std::size_t kChunkTokens = 512;
-
-Error OutOfRange(std::size_t sequence, const std::string& what) {
-  return Error(Code::kOutOfRange, "sequence " + std::to_string(sequence) + ": " + what);
+std::string Architecture(const json::Value& config) {
+  const json::Value* names = config.Find("architectures");
+  if (names == nullptr || names->items().empty()) return "";
+  return std::string(names->items().front().AsString().value_or(""));
 }
 
-Status CheckSequence(const PackedBatch& batch, std::size_t s, const EncoderConfig& config) {
-  const std::size_t length = batch.starts[s + 1] - batch.starts[s];
-  if (length == 0) return OutOfRange(s, "no tokens");
-  if (length > config.max_tokens) {
-    return OutOfRange(s, std::to_string(length) + " tokens, the model takes " +
-                             std::to_string(config.max_tokens) + ": cut the text");
+// Labels are counted from the weights; their names are id2label's.
+void NameLabels(const json::Value& config, EncoderConfig* out, std::size_t count) {
+  const json::Value* names = config.Find("id2label");
+  for (std::size_t i = 0; i < count; ++i) {
+    std::string label = "LABEL_" + std::to_string(i);
+    if (names != nullptr) label = names->GetString(std::to_string(i), label);
+    out->labels.push_back(std::move(label));
   }
-  for (std::size_t t = batch.starts[s]; t < batch.starts[s + 1]; ++t) {
-    if (batch.ids[t] < 0 || batch.ids[t] >= config.vocabulary) {
-      return OutOfRange(s, "token id " + std::to_string(batch.ids[t]) +
-                               " is outside the vocabulary of " +
-                               std::to_string(config.vocabulary));
+  out->multi_label = config.GetString("problem_type") == "multi_label_classification";
+}
+
+// A whole decoder that no module turns into an embedder: Qwen3's rerankers answer "yes" or "no".
+bool IsLanguageModel(const json::Value& config, const ModuleFiles& modules) {
+  return Architecture(config).ends_with("ForCausalLM") && modules.poolings.empty();
+}
+
+// Their ids by tokenizer.json's vocabulary, where LogitScore does not name them.
+Status FindYesNo(const std::string& folder, ModuleFiles* modules) {
+  if (modules->yes_id) return Ok();
+  MALMOI_TRY(const auto tokenizer, ReadJson(folder, "tokenizer.json"));
+  const json::Value* model = tokenizer ? tokenizer->Find("model") : nullptr;
+  const json::Value* vocabulary = model == nullptr ? nullptr : model->Find("vocab");
+  if (vocabulary == nullptr || !vocabulary->is_object()) return Ok();
+  const std::int64_t yes = vocabulary->GetInt("yes", -1);
+  const std::int64_t no = vocabulary->GetInt("no", -1);
+  if (yes < 0 || no < 0) return Ok();
+  modules->yes_id = yes;
+  modules->no_id = no;
+  return Ok();
+}
+
+Task GuessTask(const json::Value& config, const ModuleFiles& modules) {
+  const std::string architecture = Architecture(config);
+  if (modules.splade) return Task::kSparse;
+  if (!modules.token_layer.empty() && modules.poolings.empty()) return Task::kTokenVectors;
+  if (modules.yes_id && IsLanguageModel(config, modules)) return Task::kReranker;
+  if (architecture.ends_with("ForSequenceClassification") && modules.poolings.empty()) {
+    return Task::kClassification;
+  }
+  return Task::kEmbedding;
+}
+
+// NAME.safetensors or NAME.pt; null where there is neither.
+Result<std::shared_ptr<const tensor::SafeTensors>> OpenLayer(const std::string& folder,
+                                                             const std::string& name) {
+  const std::string path = os::JoinPath(folder, name);
+  if (os::PosixVfs().Stat(path + ".safetensors").ok()) {
+    return tensor::SafeTensors::Open(path + ".safetensors");
+  }
+  if (os::PosixVfs().Stat(path + ".pt").ok()) return tensor::OpenTorch(path + ".pt");
+  return std::shared_ptr<const tensor::SafeTensors>();
+}
+
+// Beginning, end, padding and unknown token: bge-m3 gives them no sparse weight.
+Result<std::vector<std::int32_t>> UnusedTokens(const std::string& folder,
+                                               const json::Value& config) {
+  std::vector<std::int32_t> out;
+  for (const auto& [field, fallback] :
+       {std::pair<const char*, int>{"bos_token_id", 0}, {"eos_token_id", 2}, {"pad_token_id", 1}}) {
+    out.push_back(static_cast<std::int32_t>(config.GetInt(field, fallback)));
+  }
+  MALMOI_TRY(const auto tokenizer, ReadJson(folder, "tokenizer.json"));
+  const json::Value* model = tokenizer ? tokenizer->Find("model") : nullptr;
+  out.push_back(static_cast<std::int32_t>(model == nullptr ? 3 : model->GetInt("unk_id", 3)));
+  return out;
+}
+
+// What the caller and the modules say about the outputs; dimensions checked along the modules.
+Status Complete(const OpenOptions& options, ModuleFiles* modules, StackEncoderParts* parts) {
+  EncoderConfig& c = parts->model.config;
+  if (!modules->poolings.empty()) c.poolings = modules->poolings;
+  if (options.pooling) c.poolings = {*options.pooling};
+  c.include_prompt = modules->include_prompt;
+  c.normalize = modules->normalize;
+  const std::int64_t limit = modules->max_tokens;
+  if (limit > 0) c.max_tokens = std::min(c.max_tokens, static_cast<std::size_t>(limit));
+  std::size_t dim = static_cast<std::size_t>(c.hidden) * c.poolings.size();
+  MALMOI_TRY(dim, DimensionAfter(modules->post, dim));
+  if (modules->truncate_dim > 0) dim = std::min(dim, modules->truncate_dim);
+  c.dim = dim;
+  parts->post = std::move(modules->post);
+  c.token_dim = static_cast<std::size_t>(c.hidden);
+  if (!modules->token_layer.empty()) {
+    if (modules->token_layer.k() != c.token_dim) {
+      return Error(Code::kCorruption, "a Dense module of token vectors takes " +
+                                          std::to_string(modules->token_layer.k()) +
+                                          " features, the model gives " +
+                                          std::to_string(c.token_dim));
     }
-    if (!batch.type_ids.empty() &&
-        (batch.type_ids[t] < 0 || batch.type_ids[t] >= config.type_vocabulary)) {
-      return OutOfRange(s, "type id " + std::to_string(batch.type_ids[t]) + " is not below " +
-                               std::to_string(config.type_vocabulary));
-    }
+    parts->token_heads.vectors = std::move(modules->token_layer);
+    c.token_dim = parts->token_heads.vectors.n();
+    c.has_token_head = true;
+  }
+  parts->model.vocabulary_head.sum = modules->splade_sum;
+  parts->model.vocabulary_head.twice_log = modules->splade_twice_log;
+  return Ok();
+}
+
+// What bge-m3 keeps beside the model, and ColBERT's own layer in it.
+Status LoadTokenHeads(const std::string& folder, const json::Value& config,
+                      StackEncoderParts* parts) {
+  EncoderConfig& c = parts->model.config;
+  TokenHeads& heads = parts->token_heads;
+  const std::size_t h = parts->model.stack.hidden;
+  if (Architecture(config) == "HF_ColBERT" && heads.vectors.empty()) {
+    const WeightReader reader(parts->file);
+    MALMOI_TRY(const std::size_t rows, OutputRows(reader, "linear"));
+    MALMOI_TRY(heads.vectors, reader.One("linear", rows, h));
+    c.task = Task::kTokenVectors;
+  }
+  MALMOI_TRY(const auto sparse, OpenLayer(folder, "sparse_linear"));
+  if (sparse != nullptr) {
+    MALMOI_TRY(heads.sparse, WeightReader(sparse).Named("weight", "bias", 1, h));
+    MALMOI_TRY(heads.unused, UnusedTokens(folder, config));
+    c.has_sparse = true;
+  }
+  MALMOI_TRY(const auto colbert, OpenLayer(folder, "colbert_linear"));
+  if (colbert != nullptr && heads.vectors.empty()) {
+    const tensor::TensorView* view = colbert->Find("weight");
+    const bool matrix = view != nullptr && view->shape.size() == 2 && view->shape[0] >= 1;
+    const std::size_t rows = matrix ? static_cast<std::size_t>(view->shape[0]) : 1;
+    MALMOI_TRY(heads.vectors, WeightReader(colbert).Named("weight", "bias", rows, h));
+    heads.skip_first = true;
+  }
+  if (!heads.vectors.empty()) {
+    c.token_dim = heads.vectors.n();
+    c.has_token_head = true;
   }
   return Ok();
 }
 
-Status CheckBatch(const PackedBatch& batch, const EncoderConfig& config) {
-  if (batch.count() == 0) return Ok();
-  const bool types_fit = batch.type_ids.empty() || batch.type_ids.size() == batch.ids.size();
-  if (batch.starts.front() != 0 || batch.starts.back() != batch.ids.size() || !types_fit ||
-      !std::is_sorted(batch.starts.begin(), batch.starts.end())) {
-    return Error(Code::kInvalidArgument,
-                 "batch: starts do not rise from 0 to the number of ids, or type_ids differ in "
-                 "number from ids");
+Result<std::shared_ptr<const Encoder>> OpenStack(const std::string& directory,
+                                                 const OpenOptions& options) {
+  MALMOI_TRY(ModuleFiles modules, ReadModules(directory));
+  if (modules.static_embedding) {
+    MALMOI_TRY(const auto about, ReadJson(directory, "config.json"));
+    return OpenStatic(directory, about ? *about : json::Value(), std::move(modules));
   }
-  for (std::size_t s = 0; s < batch.count(); ++s) MALMOI_TRY(CheckSequence(batch, s, config));
-  return Ok();
+  const std::string folder =
+      modules.transformer.empty() ? directory : os::JoinPath(directory, modules.transformer);
+  MALMOI_TRY(auto config, ReadJson(folder, "config.json"));
+  if (!config) return Error(Code::kNotFound, "'" + folder + "' has no config.json");
+  if (config->GetString("model_type") == "model2vec") {
+    return OpenStatic(folder, *config, std::move(modules));
+  }
+  MALMOI_TRY(CheckFamily(*config));
+  MALMOI_TRY(auto file, OpenWeights(folder));
+  if (IsLanguageModel(*config, modules)) MALMOI_TRY(FindYesNo(folder, &modules));
+  const Task task = options.task.value_or(GuessTask(*config, modules));
+  StackEncoderParts parts;
+  parts.file = file;
+  MALMOI_TRY(parts.model, LoadFamily({.config = *config,
+                                      .reader = WeightReader(file),
+                                      .task = task,
+                                      .yes_id = modules.yes_id.value_or(-1),
+                                      .no_id = modules.no_id.value_or(-1)}));
+  EncoderConfig& c = parts.model.config;
+  c.task = task;
+  if (!parts.model.classifier.empty()) {
+    const std::size_t labels = parts.model.classifier.out.n();
+    NameLabels(*config, &c, labels);
+    c.task = labels == 1 ? Task::kReranker : Task::kClassification;
+  }
+  c.has_sparse = !parts.model.vocabulary_head.empty();
+  MALMOI_TRY(Complete(options, &modules, &parts));
+  MALMOI_TRY(LoadTokenHeads(folder, *config, &parts));
+  // BERT's embedders had no more than sizes from the first; others are told by their whole file.
+  const bool plain = c.family == "bert" && c.task == Task::kEmbedding && modules.identity.empty();
+  parts.fingerprint = Fingerprint(c, plain ? "" : config->Dump() + modules.identity,
+                                  parts.model.stack.activation, *file);
+  return MakeStackEncoder(std::move(parts));
 }
-
-// Consecutive sequences of up to kChunkTokens, fewer where that leaves threads without work.
-std::vector<Chunk> Chunks(const PackedBatch& batch, std::size_t threads) {
-  const std::size_t share = (batch.ids.size() + threads - 1) / threads;
-  const std::size_t limit = std::min(share, kChunkTokens);
-  std::vector<Chunk> chunks;
-  for (std::size_t s = 0; s < batch.count(); ++s) {
-    if (chunks.empty() || batch.starts[s + 1] - batch.starts[chunks.back().begin] > limit) {
-      chunks.push_back({s, s});
-    }
-    chunks.back().end = s + 1;
-  }
-  return chunks;
-}
-
-// One sequence's vector from its hidden states x [tokens, dim].
-void Pool(Pooling pooling, const float* x, std::size_t tokens, std::span<float> out) {
-  const std::size_t dim = out.size();
-  if (pooling == Pooling::kLast) x += (tokens - 1) * dim;
-  for (std::size_t i = 0; i < dim; ++i) out[i] = x[i];
-  if (pooling == Pooling::kCls || pooling == Pooling::kLast) return;
-  for (std::size_t t = 1; t < tokens; ++t) {
-    const float* row = x + t * dim;
-    if (pooling == Pooling::kMax) {
-      for (std::size_t i = 0; i < dim; ++i) out[i] = std::max(out[i], row[i]);
-    } else {
-      for (std::size_t i = 0; i < dim; ++i) out[i] += row[i];
-    }
-  }
-  if (pooling == Pooling::kMean) {
-    for (float& v : out) v /= static_cast<float>(tokens);
-  }
-}
-
-std::string Fingerprint(const EncoderConfig& c, const tensor::SafeTensors& file) {
-  Sha256 hash;
-  std::string settings = c.family;
-  for (const std::int64_t n : {c.hidden, c.layers, c.heads, c.intermediate, c.vocabulary,
-                               c.positions, c.type_vocabulary, c.position_offset}) {
-    Put(&settings, n);
-  }
-  Put(&settings, c.padding_id);
-  Put(&settings, c.layer_norm_eps);
-  Put(&settings, c.gelu_tanh);
-  Put<std::uint64_t>(&settings, c.max_tokens);
-  Put(&settings, c.pooling);
-  Put(&settings, c.normalize);
-  hash.Update(settings);
-  for (const std::string& name : file.Names()) {
-    const tensor::TensorView& view = *file.Find(name);
-    std::string header;
-    PutString(&header, name);
-    PutString(&header, tensor::DTypeName(view.dtype));
-    for (const std::int64_t dim : view.shape) Put(&header, dim);
-    hash.Update(header);
-    hash.Update(view.bytes.substr(0, 4096));
-  }
-  return hash.HexDigest();
-}
-
-class BertEncoder final : public Encoder {
- public:
-  BertEncoder(EncoderConfig config, BertWeights weights)
-      : config_(std::move(config)),
-        weights_(std::move(weights)),
-        fingerprint_(Fingerprint(config_, *weights_.file)) {}
-
-  const EncoderConfig& config() const override { return config_; }
-  os::CpuLevel level() const override { return weights_.layers.front().qkv.w->level(); }
-
-  const std::string& fingerprint() const override { return fingerprint_; }
-
-  Result<Buffer<float>> Encode(const PackedBatch& batch, os::ThreadPool& pool,
-                               const Cancel* cancel) const override {
-    const auto dim = static_cast<std::size_t>(config_.hidden);
-    MALMOI_TRY(CheckBatch(batch, config_));
-    Buffer<float> out(batch.count() * dim);
-    MALMOI_TRY(Run(batch, pool, cancel, [&](Chunk chunk, const float* x) {
-      for (std::size_t s = chunk.begin; s < chunk.end; ++s) {
-        const std::size_t row = batch.starts[s] - batch.starts[chunk.begin];
-        const std::span<float> to = out.span().subspan(s * dim, dim);
-        Pool(config_.pooling, x + row * dim, batch.starts[s + 1] - batch.starts[s], to);
-        if (config_.normalize) kernels::NormalizeL2(to);
-      }
-    }));
-    return out;
-  }
-
-  Result<Buffer<float>> HiddenStates(const PackedBatch& batch,
-                                     os::ThreadPool& pool) const override {
-    const auto dim = static_cast<std::size_t>(config_.hidden);
-    MALMOI_TRY(CheckBatch(batch, config_));
-    Buffer<float> out(batch.ids.size() * dim);
-    MALMOI_TRY(Run(batch, pool, nullptr, [&](Chunk chunk, const float* x) {
-      const std::size_t first = batch.starts[chunk.begin];
-      std::copy_n(x, (batch.starts[chunk.end] - first) * dim, out.data() + first * dim);
-    }));
-    return out;
-  }
-
- private:
-  // Takes every chunk through the model and gives its hidden states to `sink`, on any thread.
-  // Threads take the next chunk when they are free: a chunk's bits do not depend on who runs it.
-  template <class Sink>
-  Status Run(const PackedBatch& batch, os::ThreadPool& pool, const Cancel* cancel,
-             Sink sink) const {
-    if (batch.count() == 0) return Ok();
-    const std::vector<Chunk> chunks = Chunks(batch, pool.threads());
-    std::atomic<std::size_t> next{0};
-    std::atomic<bool> cancelled{false};
-    const auto work = [&](os::ThreadPool* team) {
-      auto arena = TakeArena();
-      for (std::size_t i = next.fetch_add(1); i < chunks.size(); i = next.fetch_add(1)) {
-        if (cancel != nullptr && cancel->IsSet()) {
-          cancelled = true;
-          break;
-        }
-        Forward(config_, weights_, batch, chunks[i], team, arena.get());
-        sink(chunks[i], arena->x.data());
-      }
-      ReturnArena(std::move(arena));
-    };
-    if (chunks.size() == 1) {
-      work(pool.threads() > 1 ? &pool : nullptr);
-    } else {
-      pool.ParallelFor(pool.threads(),
-                       [&](std::size_t, std::size_t, std::size_t) { work(nullptr); });
-    }
-    if (cancelled) return Error(Code::kCancelled, "encoding was cancelled");
-    return Ok();
-  }
-
-  std::unique_ptr<Arena> TakeArena() const {
-    const std::lock_guard lock(mutex_);
-    if (arenas_.empty()) return std::make_unique<Arena>();
-    auto arena = std::move(arenas_.back());
-    arenas_.pop_back();
-    return arena;
-  }
-  void ReturnArena(std::unique_ptr<Arena> arena) const {
-    const std::lock_guard lock(mutex_);
-    arenas_.push_back(std::move(arena));
-  }
-
-  const EncoderConfig config_;
-  const BertWeights weights_;
-  const std::string fingerprint_;
-  mutable std::mutex mutex_;  // guards: arenas_
-  mutable std::vector<std::unique_ptr<Arena>> arenas_;
-};
 
 }  // namespace
 
-Result<std::shared_ptr<const Encoder>> Encoder::Open(const std::string& directory) {
-  const std::string where = "open model '" + directory + "'";
-  MALMOI_TRY(auto config, ReadEncoderConfig(directory).With(where));
-  MALMOI_TRY(auto weights, LoadBert(directory, config).With(where));
-  return std::shared_ptr<const Encoder>(
-      std::make_shared<BertEncoder>(std::move(config), std::move(weights)));
+Result<std::shared_ptr<const Encoder>> Encoder::Open(const std::string& directory,
+                                                     const OpenOptions& options) {
+  return OpenStack(directory, options).With("open model '" + directory + "'");
+}
+
+Result<Buffer<float>> Encoder::Encode(const PackedBatch& batch, os::ThreadPool& pool,
+                                      const Cancel* cancel, const EncodeOptions& options) const {
+  MALMOI_TRY(Outputs out, Run(batch, {.vectors = true, .options = options}, pool, cancel));
+  return std::move(out.vectors);
+}
+
+Result<Buffer<float>> Encoder::Logits(const PackedBatch& batch, os::ThreadPool& pool,
+                                      const Cancel* cancel) const {
+  MALMOI_TRY(Outputs out, Run(batch, {.logits = true}, pool, cancel));
+  return std::move(out.logits);
+}
+
+Result<std::vector<SparseRow>> Encoder::SparseRows(const PackedBatch& batch, os::ThreadPool& pool,
+                                                   const Cancel* cancel) const {
+  MALMOI_TRY(Outputs out, Run(batch, {.sparse = true}, pool, cancel));
+  return std::move(out.sparse);
+}
+
+Result<TokenRows> Encoder::TokenVectors(const PackedBatch& batch, os::ThreadPool& pool,
+                                        const Cancel* cancel) const {
+  MALMOI_TRY(Outputs out, Run(batch, {.tokens = true}, pool, cancel));
+  return std::move(out.tokens);
 }
 
 }  // namespace malmoi::model

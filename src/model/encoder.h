@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -19,39 +20,102 @@ struct PackedBatch {
   std::vector<std::int32_t> ids;
   std::vector<std::int32_t> type_ids;  // Empty: all 0.
   std::vector<std::uint32_t> starts;   // count + 1 entries.
+  // Tokens at the start of each sequence that belong to a prompt; pooling leaves them out where
+  // EncoderConfig::include_prompt is false. Empty: none.
+  std::vector<std::uint32_t> prompt_tokens = {};
 
   std::size_t count() const { return starts.empty() ? 0 : starts.size() - 1; }
 };
 
-enum class Pooling : std::uint8_t { kMean, kCls, kMax, kLast };
+// sentence-transformers' modes. kMeanSqrt divides the sum by the square root of the number of
+// tokens; kWeightedMean weighs token i (from 1) by i.
+enum class Pooling : std::uint8_t { kMean, kCls, kMax, kLast, kMeanSqrt, kWeightedMean };
+
+// What the model was trained to give; see the methods of Encoder.
+enum class Task : std::uint8_t {
+  kEmbedding,       // One vector a text.
+  kClassification,  // A logit for each label.
+  kReranker,        // One logit a pair of texts: a classifier with one label, or yes/no logits.
+  kSparse,          // SPLADE: a weight for each entry of the vocabulary.
+  kTokenVectors,    // ColBERT: a vector for each token.
+};
 
 struct EncoderConfig {
-  std::string family;  // "bert" (BERT, XLM-R and RoBERTa are one forward with other positions).
+  std::string family;  // "bert" (BERT, XLM-R and RoBERTa are one forward), "modernbert", ...
   std::int64_t hidden = 0, layers = 0, heads = 0, intermediate = 0, vocabulary = 0, positions = 0;
   std::int64_t type_vocabulary = 0;
   std::int64_t position_offset = 0;  // RoBERTa/XLM-R count positions from padding id + 1,
   std::int32_t padding_id = -1;      // and do not count padding tokens. -1: no such rule.
   float layer_norm_eps = 1e-12f;
-  bool gelu_tanh = false;
-  std::size_t max_tokens = 512;  // sentence_bert_config.json's, else positions - position_offset.
-  Pooling pooling = Pooling::kMean;
+  std::size_t max_tokens = 512;  // sentence_bert_config.json's, else what positions leave.
+  Task task = Task::kEmbedding;
+  // Texts are encoded with the tokenizer's special tokens; static embeddings without.
+  bool special_tokens = true;
+  std::vector<Pooling> poolings = {Pooling::kMean};  // More than one: concatenated.
+  bool include_prompt = true;                        // See PackedBatch::prompt_tokens.
   bool normalize = true;
+  std::size_t dim = 0;        // Of Encode's vectors: after pooling, Dense modules and truncate_dim.
+  std::size_t token_dim = 0;  // Of TokenVectors' rows.
+  std::vector<std::string> labels;  // id2label in order of id; one for a reranker; else empty.
+  bool multi_label = false;         // problem_type multi_label_classification: sigmoid each.
+  bool has_sparse = false;          // SparseRows works: a masked-LM head or bge-m3's sparse layer.
+  bool has_token_head = false;      // TokenVectors passes through a layer of its own and is
+                                    // normalised (ColBERT, bge-m3), else they are hidden states.
 };
 
-// A text encoder from a model directory: config.json, model.safetensors (mapped),
-// sentence-transformers' modules.json, 1_Pooling/config.json, sentence_bert_config.json.
-// f32 throughout. Reference implementation: transformers' BertModel / XLMRobertaModel.
+// What the caller knows better than the files.
+struct OpenOptions {
+  std::optional<Task> task = std::nullopt;  // kSparse for a masked-LM model without modules.json.
+  std::optional<Pooling> pooling = std::nullopt;
+};
+
+struct EncodeOptions {
+  std::optional<bool> normalize = std::nullopt;  // Unset: as the model's files say.
+  std::size_t dimensions = 0;  // Matryoshka: keep the first so many, then normalise. 0: all.
+};
+
+// A text's terms: ids rise, weights are above 0.
+struct SparseRow {
+  std::vector<std::uint32_t> ids;
+  std::vector<float> weights;
+};
+
+// Vectors of the tokens of all sequences: sequence i has rows starts[i] .. starts[i + 1].
+struct TokenRows {
+  std::size_t dim = 0;
+  std::vector<std::uint32_t> starts;
+  Buffer<float> values;  // [starts.back(), dim]
+};
+
+// Which of a model's outputs one pass should give.
+struct Wanted {
+  bool vectors = false, logits = false, sparse = false, tokens = false;
+  EncodeOptions options = {};
+};
+struct Outputs {
+  Buffer<float> vectors;          // [count, dim or options.dimensions]
+  Buffer<float> logits;           // [count, labels]
+  std::vector<SparseRow> sparse;  // count
+  TokenRows tokens;
+};
+
+// A text encoder from a model directory: config.json, *.safetensors (mapped; shards too),
+// sentence-transformers' modules.json, 1_Pooling and 2_Dense folders, sentence_bert_config.json.
+// f32 throughout. Reference implementation: transformers and sentence-transformers.
 //
-// Bit-exact: a sequence's vector does not depend on what else is in the batch, on the order or on
+// Bit-exact: a sequence's results do not depend on what else is in the batch, on the order or on
 // the number of threads; AVX2 and AVX-512 give the same bits, the scalar level differs by rounding.
 // The vocabulary's table stays mapped, all other weights are packed at opening for the CPU level
-// that is active then. Thread safety: Encode may run concurrently; each call uses `pool` for
-// parallelism over sequences (bulk) or over output columns (one short query).
+// that is active then. Memory: linear in the tokens of a chunk (512, or one longer sequence).
+// Thread safety: all methods may run concurrently; each call uses `pool` for parallelism over
+// sequences (bulk) or over output columns (one short query).
 class Encoder {
  public:
-  // Errors: kNotFound (file missing), kUnsupported (model_type or activation unknown, naming it),
-  // kCorruption.
-  static Result<std::shared_ptr<const Encoder>> Open(const std::string& directory);
+  // Errors: kNotFound (file missing), kUnsupported (model_type, activation or another field of the
+  // configuration that is not implemented, naming it), kCorruption (also weights that are no
+  // numbers), kInvalidArgument (options ask for what the weights do not have).
+  static Result<std::shared_ptr<const Encoder>> Open(const std::string& directory,
+                                                     const OpenOptions& options = {});
   virtual ~Encoder() = default;
 
   virtual const EncoderConfig& config() const = 0;
@@ -59,15 +123,39 @@ class Encoder {
   // SHA-256 (hexadecimal) of what decides the vectors but for the tokenizer: configuration, every
   // tensor's name, type, shape and first 4 KiB. Two checkpoints of one architecture differ in it.
   virtual const std::string& fingerprint() const = 0;
-  // Pooled (and normalised, if the model says so) vectors, row-major [count, hidden]. `cancel`, if
-  // given, is polled between groups of sequences: kCancelled.
-  // Errors: kOutOfRange for an id outside the vocabulary or a sequence over max_tokens or empty;
-  // kInvalidArgument for a batch whose parts do not fit together.
-  virtual Result<Buffer<float>> Encode(const PackedBatch& batch, os::ThreadPool& pool,
-                                       const Cancel* cancel = nullptr) const = 0;
-  // Last hidden states, [tokens, hidden], for tests and late interaction.
-  virtual Result<Buffer<float>> HiddenStates(const PackedBatch& batch,
-                                             os::ThreadPool& pool) const = 0;
+
+  // All wanted outputs in one pass through the layers. `cancel`, if given, is polled between groups
+  // of sequences: kCancelled.
+  // Errors: kOutOfRange for an id outside the vocabulary, a sequence over max_tokens or empty, or
+  // too many dimensions; kInvalidArgument for a batch whose parts do not fit together;
+  // kUnsupported for an output that the model has not; kCorruption, naming the sequence, for a
+  // result that is no number.
+  virtual Result<Outputs> Run(const PackedBatch& batch, const Wanted& wanted, os::ThreadPool& pool,
+                              const Cancel* cancel = nullptr) const = 0;
+
+  // Pooled (and normalised, if the model says so) vectors, row-major [count, dim].
+  Result<Buffer<float>> Encode(const PackedBatch& batch, os::ThreadPool& pool,
+                               const Cancel* cancel = nullptr,
+                               const EncodeOptions& options = {}) const;
+  // Classifiers and rerankers: raw logits [count, labels]; the caller applies softmax or sigmoid.
+  // A yes/no reranker gives logit(yes) - logit(no), whose sigmoid is the softmax of the two.
+  Result<Buffer<float>> Logits(const PackedBatch& batch, os::ThreadPool& pool,
+                               const Cancel* cancel = nullptr) const;
+  // Needs has_sparse. SPLADE: max over tokens of log(1 + relu(logit)), all tokens, special ones
+  // too, as the reference. bge-m3: relu(linear) per token, max over a token id's places, without
+  // <s>, </s>, <pad> and <unk>.
+  Result<std::vector<SparseRow>> SparseRows(const PackedBatch& batch, os::ThreadPool& pool,
+                                            const Cancel* cancel = nullptr) const;
+  // Rows of token_dim for every token; bge-m3 leaves out the first token of a sequence.
+  Result<TokenRows> TokenVectors(const PackedBatch& batch, os::ThreadPool& pool,
+                                 const Cancel* cancel = nullptr) const;
+  // Last hidden states, [tokens, hidden]: TEI's embed_all, tests.
+  virtual Result<Buffer<float>> HiddenStates(const PackedBatch& batch, os::ThreadPool& pool,
+                                             const Cancel* cancel = nullptr) const = 0;
+  // [layers + 1][tokens, hidden]: the embeddings, then what each layer leaves (before a final
+  // norm). For comparing with other implementations.
+  virtual Result<std::vector<Buffer<float>>> LayerStates(const PackedBatch& batch,
+                                                         os::ThreadPool& pool) const = 0;
 };
 
 }  // namespace malmoi::model

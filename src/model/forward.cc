@@ -1,8 +1,6 @@
 #include <algorithm>
-#include <cmath>
 
 #include "kernels/attention.h"
-#include "kernels/vector.h"
 #include "model/forward_internal.h"
 
 namespace malmoi::model {
@@ -12,144 +10,195 @@ namespace {
 // 590 KB, which a 1 MB L2 keeps.
 constexpr std::size_t kRowBlock = 96;
 
-template <class F>
-void Split(os::ThreadPool* team, F f) {
-  if (team == nullptr) {
-    f(std::size_t{0}, std::size_t{1});
-    return;
-  }
-  const std::size_t parts = team->threads();
-  team->ParallelFor(parts, [&](std::size_t, std::size_t begin, std::size_t end) {
-    for (std::size_t part = begin; part < end; ++part) f(part, parts);
-  });
-}
-
 class Pass {
  public:
-  Pass(const EncoderConfig& config, const BertWeights& weights, const PackedBatch& batch,
-       Chunk chunk, os::ThreadPool* team, Arena* arena)
-      : config_(config),
-        weights_(weights),
+  Pass(const Stack& stack, const PackedBatch& batch, Chunk chunk, os::ThreadPool* team,
+       Arena* arena)
+      : stack_(stack),
         batch_(batch),
         chunk_(chunk),
         team_(team),
         arena_(*arena),
         first_(batch.starts[chunk.begin]),
         tokens_(batch.starts[chunk.end] - first_),
-        hidden_(static_cast<std::size_t>(config.hidden)) {}
+        hidden_(stack.hidden) {}
 
-  void Run() {
+  void Run(const Probe* probe) {
     Embed();
-    for (const BertLayer& layer : weights_.layers) {
-      Product(layer.qkv, {.a = arena_.x.data(),
-                          .lda = hidden_,
-                          .m = tokens_,
-                          .c = arena_.qkv.data(),
-                          .ldc = 3 * hidden_,
-                          .epilogue = kernels::Epilogue::kBias});
-      Attend(layer.qkv.w->level());
-      Product(layer.out, {.a = arena_.context.data(),
-                          .lda = hidden_,
-                          .m = tokens_,
-                          .c = arena_.x.data(),
-                          .ldc = hidden_,
-                          .epilogue = kernels::Epilogue::kBiasResidual,
-                          .residual = arena_.x.data(),
-                          .ldr = hidden_});
-      Normalize(layer.attention_norm, 0, tokens_);
-      for (std::size_t row = 0; row < tokens_; row += kRowBlock) FeedForward(layer, row);
+    if (probe != nullptr) (*probe)(0, arena_.x.data());
+    std::size_t done = 0;
+    for (const Layer& layer : stack_.layers) {
+      AttentionPart(layer.attention);
+      for (std::size_t row = 0; row < tokens_; row += kRowBlock) FeedForward(layer.feed, row);
+      if (probe != nullptr) (*probe)(++done, arena_.x.data());
+    }
+    if (!stack_.final_norm.empty()) {
+      stack_.final_norm.Apply(arena_.x.data(), arena_.x.data(), tokens_);
     }
   }
 
  private:
-  // x = LayerNorm(word + type + position), added in the reference's order.
+  // x = norm(word + type + position), added in BertModel's order.
   void Embed() {
+    const InputEmbedding& input = stack_.input;
+    const std::size_t width = input.width;
+    float* to = input.projection.empty() ? arena_.x.data() : arena_.normed.data();
     for (std::size_t s = chunk_.begin; s < chunk_.end; ++s) {
-      std::int64_t position = config_.position_offset;
+      std::int64_t position = input.position_offset;
       for (std::size_t t = batch_.starts[s]; t < batch_.starts[s + 1]; ++t) {
-        const auto id = static_cast<std::size_t>(batch_.ids[t]);
-        const auto type =
-            batch_.type_ids.empty() ? 0 : static_cast<std::size_t>(batch_.type_ids[t]);
         // RoBERTa does not count padding tokens, wherever they stand.
-        const bool padding = batch_.ids[t] == config_.padding_id;
-        const auto place = static_cast<std::size_t>(padding ? config_.padding_id : position++);
-        const std::span<float> x = arena_.x.span().subspan((t - first_) * hidden_, hidden_);
-        tensor::WidenF32(*weights_.words, id * hidden_, x);
-        const float* types = weights_.types.data() + type * hidden_;
-        const float* positions = weights_.positions.data() + place * hidden_;
-        for (std::size_t i = 0; i < hidden_; ++i) x[i] = (x[i] + types[i]) + positions[i];
+        const bool padding = batch_.ids[t] == input.padding_id;
+        const auto place = static_cast<std::size_t>(padding ? input.padding_id : position++);
+        EmbedToken(t, place, {to + (t - first_) * width, width});
       }
     }
-    Normalize(weights_.norm, 0, tokens_);
+    if (!input.norm.empty()) input.norm.Apply(to, to, tokens_);
+    if (input.projection.empty()) return;
+    input.projection.Apply(
+        {.x = to, .ldx = width, .rows = tokens_, .y = arena_.x.data(), .ldy = hidden_}, team_);
+    if (!input.projected_norm.empty()) {
+      input.projected_norm.Apply(arena_.x.data(), arena_.x.data(), tokens_);
+    }
   }
 
-  void Product(const Linear& linear, kernels::GemmArgs args) {
-    args.bias = linear.bias.data();
-    Split(team_, [&](std::size_t part, std::size_t parts) {
-      kernels::GemmArgs mine = args;
-      mine.part = part;
-      mine.parts = parts;
-      kernels::Gemm(*linear.w, mine);
-    });
+  void EmbedToken(std::size_t t, std::size_t place, std::span<float> x) {
+    const InputEmbedding& input = stack_.input;
+    tensor::WidenF32(*input.words, static_cast<std::size_t>(batch_.ids[t]) * x.size(), x);
+    if (input.scale != 1) {
+      for (float& v : x) v *= input.scale;
+    }
+    if (!input.types.empty()) {
+      const auto type = batch_.type_ids.empty() ? 0 : static_cast<std::size_t>(batch_.type_ids[t]);
+      const float* types = input.types.data() + type * x.size();
+      for (std::size_t i = 0; i < x.size(); ++i) x[i] += types[i];
+    }
+    if (!input.positions.empty()) {
+      const float* positions = input.positions.data() + place * x.size();
+      for (std::size_t i = 0; i < x.size(); ++i) x[i] += positions[i];
+    }
   }
 
-  void Attend(os::CpuLevel level) {
-    const auto heads = static_cast<std::size_t>(config_.heads);
-    const std::size_t dim = hidden_ / heads;
-    const float scale = 1.0f / std::sqrt(static_cast<float>(dim));
+  // The input of a part's product: x, or its norm beside it.
+  const float* Input(const Norm& norm, std::size_t row, std::size_t rows) {
+    const float* x = arena_.x.data() + row * hidden_;
+    if (norm.empty()) return x;
+    float* to = arena_.normed.data() + row * hidden_;
+    norm.Apply(x, to, rows);
+    return to;
+  }
+
+  // x += the product of a part, with the norms that the family puts around the addition.
+  void Output(const Linear& linear, const float* from, std::size_t ld, const Norm& branch,
+              const Norm& result, std::size_t row, std::size_t rows) {
+    float* x = arena_.x.data() + row * hidden_;
+    float* to = branch.empty() ? x : arena_.normed.data() + row * hidden_;
+    LinearArgs args{.x = from, .ldx = ld, .rows = rows, .y = to, .ldy = hidden_};
+    if (branch.empty()) {
+      args.epilogue = kernels::Epilogue::kBiasResidual;
+      args.residual = x;
+      args.ldr = hidden_;
+    }
+    linear.Apply(args, team_);
+    if (!branch.empty()) {
+      branch.Apply(to, to, rows);
+      for (std::size_t i = 0; i < rows * hidden_; ++i) x[i] += to[i];
+    }
+    if (!result.empty()) result.Apply(x, x, rows);
+  }
+
+  void AttentionPart(const AttentionLayer& layer) {
+    layer.qkv.Apply({.x = Input(layer.input, 0, tokens_),
+                     .ldx = hidden_,
+                     .rows = tokens_,
+                     .y = arena_.qkv.data(),
+                     .ldy = stack_.qkv_width()},
+                    team_);
+    if (layer.rope >= 0 || !layer.query.empty()) Rotate(layer);
+    Attend(layer);
+    Output(layer.out, arena_.context.data(), stack_.heads * stack_.head_dim, layer.branch,
+           layer.result, 0, tokens_);
+  }
+
+  // Norms of single heads, then the rotation of queries and keys.
+  void Rotate(const AttentionLayer& layer) {
+    const std::size_t dim = stack_.head_dim;
+    for (std::size_t s = chunk_.begin; s < chunk_.end; ++s) {
+      for (std::size_t t = batch_.starts[s]; t < batch_.starts[s + 1]; ++t) {
+        float* q = arena_.qkv.data() + (t - first_) * stack_.qkv_width();
+        float* k = q + stack_.heads * dim;
+        if (!layer.query.empty()) layer.query.Apply(q, q, stack_.heads);
+        if (!layer.key.empty()) layer.key.Apply(k, k, stack_.kv_heads);
+        if (layer.rope < 0) continue;
+        const auto which = static_cast<std::size_t>(layer.rope);
+        ApplyRope(stack_.ropes[which], arena_.ropes[which], t - batch_.starts[s], q,
+                  stack_.heads + stack_.kv_heads, dim);  // The keys' heads follow the queries'.
+      }
+    }
+  }
+
+  void Attend(const AttentionLayer& layer) {
+    const std::size_t heads = stack_.heads;
     Split(team_, [&](std::size_t part, std::size_t parts) {
       float* scratch = arena_.scratch.data() + part * arena_.scratch_size;
       for (std::size_t s = chunk_.begin; s < chunk_.end; ++s) {
-        const std::size_t row = batch_.starts[s] - first_;
-        const std::size_t tokens = batch_.starts[s + 1] - batch_.starts[s];
         for (std::size_t h = heads * part / parts; h < heads * (part + 1) / parts; ++h) {
-          const float* qkv = arena_.qkv.data() + row * 3 * hidden_ + h * dim;
-          kernels::Attention(level,
-                             {.q = qkv,
-                              .k = qkv + hidden_,
-                              .v = qkv + 2 * hidden_,
-                              .ld = 3 * hidden_,
-                              .tokens = tokens,
-                              .head_dim = dim,
-                              .scale = scale,
-                              .out = arena_.context.data() + row * hidden_ + h * dim,
-                              .ldo = hidden_},
-                             scratch);
+          AttendHead(layer, s, h, scratch);
         }
       }
     });
   }
 
-  void FeedForward(const BertLayer& layer, std::size_t row) {
-    const auto width = static_cast<std::size_t>(config_.intermediate);
+  void AttendHead(const AttentionLayer& layer, std::size_t s, std::size_t head, float* scratch) {
+    const std::size_t dim = stack_.head_dim;
+    const std::size_t row = batch_.starts[s] - first_;
+    const std::size_t heads = stack_.heads;
+    const std::size_t kv = head / (heads / stack_.kv_heads);  // Grouped queries share a key head.
+    const float* qkv = arena_.qkv.data() + row * stack_.qkv_width();
+    kernels::AttentionArgs args{.q = qkv + head * dim,
+                                .k = qkv + (heads + kv) * dim,
+                                .v = qkv + (heads + stack_.kv_heads + kv) * dim,
+                                .ld = stack_.qkv_width(),
+                                .tokens = batch_.starts[s + 1] - batch_.starts[s],
+                                .head_dim = dim,
+                                .scale = stack_.scale,
+                                .out = arena_.context.data() + row * heads * dim + head * dim,
+                                .ldo = heads * dim,
+                                .before = layer.before,
+                                .after = layer.after};
+    if (stack_.distance_bias) {
+      args.by_distance =
+          arena_.distances.data() + head * (2 * arena_.longest - 1) + arena_.longest - 1;
+    }
+    if (layer.disentangled == nullptr) {
+      kernels::Attention(layer.qkv.level(), args, scratch);
+    } else {
+      layer.disentangled->Attend(layer.qkv.level(), args, head, scratch);
+    }
+  }
+
+  void FeedForward(const FeedForwardLayer& layer, std::size_t row) {
+    const std::size_t width = stack_.width;
+    const std::size_t wide = layer.up.n();
     const std::size_t rows = std::min(kRowBlock, tokens_ - row);
-    float* x = arena_.x.data() + row * hidden_;
-    Product(layer.up, {.a = x,
-                       .lda = hidden_,
-                       .m = rows,
-                       .c = arena_.middle.data(),
-                       .ldc = width,
-                       .epilogue = config_.gelu_tanh ? kernels::Epilogue::kBiasGeluTanh
-                                                     : kernels::Epilogue::kBiasGelu});
-    Product(layer.down, {.a = arena_.middle.data(),
-                         .lda = width,
-                         .m = rows,
-                         .c = x,
-                         .ldc = hidden_,
-                         .epilogue = kernels::Epilogue::kBiasResidual,
-                         .residual = x,
-                         .ldr = hidden_});
-    Normalize(layer.norm, row, rows);
+    const kernels::Epilogue fused =
+        stack_.gated ? kernels::Epilogue::kBias : FusedEpilogue(stack_.activation);
+    float* middle = arena_.middle.data();
+    layer.up.Apply({.x = Input(layer.input, row, rows),
+                    .ldx = hidden_,
+                    .rows = rows,
+                    .y = middle,
+                    .ldy = wide,
+                    .epilogue = fused},
+                   team_);
+    for (std::size_t r = 0; r < rows && fused == kernels::Epilogue::kBias; ++r) {
+      float* half = middle + r * wide;
+      Activate(stack_.activation, {half, width});
+      for (std::size_t i = 0; i < width && stack_.gated; ++i) half[i] *= half[width + i];
+    }
+    Output(layer.down, middle, wide, layer.branch, layer.result, row, rows);
   }
 
-  void Normalize(const Norm& norm, std::size_t row, std::size_t rows) {
-    float* x = arena_.x.data() + row * hidden_;
-    kernels::LayerNorm(x, x, rows, hidden_, norm.gamma.data(), norm.beta.data(),
-                       config_.layer_norm_eps);
-  }
-
-  const EncoderConfig& config_;
-  const BertWeights& weights_;
+  const Stack& stack_;
   const PackedBatch& batch_;
   const Chunk chunk_;
   os::ThreadPool* const team_;
@@ -159,34 +208,48 @@ class Pass {
 
 }  // namespace
 
-void Arena::Grow(const EncoderConfig& config, std::size_t new_tokens, std::size_t longest,
+void Arena::Grow(const Stack& stack, std::size_t new_tokens, std::size_t new_longest,
                  std::size_t threads) {
-  const auto hidden = static_cast<std::size_t>(config.hidden);
   if (new_tokens > tokens) {
     tokens = new_tokens;
-    x = Buffer<float>(tokens * hidden);
-    qkv = Buffer<float>(tokens * 3 * hidden);
-    context = Buffer<float>(tokens * hidden);
-    middle =
-        Buffer<float>(std::min(tokens, kRowBlock) * static_cast<std::size_t>(config.intermediate));
+    x = Buffer<float>(tokens * stack.hidden);
+    normed = Buffer<float>(tokens * std::max(stack.hidden, stack.input.width));
+    qkv = Buffer<float>(tokens * stack.qkv_width());
+    context = Buffer<float>(tokens * stack.heads * stack.head_dim);
+    middle = Buffer<float>(std::min(tokens, kRowBlock) * stack.width * (stack.gated ? 2 : 1));
   }
-  const std::size_t need =
-      kernels::AttentionScratch(longest, hidden / static_cast<std::size_t>(config.heads));
+  if (new_longest > longest) {
+    longest = new_longest;
+    ropes.resize(stack.ropes.size());
+    for (std::size_t i = 0; i < ropes.size(); ++i) ropes[i].Grow(stack.ropes[i], longest);
+    if (stack.distance_bias) {
+      const auto last = static_cast<std::int64_t>(longest) - 1;
+      distances = Buffer<float>(stack.heads * (2 * longest - 1));
+      for (std::size_t h = 0; h < stack.heads; ++h) {
+        float* at = distances.data() + h * (2 * longest - 1) + last;
+        for (std::int64_t d = -last; d <= last; ++d) at[d] = stack.distance_bias(h, d);
+      }
+    }
+  }
+  std::size_t need = kernels::AttentionScratch(longest, stack.head_dim);
+  if (!stack.layers.empty() && stack.layers.front().attention.disentangled != nullptr) {
+    need += stack.layers.front().attention.disentangled->Scratch(longest);
+  }
   if (need > scratch_size || threads * scratch_size > scratch.size()) {
     scratch_size = std::max(need, scratch_size);
     scratch = Buffer<float>(threads * scratch_size);
   }
 }
 
-void Forward(const EncoderConfig& config, const BertWeights& weights, const PackedBatch& batch,
-             Chunk chunk, os::ThreadPool* team, Arena* arena) {
+void Forward(const Stack& stack, const PackedBatch& batch, Chunk chunk, os::ThreadPool* team,
+             Arena* arena, const Probe* probe) {
   std::size_t longest = 0;
   for (std::size_t s = chunk.begin; s < chunk.end; ++s) {
     longest = std::max<std::size_t>(longest, batch.starts[s + 1] - batch.starts[s]);
   }
-  arena->Grow(config, batch.starts[chunk.end] - batch.starts[chunk.begin], longest,
+  arena->Grow(stack, batch.starts[chunk.end] - batch.starts[chunk.begin], longest,
               team == nullptr ? 1 : team->threads());
-  Pass(config, weights, batch, chunk, team, arena).Run();
+  Pass(stack, batch, chunk, team, arena).Run(probe);
 }
 
 }  // namespace malmoi::model

@@ -1,98 +1,125 @@
-#include <cstring>
+#include <algorithm>
+#include <cmath>
 
 #include "model/weights_internal.h"
+#include "os/vfs.h"
+#include "tensor/torch_file.h"
 
 namespace malmoi::model {
 namespace {
 
-// Reads tensors under a prefix ("", "bert." or "roberta.": what the checkpoint was saved from); a
-// tensor that is missing or of another shape than the configuration's is corruption.
-class Reader {
- public:
-  Reader(const tensor::SafeTensors& file, std::string prefix)
-      : file_(file), prefix_(std::move(prefix)) {}
+std::int64_t Size(std::size_t n) {
+  return static_cast<std::int64_t>(n);
+}
 
-  Result<Buffer<float>> Load(const std::string& name,
-                             const std::vector<std::int64_t>& shape) const {
-    return Corrupt(tensor::LoadF32(file_, prefix_ + name, shape));
-  }
-  Result<const tensor::TensorView*> Find(const std::string& name,
-                                         const std::vector<std::int64_t>& shape) const {
-    return Corrupt(tensor::FindFloating(file_, prefix_ + name, shape));
-  }
-  Result<Norm> LoadNorm(const std::string& name, std::int64_t dim) const {
-    Norm norm;
-    MALMOI_TRY(norm.gamma, Load(name + ".weight", {dim}));
-    MALMOI_TRY(norm.beta, Load(name + ".bias", {dim}));
-    return norm;
-  }
-  // Layers of equal input stacked over their outputs: W = [W1; W2; ...].
-  Result<Linear> LoadLinear(const std::vector<std::string>& names, std::int64_t n,
-                            std::int64_t k) const {
-    const auto rows = static_cast<std::size_t>(n);
-    const auto columns = static_cast<std::size_t>(k);
-    Buffer<float> w(names.size() * rows * columns);
-    Linear linear;
-    linear.bias = Buffer<float>(names.size() * rows);
-    for (std::size_t i = 0; i < names.size(); ++i) {
-      MALMOI_TRY(const tensor::TensorView* part, Find(names[i] + ".weight", {n, k}));
-      tensor::WidenF32(*part, 0, w.span().subspan(i * rows * columns, rows * columns));
-      MALMOI_TRY(const tensor::TensorView* bias, Find(names[i] + ".bias", {n}));
-      tensor::WidenF32(*bias, 0, linear.bias.span().subspan(i * rows, rows));
-    }
-    linear.w = kernels::PackWeights(w.span(), names.size() * rows, columns);
-    return linear;
-  }
+template <class T>
+Result<T> Corrupt(Result<T> result) {
+  if (result.ok()) return result;
+  return Error(Code::kCorruption, result.error().message());
+}
 
- private:
-  template <class T>
-  static Result<T> Corrupt(Result<T> result) {
-    if (result.ok()) return result;
-    return Error(Code::kCorruption, result.error().message());
-  }
-  const tensor::SafeTensors& file_;
-  std::string prefix_;
-};
-
-Result<BertLayer> LoadLayer(const Reader& reader, const EncoderConfig& config,
-                            const std::string& name) {
-  const std::int64_t h = config.hidden;
-  const std::string self = name + "attention.self.";
-  BertLayer layer;
-  MALMOI_TRY(layer.qkv, reader.LoadLinear({self + "query", self + "key", self + "value"}, h, h));
-  MALMOI_TRY(layer.out, reader.LoadLinear({name + "attention.output.dense"}, h, h));
-  MALMOI_TRY(layer.attention_norm, reader.LoadNorm(name + "attention.output.LayerNorm", h));
-  MALMOI_TRY(layer.up, reader.LoadLinear({name + "intermediate.dense"}, config.intermediate, h));
-  MALMOI_TRY(layer.down, reader.LoadLinear({name + "output.dense"}, h, config.intermediate));
-  MALMOI_TRY(layer.norm, reader.LoadNorm(name + "output.LayerNorm", h));
-  return layer;
+Status CheckFinite(const std::string& name, std::span<const float> values) {
+  float sum = 0;
+  for (const float v : values) sum += v * 0.0f;  // 0, or NaN once one is not finite.
+  if (sum == 0) return Ok();
+  return Error(Code::kCorruption, "tensor '" + name +
+                                      "' has values that are no finite numbers: the file is "
+                                      "damaged, or was saved from a training that diverged");
 }
 
 }  // namespace
 
-Result<BertWeights> LoadBert(const std::string& directory, const EncoderConfig& config) {
-  BertWeights weights;
-  MALMOI_TRY(weights.file, tensor::SafeTensors::Open(directory));
-  std::string prefix;
-  for (const char* candidate : {"bert.", "roberta."}) {
-    if (weights.file->Find(std::string(candidate) + "embeddings.word_embeddings.weight")) {
-      prefix = candidate;
+Result<std::shared_ptr<const tensor::SafeTensors>> OpenWeights(const std::string& folder) {
+  auto file = tensor::SafeTensors::Open(folder);
+  if (file.ok() || file.error().code() != Code::kNotFound) return file;
+  const std::string old = os::JoinPath(folder, "pytorch_model.bin");
+  if (!os::PosixVfs().Stat(old).ok()) return file;
+  return tensor::OpenTorch(old);
+}
+
+void WeightReader::ChoosePrefix(const std::vector<std::string>& prefixes, const std::string& name) {
+  const auto found = std::find_if(prefixes.begin(), prefixes.end(), [&](const std::string& p) {
+    return file_->Find(p + name) != nullptr;
+  });
+  prefix_ = found == prefixes.end() ? prefixes.front() : *found;
+}
+
+WeightReader WeightReader::At(const std::string& prefix) const {
+  WeightReader out(file_);
+  out.prefix_ = prefix;
+  return out;
+}
+
+Result<const tensor::TensorView*> WeightReader::Find(const std::string& name,
+                                                     const std::vector<std::int64_t>& shape) const {
+  return Corrupt(tensor::FindFloating(*file_, prefix_ + name, shape));
+}
+
+Result<Buffer<float>> WeightReader::Load(const std::string& name,
+                                         const std::vector<std::int64_t>& shape) const {
+  MALMOI_TRY(auto out, Corrupt(tensor::LoadF32(*file_, prefix_ + name, shape)));
+  MALMOI_TRY(CheckFinite(prefix_ + name, out.span()));
+  return out;
+}
+
+Result<Norm> WeightReader::LayerNorm(const std::string& name, std::size_t dim, float eps) const {
+  const bool old = Has(name + ".gamma");
+  Norm norm{.kind = NormKind::kLayer, .eps = eps, .gamma = {}, .beta = Buffer<float>(dim)};
+  MALMOI_TRY(norm.gamma, Load(name + (old ? ".gamma" : ".weight"), {Size(dim)}));
+  const std::string bias = name + (old ? ".beta" : ".bias");
+  if (Has(bias)) {
+    MALMOI_TRY(norm.beta, Load(bias, {Size(dim)}));
+  }
+  return norm;
+}
+
+Result<Norm> WeightReader::RmsNorm(const std::string& name, std::size_t dim, float eps,
+                                   float offset) const {
+  Norm norm{.kind = NormKind::kRms, .eps = eps, .gamma = {}, .beta = {}};
+  MALMOI_TRY(norm.gamma, Load(name + ".weight", {Size(dim)}));
+  for (float& g : norm.gamma.span()) g += offset;
+  return norm;
+}
+
+Result<Linear> WeightReader::Stacked(const std::vector<Part>& parts, std::size_t k) const {
+  std::size_t n = 0;
+  for (const Part& part : parts) n += part.rows;
+  Buffer<float> w(n * k);
+  Buffer<float> b(n);
+  std::size_t row = 0;
+  for (const Part& part : parts) {
+    const std::span<float> to = w.span().subspan(row * k, part.rows * k);
+    MALMOI_TRY(const tensor::TensorView* view,
+               Find(part.name + ".weight", {Size(part.rows), Size(k)}));
+    tensor::WidenF32(*view, 0, to);
+    MALMOI_TRY(CheckFinite(prefix_ + part.name + ".weight", to));
+    if (Has(part.name + ".bias")) {
+      MALMOI_TRY(const auto bias, Load(part.name + ".bias", {Size(part.rows)}));
+      std::copy_n(bias.data(), part.rows, b.data() + row);
     }
+    row += part.rows;
   }
-  const Reader reader(*weights.file, prefix);
-  const std::int64_t h = config.hidden;
-  MALMOI_TRY(weights.words,
-             reader.Find("embeddings.word_embeddings.weight", {config.vocabulary, h}));
-  MALMOI_TRY(weights.positions,
-             reader.Load("embeddings.position_embeddings.weight", {config.positions, h}));
-  MALMOI_TRY(weights.types,
-             reader.Load("embeddings.token_type_embeddings.weight", {config.type_vocabulary, h}));
-  MALMOI_TRY(weights.norm, reader.LoadNorm("embeddings.LayerNorm", h));
-  for (std::int64_t i = 0; i < config.layers; ++i) {
-    MALMOI_TRY(auto layer, LoadLayer(reader, config, "encoder.layer." + std::to_string(i) + "."));
-    weights.layers.push_back(std::move(layer));
+  return Linear(w.span(), n, k, b.span());
+}
+
+Result<Linear> WeightReader::Swapped(const std::string& name, std::size_t rows,
+                                     std::size_t k) const {
+  MALMOI_TRY(auto w, Load(name + ".weight", {Size(2 * rows), Size(k)}));
+  std::swap_ranges(w.data(), w.data() + rows * k, w.data() + rows * k);
+  Buffer<float> b(2 * rows);
+  if (Has(name + ".bias")) {
+    MALMOI_TRY(b, Load(name + ".bias", {Size(2 * rows)}));
+    std::swap_ranges(b.data(), b.data() + rows, b.data() + rows);
   }
-  return weights;
+  return Linear(w.span(), 2 * rows, k, b.span());
+}
+
+Result<Linear> WeightReader::Named(const std::string& weight, const std::string& bias,
+                                   std::size_t n, std::size_t k) const {
+  MALMOI_TRY(const auto w, Load(weight, {Size(n), Size(k)}));
+  if (!Has(bias)) return Linear(w.span(), n, k, {});
+  MALMOI_TRY(const auto b, Load(bias, {Size(n)}));
+  return Linear(w.span(), n, k, b.span());
 }
 
 }  // namespace malmoi::model

@@ -17,6 +17,7 @@
 
 #include "base/strings.h"
 #include "net/session_internal.h"
+#include "net/tls_internal.h"
 #include "obs/log.h"
 
 namespace malmoi::net {
@@ -39,12 +40,7 @@ class HandlerPool {
 
   HandlerPool(std::size_t threads, std::size_t queue_max, const Handler* handler)
       : threads_max_(std::max<std::size_t>(threads, 1)), queue_max_(queue_max), handler_(handler) {
-    for (std::size_t i = 0; i < threads_max_; ++i) {
-      threads_.emplace_back([this, i] {
-        ::pthread_setname_np(::pthread_self(), ("http-" + std::to_string(i)).c_str());
-        Loop();
-      });
-    }
+    Grow();  // What starts later may fail to, for want of memory: then the first one serves.
   }
   ~HandlerPool() { Join(); }
 
@@ -52,6 +48,7 @@ class HandlerPool {
     const std::lock_guard lock(mutex_);
     if (closed_ || queue_.size() + busy_ >= threads_max_ + queue_max_) return false;
     queue_.push_back(std::move(job));
+    if (queue_.size() + busy_ > threads_.size() && threads_.size() < threads_max_) Grow();
     wake_.notify_one();
     return true;
   }
@@ -68,6 +65,17 @@ class HandlerPool {
   }
 
  private:
+  void Grow() {
+    try {
+      threads_.emplace_back([this, i = threads_.size()] {
+        ::pthread_setname_np(::pthread_self(), ("http-" + std::to_string(i)).c_str());
+        Loop();
+      });
+    } catch (const std::exception& e) {
+      obs::LogLine(obs::Level::kError, "http_thread_failed").Field("what", e.what());
+    }
+  }
+
   void Loop() {
     std::unique_lock lock(mutex_);
     while (true) {
@@ -109,7 +117,7 @@ class HandlerPool {
   const std::size_t threads_max_;
   const std::size_t queue_max_;
   const Handler* const handler_;
-  std::mutex mutex_;  // guards: queue_, busy_, closed_
+  std::mutex mutex_;  // guards: queue_, busy_, closed_, threads_ until closed_
   std::condition_variable wake_;
   std::deque<Job> queue_;
   std::size_t busy_ = 0;
@@ -124,6 +132,12 @@ class Server : public HttpServer, public SessionHost {
   ~Server() override { Stop(0); }
 
   Status Listen() {
+    if (options_.tls_certificate.empty() != options_.tls_key.empty()) {
+      return Error(Code::kInvalidArgument, "TLS needs both a certificate and its key");
+    }
+    if (!options_.tls_key.empty()) {
+      MALMOI_TRY(tls_, TlsContext::Load(options_.tls_certificate, options_.tls_key));
+    }
     error_code error;
     const std::string host = options_.host == "localhost" ? "127.0.0.1" : options_.host;
     const auto address = asio::ip::make_address(host, error);
@@ -175,6 +189,7 @@ class Server : public HttpServer, public SessionHost {
 
   const ServerOptions& options() const override { return options_; }
   bool stopping() const override { return stopping_; }
+  TlsContext* tls() override { return tls_.get(); }
 
   bool Submit(Request request, std::shared_ptr<Exchange> exchange) override {
     return pool_->Add({std::move(request), std::move(exchange)});
@@ -238,6 +253,7 @@ class Server : public HttpServer, public SessionHost {
   const ServerOptions options_;
   const Handler handler_;
   std::uint16_t port_ = 0;
+  std::unique_ptr<TlsContext> tls_;
   asio::io_context io_{1};
   asio::executor_work_guard<Executor> work_{io_.get_executor()};
   Acceptor acceptor_;

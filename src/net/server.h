@@ -51,8 +51,9 @@ using Handler = std::function<void(const Request&, Responder&)>;
 
 struct ServerOptions {
   std::string host = "127.0.0.1";
-  std::uint16_t port = 0;                      // 0: any free one.
-  std::size_t handler_threads = 8;             // Requests worked on at the same time.
+  std::uint16_t port = 0;  // 0: any free one.
+  // Requests worked on at the same time. A thread is started when all others are busy.
+  std::size_t handler_threads = 8;
   std::size_t queue_max = 64;                  // Requests waiting; more get 503 with Retry-After.
   std::size_t connections_max = 1024;          // More are closed at once.
   std::uint64_t body_bytes_max = 32ull << 20;  // Larger bodies get 413.
@@ -60,13 +61,21 @@ struct ServerOptions {
   double read_seconds_max = 30;   // For one request's head and body (slow clients), 408.
   double idle_seconds_max = 75;   // Keep-alive.
   double write_seconds_max = 60;  // Without a byte taken: the client counts as gone.
+  // PEM files of a certificate chain and its key: the port then speaks TLS (1.2 and 1.3) and
+  // nothing else. Both or none.
+  std::string tls_certificate = {};
+  std::string tls_key = {};
+  // How the answers look that the server makes itself (the statuses are listed in README.md);
+  // null: {"error":{"code":...,"message":...}}. May change the status.
+  std::function<Response(int status, const std::string& message)> refusal = nullptr;
 };
 
 // HTTP/1.1 with keep-alive, chunked bodies both ways, HEAD, Expect: 100-continue, and graceful
 // stop. One I/O thread; handlers on their own threads. Boost.Beast parses.
 class HttpServer {
  public:
-  // Errors: kUnavailable where the address is taken or not local, naming it.
+  // Errors: kUnavailable where the address is taken or not local, naming it; kInvalidArgument for a
+  // certificate or key that cannot be used.
   static Result<std::unique_ptr<HttpServer>> Start(const ServerOptions& options, Handler handler);
   virtual ~HttpServer() = default;  // Stops at once.
   virtual std::uint16_t port() const = 0;

@@ -7,6 +7,7 @@
 #include "base/strings.h"
 #include "base/utf8.h"
 #include "net/session_internal.h"
+#include "net/tls_internal.h"
 
 namespace malmoi::net {
 namespace {
@@ -23,18 +24,23 @@ std::string_view View(boost::beast::string_view s) {
   return {s.data(), s.size()};
 }
 
-Response RefusalOf(error_code error, const ServerOptions& options) {
+struct Refused {
+  int status;
+  const char* code;
+  std::string message;
+};
+
+Refused RefusalOf(error_code error, const ServerOptions& options) {
   if (error == http::error::body_limit) {
-    return ErrorResponse(413, "out_of_range",
-                         "the body is longer than " + FormatBytes(options.body_bytes_max) +
-                             ": send it in smaller requests");
+    return {413, "out_of_range",
+            "the body is longer than " + FormatBytes(options.body_bytes_max) +
+                ": send it in smaller requests"};
   }
   if (error == http::error::header_limit || error == http::error::buffer_overflow) {
-    return ErrorResponse(
-        431, "out_of_range",
-        "the request's headers are longer than " + FormatBytes(options.header_bytes_max));
+    return {431, "out_of_range",
+            "the request's headers are longer than " + FormatBytes(options.header_bytes_max)};
   }
-  return ErrorResponse(400, "invalid_argument", "not an HTTP/1.1 request: " + error.message());
+  return {400, "invalid_argument", "not an HTTP/1.1 request: " + error.message()};
 }
 
 }  // namespace
@@ -59,7 +65,21 @@ Session::~Session() = default;
 
 void Session::Run() {
   Expect(host_->options().read_seconds_max);
-  Read();
+  if (host_->tls() == nullptr) {
+    Read();
+    return;
+  }
+  tls_ = host_->tls()->Wrap(&socket_);
+  state_ = State::kGreeting;
+  tls_->Handshake([self = shared_from_this()](error_code error, std::size_t) {
+    if (self->state_ != State::kGreeting) return;
+    if (error) {
+      self->Close();
+      return;
+    }
+    self->state_ = State::kIdle;
+    self->Read();
+  });
 }
 
 void Session::NextRequest() {
@@ -84,9 +104,9 @@ void Session::Expect(double seconds) {
 
 void Session::OnTimer() {
   if (state_ == State::kReading) {
-    Refuse(ErrorResponse(408, "deadline",
-                         "the request did not arrive within " +
-                             FormatFixed(host_->options().read_seconds_max, 0) + " s"));
+    Refuse(OwnResponse(408, "deadline",
+                       "the request did not arrive within " +
+                           FormatFixed(host_->options().read_seconds_max, 0) + " s"));
     return;
   }
   Close();
@@ -97,11 +117,15 @@ void Session::Read() {
   if (state_ == State::kWorking && input_.size() >= kPipelineMax) return;
   reading_ = true;
   chunk_.resize(kReadSize);
-  socket_.async_read_some(asio::buffer(chunk_),
-                          [self = shared_from_this()](error_code error, std::size_t n) {
-                            self->reading_ = false;
-                            self->OnRead(n, static_cast<bool>(error));
-                          });
+  auto done = [self = shared_from_this()](error_code error, std::size_t n) {
+    self->reading_ = false;
+    self->OnRead(n, static_cast<bool>(error));
+  };
+  if (tls_ != nullptr) {
+    tls_->Read(asio::buffer(chunk_), std::move(done));
+  } else {
+    socket_.async_read_some(asio::buffer(chunk_), std::move(done));
+  }
 }
 
 void Session::OnRead(std::size_t n, bool end) {
@@ -144,7 +168,8 @@ bool Session::ParseSome(bool* failed) {
   input_.erase(0, used);
   if (error && error != http::error::need_more) {
     *failed = true;
-    Refuse(RefusalOf(error, host_->options()));
+    const Refused refused = RefusalOf(error, host_->options());
+    Refuse(OwnResponse(refused.status, refused.code, refused.message));
     return false;
   }
   if (!parser_->head_done && parser.is_header_done()) {
@@ -170,13 +195,13 @@ bool Session::HeadDone() {
     wrong = "the request's target must start with '/'";
   }
   if (!wrong.empty()) {
-    Refuse(ErrorResponse(400, "invalid_argument", wrong));
+    Refuse(OwnResponse(400, "invalid_argument", wrong));
     return false;
   }
   const auto expect = message.find(http::field::expect);
   if (expect == message.end() || parser_->http.is_done()) return true;
   if (!EqualsIgnoreCase(View(expect->value()), "100-continue")) {
-    Refuse(ErrorResponse(417, "invalid_argument", "only Expect: 100-continue is known"));
+    Refuse(OwnResponse(417, "invalid_argument", "only Expect: 100-continue is known"));
     return false;
   }
   if (version == 11 && input_.empty()) {
@@ -204,7 +229,7 @@ void Session::Dispatch() {
   }
   request.remote = remote_;
   if (request.path.find('\0') != std::string::npos || !IsValidUtf8(request.path)) {
-    Refuse(ErrorResponse(400, "invalid_argument", "the path is not UTF-8 text"));
+    Refuse(OwnResponse(400, "invalid_argument", "the path is not UTF-8 text"));
     return;
   }
   const Exchange::Shape shape = {
@@ -221,10 +246,17 @@ void Session::Dispatch() {
     });
   });
   if (!host_->Submit(std::move(request), exchange_)) {
-    Response busy = ErrorResponse(503, "overloaded", "too many requests wait: retry in a second");
-    busy.headers.emplace_back("Retry-After", "1");
+    Response busy = OwnResponse(503, "overloaded", "too many requests wait: retry in a second");
+    if (net::FindHeader(busy.headers, "Retry-After").empty()) {
+      busy.headers.emplace_back("Retry-After", "1");
+    }
     exchange_->Send(busy);
   }
+}
+
+Response Session::OwnResponse(int status, const char* code, const std::string& message) const {
+  const auto& refusal = host_->options().refusal;
+  return refusal ? refusal(status, message) : ErrorResponse(status, code, message);
 }
 
 void Session::Refuse(const Response& response) {
@@ -271,11 +303,16 @@ void Session::WriteSome() {
   }
   writing_ = true;
   if (state_ != State::kReading) Expect(host_->options().write_seconds_max);
-  socket_.async_write_some(asio::buffer(wire_.data() + written_, wire_.size() - written_),
-                           [self = shared_from_this()](error_code error, std::size_t n) {
-                             self->writing_ = false;
-                             self->OnWritten(n, static_cast<bool>(error));
-                           });
+  const auto bytes = asio::buffer(wire_.data() + written_, wire_.size() - written_);
+  auto done = [self = shared_from_this()](error_code error, std::size_t n) {
+    self->writing_ = false;
+    self->OnWritten(n, static_cast<bool>(error));
+  };
+  if (tls_ != nullptr) {
+    tls_->Write(bytes, std::move(done));
+  } else {
+    socket_.async_write_some(bytes, std::move(done));
+  }
 }
 
 void Session::OnWritten(std::size_t n, bool failed) {
@@ -295,6 +332,13 @@ void Session::OnWritten(std::size_t n, bool failed) {
 void Session::Linger() {
   if (ended_ || host_->stopping()) {
     Close();
+    return;
+  }
+  if (tls_ != nullptr) {
+    state_ = State::kLinger;
+    Expect(kLingerSeconds);
+    // A read may be pending: the goodbye is written beside it, and its answer not waited for.
+    tls_->Shutdown([self = shared_from_this()](error_code, std::size_t) { self->Close(); });
     return;
   }
   error_code ignored;
@@ -319,7 +363,7 @@ void Session::AnswerDone() {
 }
 
 void Session::CloseIfIdle() {
-  if (state_ == State::kIdle || state_ == State::kLinger) {
+  if (state_ == State::kIdle || state_ == State::kGreeting || state_ == State::kLinger) {
     Close();
   } else if (exchange_ != nullptr) {
     exchange_->DropKeepAlive();

@@ -20,6 +20,8 @@ using Timer = boost::asio::basic_waitable_timer<
     std::chrono::steady_clock, boost::asio::wait_traits<std::chrono::steady_clock>, Executor>;
 
 class Session;
+class TlsContext;
+class TlsStream;
 
 // What a connection needs from its server. Called on the I/O thread.
 class SessionHost {
@@ -27,6 +29,7 @@ class SessionHost {
   virtual ~SessionHost() = default;
   virtual const ServerOptions& options() const = 0;
   virtual bool stopping() const = 0;
+  virtual TlsContext* tls() = 0;  // Null: plain text.
   // False when the queue is full.
   virtual bool Submit(Request request, std::shared_ptr<Exchange> exchange) = 0;
   virtual void Closed(Session* session) = 0;
@@ -46,11 +49,12 @@ class Session : public std::enable_shared_from_this<Session> {
  private:
   struct Parser;  // Beast's, confined to session.cc.
   enum class State {
-    kIdle,     // Before the first byte of a request.
-    kReading,  // In a head or a body.
-    kWorking,  // A handler has it, or its answer is being written.
-    kRefused,  // Writing an error after which the connection ends.
-    kLinger,   // Throwing away what the client still sends, so that it can read the error.
+    kGreeting,  // In a TLS handshake.
+    kIdle,      // Before the first byte of a request.
+    kReading,   // In a head or a body.
+    kWorking,   // A handler has it, or its answer is being written.
+    kRefused,   // Writing an error after which the connection ends.
+    kLinger,    // Throwing away what the client still sends, so that it can read the error.
     kClosed,
   };
 
@@ -62,6 +66,7 @@ class Session : public std::enable_shared_from_this<Session> {
   bool ParseSome(bool* failed);
   bool HeadDone();
   void Dispatch();
+  Response OwnResponse(int status, const char* code, const std::string& message) const;
   void Refuse(const Response& response);
   bool Refill();
   void WriteSome();
@@ -73,6 +78,7 @@ class Session : public std::enable_shared_from_this<Session> {
   SessionHost* const host_;
   boost::asio::io_context* const io_;
   Socket socket_;
+  std::unique_ptr<TlsStream> tls_;  // Null: plain text.
   Timer timer_;
   std::uint64_t timer_round_ = 0;  // Tells a late expiry from the one that is armed.
   State state_ = State::kIdle;

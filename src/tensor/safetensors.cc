@@ -205,7 +205,8 @@ Result<std::shared_ptr<const SafeTensors>> SafeTensors::Open(const std::string& 
 }
 
 bool IsFloating(DType dtype) {
-  return dtype == DType::kF32 || dtype == DType::kF16 || dtype == DType::kBf16;
+  return dtype == DType::kF32 || dtype == DType::kF16 || dtype == DType::kBf16 ||
+         dtype == DType::kF64;
 }
 
 void WidenF32(const TensorView& view, std::size_t begin, std::span<float> out) {
@@ -222,6 +223,11 @@ void WidenF32(const TensorView& view, std::size_t begin, std::span<float> out) {
         out[i] = std::bit_cast<float>(high << 16);
       }
       return;
+    case DType::kF64:
+      for (std::size_t i = 0; i < out.size(); ++i) {
+        out[i] = static_cast<float>(Load<double>(from + 8 * i));
+      }
+      return;
     default:
       if (!out.empty()) std::memcpy(out.data(), from, out.size_bytes());
   }
@@ -233,8 +239,8 @@ Result<const TensorView*> FindFloating(const SafeTensors& file, std::string_view
   const std::string where = "tensor '" + std::string(name) + "'";
   if (view == nullptr) return Error(Code::kNotFound, where + " is not in the weights");
   if (!IsFloating(view->dtype)) {
-    return Error(Code::kInvalidArgument,
-                 where + " is " + std::string(DTypeName(view->dtype)) + ", not F32, F16 or BF16");
+    return Error(Code::kInvalidArgument, where + " is " + std::string(DTypeName(view->dtype)) +
+                                             ", not F64, F32, F16 or BF16");
   }
   if (view->shape != shape) {
     const auto text = [](const std::vector<std::int64_t>& s) {

@@ -40,7 +40,7 @@ class SafeTensors {
   virtual std::vector<std::string> Names() const = 0;               // Sorted.
 };
 
-// F32, F16 or BF16: what the functions below can read.
+// F64, F32, F16 or BF16: what the functions below can read.
 bool IsFloating(DType dtype);
 
 // The tensor of that name, checked. Errors: kNotFound; kInvalidArgument where the shape is not
@@ -48,8 +48,8 @@ bool IsFloating(DType dtype);
 Result<const TensorView*> FindFloating(const SafeTensors& file, std::string_view name,
                                        const std::vector<std::int64_t>& shape);
 
-// Elements begin .. begin + out.size() of a floating tensor as f32 (F16 and BF16 widened exactly):
-// one row of a large table without loading the rest. The range must lie inside.
+// Elements begin .. begin + out.size() of a floating tensor as f32 (F16 and BF16 widened exactly,
+// F64 rounded): one row of a large table without loading the rest. The range must lie inside.
 void WidenF32(const TensorView& view, std::size_t begin, std::span<float> out);
 
 // The whole tensor as f32. Errors: those of FindFloating.

@@ -26,9 +26,10 @@ struct Encoding {
 
 struct EncodeOptions {
   bool add_special_tokens = true;
-  // Tokens kept, template tokens included; 0 keeps all. Cut on the right, as HF's LongestFirst
-  // does for a single text.
+  // Tokens kept, template tokens included; 0 keeps all. Cut as HF's LongestFirst does: of a pair,
+  // the longer text first, then both to half.
   std::size_t max_tokens = 0;
+  bool cut_left = false;  // Drop the first tokens of a text that is too long, not the last.
 };
 
 // A Hugging Face `tokenizer.json`, equal in ids, offsets (as bytes), type ids and decoded text to
@@ -51,6 +52,11 @@ class Tokenizer {
   // `text` is any bytes; ill-formed UTF-8 is read as U+FFFD a byte. What lies past 4 GiB is not
   // read, since spans are 32 bits wide.
   virtual Encoding Encode(std::string_view text, const EncodeOptions& options = {}) const = 0;
+  // Two texts through the post-processor's pair template: type ids tell them apart where the
+  // template says so; without a template the second text has type id 1. Offsets count in the text
+  // that the token is of.
+  virtual Encoding EncodePair(std::string_view first, std::string_view second,
+                              const EncodeOptions& options = {}) const = 0;
   virtual std::string Decode(const std::vector<std::int32_t>& ids, bool skip_special) const = 0;
   virtual std::size_t vocabulary_size() const = 0;
   // -1 where there is no such token.

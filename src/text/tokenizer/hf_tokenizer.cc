@@ -6,6 +6,7 @@
 #include "os/vfs.h"
 #include "text/tokenizer.h"
 #include "text/tokenizer/added_tokens.h"
+#include "text/tokenizer/join.h"
 #include "text/tokenizer/stages.h"
 
 namespace malmoi::text {
@@ -28,27 +29,38 @@ class HfTokenizer : public Tokenizer {
   Encoding Encode(std::string_view text, const EncodeOptions& options) const override {
     text = text.substr(0, kMaxText);
     const PostProcessor* post = stages_.post_processor.get();
-    const std::size_t template_tokens =
-        options.add_special_tokens && post != nullptr ? post->added() : 0;
-    Work work;
-    work.limit = options.max_tokens == 0
-                     ? SIZE_MAX
-                     : options.max_tokens - std::min(template_tokens, options.max_tokens);
-    work.out.ids.reserve(std::min(text.size() / 3 + 8, work.limit));
-    work.out.offsets.reserve(std::min(text.size() / 3 + 8, work.limit));
-    if (IsValidUtf8(text)) {
-      EncodeValid(text, &work);
-    } else {
-      EncodeLossy(text, &work);
-    }
-    Encoding& out = work.out;
-    Resize(std::min(work.limit, out.size()), &out);
+    const std::size_t limit =
+        LimitOf(options, post != nullptr && options.add_special_tokens ? post->added() : 0);
+    Encoding out = EncodeBare(text, options.cut_left ? SIZE_MAX : limit);
+    Cut(limit, options.cut_left, &out);
     if (post != nullptr) post->Process(text, *this, options.add_special_tokens, &out);
     // A limit below the template's own length cuts the template.
-    if (options.max_tokens != 0 && out.size() > options.max_tokens) {
-      Resize(options.max_tokens, &out);
+    if (options.max_tokens != 0) Cut(options.max_tokens, false, &out);
+    return out;
+  }
+
+  Encoding EncodePair(std::string_view first, std::string_view second,
+                      const EncodeOptions& options) const override {
+    first = first.substr(0, kMaxText);
+    second = second.substr(0, kMaxText);
+    const PostProcessor* post = stages_.post_processor.get();
+    const std::size_t limit =
+        LimitOf(options, post != nullptr && options.add_special_tokens ? post->added_to_pair() : 0);
+    Encoding a = EncodeBare(first, SIZE_MAX);
+    Encoding b = EncodeBare(second, SIZE_MAX);
+    if (a.size() + b.size() > limit) {
+      const auto [keep_a, keep_b] = LongestFirst(a.size(), b.size(), limit);
+      Cut(keep_a, options.cut_left, &a);
+      Cut(keep_b, options.cut_left, &b);
     }
-    return std::move(work.out);
+    std::fill(b.type_ids.begin(), b.type_ids.end(), 1);
+    if (post != nullptr) {
+      post->ProcessPair(first, second, *this, options.add_special_tokens, &a, &b);
+    } else {
+      Append(b, &a);
+    }
+    if (options.max_tokens != 0) Cut(options.max_tokens, false, &a);
+    return a;
   }
 
   std::string Decode(const std::vector<std::int32_t>& ids, bool skip_special) const override {
@@ -102,11 +114,50 @@ class HfTokenizer : public Tokenizer {
     Encoding out;
   };
 
-  static void Resize(std::size_t size, Encoding* out) {
-    out->ids.resize(size);
-    out->offsets.resize(size);
-    out->type_ids.resize(size, 0);
-    out->special.resize(size, 0);
+  static std::size_t LimitOf(const EncodeOptions& options, std::size_t template_tokens) {
+    if (options.max_tokens == 0) return SIZE_MAX;
+    return options.max_tokens - std::min(template_tokens, options.max_tokens);
+  }
+
+  // How many tokens of each text stay, as the package's LongestFirst counts.
+  static std::pair<std::size_t, std::size_t> LongestFirst(std::size_t a, std::size_t b,
+                                                          std::size_t limit) {
+    std::size_t n1 = std::min(a, b);
+    std::size_t n2 = n1 > limit ? n1 : std::max(n1, limit - n1);
+    if (n1 + n2 > limit) {
+      n1 = limit / 2;
+      n2 = n1 + limit % 2;
+    }
+    return a > b ? std::pair(n2, n1) : std::pair(n1, n2);
+  }
+
+  static void Cut(std::size_t size, bool left, Encoding* out) {
+    if (out->size() <= size) return;
+    const std::size_t from = left ? out->size() - size : 0;
+    const auto keep = [&](auto* v) {
+      v->erase(v->begin(), v->begin() + static_cast<std::ptrdiff_t>(from));
+      v->resize(size);
+    };
+    keep(&out->ids);
+    keep(&out->offsets);
+    keep(&out->type_ids);
+    keep(&out->special);
+  }
+
+  // The text's tokens without a template, at least `limit` of them where it has so many.
+  Encoding EncodeBare(std::string_view text, std::size_t limit) const {
+    Work work;
+    work.limit = limit;
+    work.out.ids.reserve(std::min(text.size() / 3 + 8, work.limit));
+    work.out.offsets.reserve(std::min(text.size() / 3 + 8, work.limit));
+    if (IsValidUtf8(text)) {
+      EncodeValid(text, &work);
+    } else {
+      EncodeLossy(text, &work);
+    }
+    work.out.type_ids.resize(work.out.size(), 0);
+    work.out.special.resize(work.out.size(), 0);
+    return std::move(work.out);
   }
 
   void EncodeValid(std::string_view text, Work* work) const {

@@ -2,23 +2,34 @@
 #include <utility>
 
 #include "text/tokenizer/chars.h"
+#include "text/tokenizer/join.h"
 #include "text/tokenizer/stages.h"
 
 namespace malmoi::text {
 namespace {
 
-// Tokens before and after the text, with their type ids. Every kind of processor is this one.
-struct SpecialToken {
+// A special token, or a text: the first (kFirst) or the second (kSecond).
+struct TemplatePiece {
+  enum Kind : std::uint8_t { kToken, kFirst, kSecond };
+  Kind kind = kToken;
   std::int32_t id = 0;
   std::int32_t type_id = 0;
 };
+using Pieces = std::vector<TemplatePiece>;
 
+std::size_t TokensOf(const Pieces& pieces) {
+  return static_cast<std::size_t>(std::count_if(
+      pieces.begin(), pieces.end(), [](const auto& p) { return p.kind == TemplatePiece::kToken; }));
+}
+
+// Tokens around one text or two, with their type ids. Every kind of processor is this one.
 class TemplateProcessor : public PostProcessor {
  public:
   struct Template {
-    std::vector<SpecialToken> before;
-    std::vector<SpecialToken> after;
-    std::int32_t type_id = 0;
+    Pieces single;
+    Pieces pair;
+    // BertProcessing: without special tokens the texts keep the type ids they came with.
+    bool types_need_special = false;
     // RobertaProcessing: leave the spaces at a token's ends out of its offsets, but for the one
     // that the tokenizer itself may have put before the text.
     bool trim_offsets = false;
@@ -26,31 +37,44 @@ class TemplateProcessor : public PostProcessor {
   };
   explicit TemplateProcessor(Template t) : template_(std::move(t)) {}
 
-  std::size_t added() const override { return template_.before.size() + template_.after.size(); }
+  std::size_t added() const override { return TokensOf(template_.single); }
+  std::size_t added_to_pair() const override { return TokensOf(template_.pair); }
 
   void Process(std::string_view text, const Tokenizer& tokenizer, bool add_special_tokens,
                Encoding* encoding) const override {
     if (template_.trim_offsets) Trim(text, tokenizer, encoding);
-    std::fill(encoding->type_ids.begin(), encoding->type_ids.end(), template_.type_id);
-    if (!add_special_tokens) return;
-    Encoding out;
-    Put(template_.before, &out);
-    out.ids.insert(out.ids.end(), encoding->ids.begin(), encoding->ids.end());
-    out.offsets.insert(out.offsets.end(), encoding->offsets.begin(), encoding->offsets.end());
-    out.type_ids.insert(out.type_ids.end(), encoding->type_ids.begin(), encoding->type_ids.end());
-    out.special.insert(out.special.end(), encoding->special.begin(), encoding->special.end());
-    Put(template_.after, &out);
-    *encoding = std::move(out);
+    Join(template_.single, add_special_tokens, encoding, nullptr);
+  }
+
+  void ProcessPair(std::string_view first_text, std::string_view second_text,
+                   const Tokenizer& tokenizer, bool add_special_tokens, Encoding* first,
+                   Encoding* second) const override {
+    if (template_.trim_offsets) {
+      Trim(first_text, tokenizer, first);
+      Trim(second_text, tokenizer, second);
+    }
+    Join(template_.pair, add_special_tokens, first, second);
   }
 
  private:
-  static void Put(const std::vector<SpecialToken>& tokens, Encoding* out) {
-    for (const SpecialToken& token : tokens) {
-      out->ids.push_back(token.id);
-      out->offsets.push_back({});
-      out->type_ids.push_back(token.type_id);
-      out->special.push_back(1);
+  void Join(const Pieces& pieces, bool add_special_tokens, Encoding* first,
+            Encoding* second) const {
+    const bool keep_types = template_.types_need_special && !add_special_tokens;
+    Encoding out;
+    for (const TemplatePiece& piece : pieces) {
+      if (piece.kind == TemplatePiece::kToken) {
+        if (!add_special_tokens) continue;
+        out.ids.push_back(piece.id);
+        out.offsets.push_back({});
+        out.type_ids.push_back(piece.type_id);
+        out.special.push_back(1);
+        continue;
+      }
+      Encoding* text = piece.kind == TemplatePiece::kFirst ? first : second;
+      if (!keep_types) std::fill(text->type_ids.begin(), text->type_ids.end(), piece.type_id);
+      Append(*text, &out);
     }
+    *first = std::move(out);
   }
 
   // Byte-level vocabularies write a space as U+0120.
@@ -94,9 +118,27 @@ class SequenceProcessor : public PostProcessor {
     for (const auto& part : parts_) sum += part->added();
     return sum;
   }
+  std::size_t added_to_pair() const override {
+    return parts_.empty() ? 0 : parts_.back()->added_to_pair();
+  }
   void Process(std::string_view text, const Tokenizer& tokenizer, bool add_special_tokens,
                Encoding* encoding) const override {
     for (const auto& part : parts_) part->Process(text, tokenizer, add_special_tokens, encoding);
+  }
+  // The last part joins the texts; those before it see one at a time, as they would trim offsets.
+  void ProcessPair(std::string_view first_text, std::string_view second_text,
+                   const Tokenizer& tokenizer, bool add_special_tokens, Encoding* first,
+                   Encoding* second) const override {
+    if (parts_.empty()) {
+      Append(*second, first);
+      return;
+    }
+    for (std::size_t i = 0; i + 1 < parts_.size(); ++i) {
+      parts_[i]->Process(first_text, tokenizer, false, first);
+      parts_[i]->Process(second_text, tokenizer, false, second);
+    }
+    parts_.back()->ProcessPair(first_text, second_text, tokenizer, add_special_tokens, first,
+                               second);
   }
 
  private:
@@ -108,22 +150,23 @@ Error Malformed(std::string_view kind, std::string_view what) {
                "post-processor '" + std::string(kind) + "': " + std::string(what));
 }
 
-// The `single` template: objects {"SpecialToken": {id, type_id}} around one {"Sequence": ...}.
-Result<std::unique_ptr<const PostProcessor>> ReadTemplate(const json::Value& value) {
-  TemplateProcessor::Template out;
-  const json::Value* single = value.Find("single");
+// A template's pieces: objects {"SpecialToken": {id, type_id}} and {"Sequence": {id, type_id}},
+// sequence A once and, in a pair, B once.
+Result<Pieces> ReadPieces(const json::Value& value, const char* member, bool pair) {
+  const json::Value* list = value.Find(member);
   const json::Value* table = value.Find("special_tokens");
-  if (single == nullptr || !single->is_array() || table == nullptr || !table->is_object()) {
-    return Malformed("TemplateProcessing", "'single' or 'special_tokens' is missing");
+  const std::string where = std::string("'") + member + "'";
+  if (list == nullptr || !list->is_array() || table == nullptr || !table->is_object()) {
+    return Malformed("TemplateProcessing", where + " or 'special_tokens' is missing");
   }
-  bool seen = false;
-  for (const json::Value& piece : single->items()) {
+  Pieces out;
+  int first = 0, second = 0;
+  for (const json::Value& piece : list->items()) {
     if (const json::Value* sequence = piece.Find("Sequence")) {
-      if (seen || sequence->GetString("id") != "A") {
-        return Malformed("TemplateProcessing", "'single' must hold sequence A once");
-      }
-      seen = true;
-      out.type_id = static_cast<std::int32_t>(sequence->GetInt("type_id"));
+      const bool is_first = sequence->GetString("id") == "A";
+      ++(is_first ? first : second);
+      out.push_back({is_first ? TemplatePiece::kFirst : TemplatePiece::kSecond, 0,
+                     static_cast<std::int32_t>(sequence->GetInt("type_id"))});
       continue;
     }
     const json::Value* special = piece.Find("SpecialToken");
@@ -133,27 +176,51 @@ Result<std::unique_ptr<const PostProcessor>> ReadTemplate(const json::Value& val
       return Malformed("TemplateProcessing", "no special token for piece " + piece.Dump());
     }
     for (const json::Value& id : ids->items()) {
-      (seen ? out.after : out.before)
-          .push_back({static_cast<std::int32_t>(id.AsInt().value_or(0)),
-                      static_cast<std::int32_t>(special->GetInt("type_id"))});
+      out.push_back({TemplatePiece::kToken, static_cast<std::int32_t>(id.AsInt().value_or(0)),
+                     static_cast<std::int32_t>(special->GetInt("type_id"))});
     }
   }
-  if (!seen) return Malformed("TemplateProcessing", "'single' must hold sequence A once");
+  if (first != 1 || second != (pair ? 1 : 0)) {
+    return Malformed("TemplateProcessing", where + (pair ? " must hold sequences A and B once"
+                                                         : " must hold sequence A once"));
+  }
+  return out;
+}
+
+Result<std::unique_ptr<const PostProcessor>> ReadTemplate(const json::Value& value) {
+  TemplateProcessor::Template out;
+  MALMOI_TRY(out.single, ReadPieces(value, "single", false));
+  if (value.Find("pair") != nullptr && !value.Find("pair")->items().empty()) {
+    MALMOI_TRY(out.pair, ReadPieces(value, "pair", true));
+  } else {
+    out.pair = {{TemplatePiece::kFirst, 0, 0}, {TemplatePiece::kSecond, 0, 1}};
+  }
   return std::unique_ptr<const PostProcessor>(new TemplateProcessor(std::move(out)));
 }
 
 // BertProcessing and RobertaProcessing: "cls" and "sep" are [token, id].
 Result<std::unique_ptr<const PostProcessor>> ReadClsSep(const json::Value& value) {
   const bool roberta = value.GetString("type") == "RobertaProcessing";
-  TemplateProcessor::Template out;
-  for (const char* name : {"cls", "sep"}) {
+  TemplatePiece tokens[2];
+  for (int i = 0; i < 2; ++i) {
+    const char* name = i == 0 ? "cls" : "sep";
     const json::Value* pair = value.Find(name);
     if (pair == nullptr || pair->items().size() != 2 || !pair->items()[1].AsInt()) {
       return Malformed(value.GetString("type"), std::string("'") + name + "' is not [token, id]");
     }
-    const auto id = static_cast<std::int32_t>(*pair->items()[1].AsInt());
-    (name[0] == 'c' ? out.before : out.after).push_back({id, 0});
+    tokens[i].id = static_cast<std::int32_t>(*pair->items()[1].AsInt());
   }
+  const auto [cls, sep] = tokens;
+  const TemplatePiece first = {TemplatePiece::kFirst, 0, 0};
+  TemplateProcessor::Template out;
+  out.single = {cls, first, sep};
+  if (roberta) {
+    out.pair = {cls, first, sep, sep, {TemplatePiece::kSecond, 0, 0}, sep};
+  } else {
+    const TemplatePiece last = {TemplatePiece::kToken, sep.id, 1};
+    out.pair = {cls, first, sep, {TemplatePiece::kSecond, 0, 1}, last};
+  }
+  out.types_need_special = !roberta;
   out.trim_offsets = roberta && value.GetBool("trim_offsets", true);
   out.add_prefix_space = roberta && value.GetBool("add_prefix_space", true);
   return std::unique_ptr<const PostProcessor>(new TemplateProcessor(std::move(out)));

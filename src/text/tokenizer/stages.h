@@ -80,11 +80,16 @@ class Model {
 class PostProcessor {
  public:
   virtual ~PostProcessor() = default;
-  // How many tokens Process() adds.
+  // How many tokens Process() and ProcessPair() add.
   virtual std::size_t added() const = 0;
+  virtual std::size_t added_to_pair() const = 0;
   // `text` is what Encode() was given, `model_token` names an id's token: for trimming spaces.
   virtual void Process(std::string_view text, const Tokenizer& tokenizer, bool add_special_tokens,
                        Encoding* encoding) const = 0;
+  // Joins *second to *first, which becomes the pair. Their type ids are 0 and 1 when they come in.
+  virtual void ProcessPair(std::string_view first_text, std::string_view second_text,
+                           const Tokenizer& tokenizer, bool add_special_tokens, Encoding* first,
+                           Encoding* second) const = 0;
 };
 
 // Turns tokens back into text: rewrites the list, whose concatenation is the result.

@@ -1,0 +1,63 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "json/value.h"
+#include "model/config_internal.h"
+#include "model/encoder.h"
+#include "model/heads_internal.h"
+#include "model/stack_internal.h"
+#include "model/weights_internal.h"
+
+namespace malmoi::model {
+
+// What a family's reader gets: config.json, the weights and what the model is to do.
+struct FamilySource {
+  const json::Value& config;
+  WeightReader reader;
+  Task task = Task::kEmbedding;
+  std::int64_t yes_id = -1, no_id = -1;  // Tokens whose logits a yes/no reranker compares.
+};
+
+// And what it gives: everything but sentence-transformers' modules. config's task, poolings and
+// labels are filled in by the caller; max_tokens is what the positions leave.
+struct FamilyModel {
+  EncoderConfig config;
+  Stack stack;
+  ClassifierHead classifier;       // For kClassification and kReranker.
+  VocabularyHead vocabulary_head;  // For kSparse.
+};
+
+// One function a family, each in families/. Errors: kUnsupported, kCorruption.
+Result<FamilyModel> LoadBert(FamilySource source);  // RoBERTa, XLM-R, CamemBERT, ELECTRA too.
+Result<FamilyModel> LoadDistilBert(FamilySource source);
+Result<FamilyModel> LoadMpnet(FamilySource source);
+Result<FamilyModel> LoadModernBert(FamilySource source);
+Result<FamilyModel> LoadNomicBert(FamilySource source);
+Result<FamilyModel> LoadDeberta(FamilySource source);  // v2 and v3.
+Result<FamilyModel> LoadGte(FamilySource source);
+Result<FamilyModel> LoadJina(FamilySource source);
+Result<FamilyModel> LoadDecoder(FamilySource source);  // Qwen3, Qwen2, Gemma3, Llama, Mistral.
+
+// By config.json's model_type. Errors: kUnsupported naming it (CheckFamily: that alone); the
+// family's.
+Status CheckFamily(const json::Value& config);
+Result<FamilyModel> LoadFamily(FamilySource source);
+
+// Fills the stack's sizes from the configuration's, one key head for each query head.
+void UseSizes(const EncoderConfig& config, Stack* stack);
+
+// The decoder of a masked-language-model head over the vocabulary: `name`.weight below `top`, or
+// where the file has none the input's table `words` below `base` (tied); the bias is `name`.bias or
+// `bias`, where one exists.
+struct TiedDecoder {
+  std::string name, bias, words;
+};
+Result<Linear> LoadDecoderLayer(const WeightReader& top, const WeightReader& base,
+                                const TiedDecoder& names, const EncoderConfig& config);
+
+// Rows of the last product of a classification head: the number of labels.
+Result<std::size_t> OutputRows(const WeightReader& reader, const std::string& name);
+
+}  // namespace malmoi::model

@@ -1,0 +1,61 @@
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <span>
+
+#include "base/buffer.h"
+#include "kernels/gemm.h"
+#include "os/cpu_info.h"
+#include "os/thread_pool.h"
+
+namespace malmoi::model {
+
+// f(part, parts) for each thread of `team`; on this thread alone without one.
+template <class F>
+void Split(os::ThreadPool* team, F f) {
+  if (team == nullptr) {
+    f(std::size_t{0}, std::size_t{1});
+    return;
+  }
+  const std::size_t parts = team->threads();
+  team->ParallelFor(parts, [&](std::size_t, std::size_t begin, std::size_t end) {
+    for (std::size_t part = begin; part < end; ++part) f(part, parts);
+  });
+}
+
+struct LinearArgs {
+  const float* x = nullptr;  // [rows, k], rows ldx apart
+  std::size_t ldx = 0;
+  std::size_t rows = 0;
+  float* y = nullptr;  // [rows, n], rows ldy apart; may not overlap x
+  std::size_t ldy = 0;
+  // kBias where nothing else happens; the bias is the layer's own, and zero where it has none.
+  kernels::Epilogue epilogue = kernels::Epilogue::kBias;
+  const float* residual = nullptr;  // [rows, n], rows ldr apart; may be y
+  std::size_t ldr = 0;
+};
+
+// y = epilogue(x W^T + b): the one place where a model's weight matrices are multiplied. Packed
+// for the CPU level that is active at construction; how the weights are held is not seen outside.
+// A row of y depends on its row of x alone. Immutable, shared by threads.
+class Linear {
+ public:
+  Linear() = default;  // Absent: n() == 0.
+  // `w` [n, k] row-major as torch keeps it; `bias` [n] or empty.
+  Linear(std::span<const float> w, std::size_t n, std::size_t k, std::span<const float> bias);
+
+  bool empty() const { return w_ == nullptr; }
+  std::size_t n() const { return w_ == nullptr ? 0 : w_->n(); }
+  std::size_t k() const { return w_ == nullptr ? 0 : w_->k(); }
+  os::CpuLevel level() const { return w_->level(); }
+
+  // With `team`, the columns are split over its threads; the same bits either way.
+  void Apply(const LinearArgs& args, os::ThreadPool* team) const;
+
+ private:
+  std::unique_ptr<kernels::PackedWeights> w_;
+  Buffer<float> bias_;
+};
+
+}  // namespace malmoi::model
