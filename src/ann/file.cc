@@ -179,6 +179,11 @@ Status GraphIndex::Place(std::string_view bytes, std::size_t parts, std::size_t 
   // The sizes that the header's numbers imply, in the order of Parts().
   std::vector<Part> expected = Parts(loaded, rows);
   if (parts != expected.size()) return Damaged("it has " + std::to_string(parts) + " parts");
+  std::uint64_t end = table + parts * 24 + 4;
+  const auto gap = [&](std::uint64_t to) {  // Zeros, so that damage shows there too.
+    return to == Aligned(end) && to <= bytes.size() &&
+           bytes.substr(end, to - end).find_first_not_of('\0') == std::string_view::npos;
+  };
   for (std::size_t i = 0; i < parts; ++i) {
     ByteReader entry(bytes.substr(table + i * 24, 24));
     const auto kind = entry.Get<std::uint32_t>();
@@ -186,14 +191,16 @@ Status GraphIndex::Place(std::string_view bytes, std::size_t parts, std::size_t 
     const auto offset = entry.Get<std::uint64_t>();
     const auto size = entry.Get<std::uint64_t>();
     const std::string name = "part " + std::to_string(kind);
-    if (kind != expected[i].kind || size != expected[i].size || offset % kAlign != 0 ||
-        offset > bytes.size() || size > bytes.size() - offset) {
+    if (kind != expected[i].kind || size != expected[i].size || !gap(offset) ||
+        size > bytes.size() - offset) {
       return Damaged(name + " is not where or as long as it must be");
     }
     const std::string_view part = bytes.substr(offset, size);
     if (Crc32c(part) != crc) return Damaged("checksum of " + name + " is wrong");
     expected[i].data = part.data();
+    end = offset + size;
   }
+  if (!gap(bytes.size())) return Damaged("bytes behind the last part");
   return Adopt(expected, rows, std::move(loaded));
 }
 
