@@ -126,6 +126,21 @@ void AddDocumentCommands(Builder* b, Arguments* out) {
   b->Setting(status, "collection", "collection to look at");
 }
 
+void AddServeStore(CLI::App* serve, Arguments* out) {
+  CLI::App* store =
+      serve->add_subcommand("store", "the vector store alone, with Qdrant's REST API");
+  const auto option = [&](const std::string& name, const std::string& help) {
+    store->add_option_function<std::string>(
+        "--" + name, [out, name](const std::string& value) { out->store[name] = value; }, help);
+  };
+  option("storage", "folder of the collections (default ./storage)");
+  option("snapshots", "folder of the snapshots (default STORAGE/snapshots)");
+  option("config-path",
+         "settings in Qdrant's YAML form; QDRANT__SECTION__KEY variables win over it");
+  option("host", "address (default 127.0.0.1)");
+  option("port", "port of the REST API (default 6333); 0: any free one");
+}
+
 void AddSystemCommands(Builder* b, Arguments* out) {
   CLI::App* eval = b->Add("eval", "measure retrieval on a set in BEIR form");
   eval->add_option("directory", out->positional,
@@ -148,6 +163,7 @@ void AddSystemCommands(Builder* b, Arguments* out) {
   b->Model(serve, "embedding model");
   b->Setting(serve, "jobs", "reader processes");
   b->Llm(serve);
+  AddServeStore(serve, out);
 
   b->EmbedFlags(b->Add("embed",
                        "embedding and rerank server: the API of text-embeddings-inference, of "
