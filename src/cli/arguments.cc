@@ -141,6 +141,31 @@ void AddServeStore(CLI::App* serve, Arguments* out) {
   option("port", "port of the REST API (default 6333); 0: any free one");
 }
 
+void AddModelCommands(Builder* b, Arguments* out) {
+  CLI::App* models = b->Add("models", "embedding models at hand, and how to get more");
+  models->require_subcommand(1);
+  CLI::App* pull = b->Add("pull", "download a model from the Hugging Face hub", models);
+  pull->add_option("id", out->positional, "ORG/NAME")->required()->expected(1);
+  pull->add_option("--revision", out->revision, "branch, tag or commit (default main)");
+  b->Add("list", "models found on this machine", models);
+
+  CLI::App* optim = b->Add("optim", "optimizers: the list, and the check against trajectories");
+  optim->require_subcommand(1);
+  CLI::App* replay = b->Add("check", "replay recorded trajectories and compare", optim);
+  replay->add_option("directory", out->positional, "folder with manifest.json")
+      ->required()
+      ->expected(1);
+  replay->add_option("--dump", out->dump, "write our parameters to this safetensors file");
+  replay->add_option("--only", out->only, "registry names, comma-separated")->delimiter(',');
+  b->Add("list", "optimizers by registry name", optim);
+  CLI::App* embed = b->Add("embed", "look into the encoder");
+  embed->require_subcommand(1);
+  CLI::App* check = b->Add("check", "compare a model with another implementation's outputs", embed);
+  check->add_option("directory", out->positional, "model folder with expected.safetensors")
+      ->required()
+      ->expected(1);
+}
+
 void AddSystemCommands(Builder* b, Arguments* out) {
   CLI::App* eval = b->Add("eval", "measure retrieval on a set in BEIR form");
   eval->add_option("directory", out->positional,
@@ -170,28 +195,7 @@ void AddSystemCommands(Builder* b, Arguments* out) {
                        "OpenAI, Cohere, Jina and Ollama",
                        serve));
 
-  CLI::App* models = b->Add("models", "embedding models at hand, and how to get more");
-  models->require_subcommand(1);
-  CLI::App* pull = b->Add("pull", "download a model from the Hugging Face hub", models);
-  pull->add_option("id", out->positional, "ORG/NAME")->required()->expected(1);
-  pull->add_option("--revision", out->revision, "branch, tag or commit (default main)");
-  b->Add("list", "models found on this machine", models);
-
-  CLI::App* optim = b->Add("optim", "optimizers: the list, and the check against trajectories");
-  optim->require_subcommand(1);
-  CLI::App* replay = b->Add("check", "replay recorded trajectories and compare", optim);
-  replay->add_option("directory", out->positional, "folder with manifest.json")
-      ->required()
-      ->expected(1);
-  replay->add_option("--dump", out->dump, "write our parameters to this safetensors file");
-  replay->add_option("--only", out->only, "registry names, comma-separated")->delimiter(',');
-  b->Add("list", "optimizers by registry name", optim);
-  CLI::App* embed = b->Add("embed", "look into the encoder");
-  embed->require_subcommand(1);
-  CLI::App* check = b->Add("check", "compare a model with another implementation's outputs", embed);
-  check->add_option("directory", out->positional, "model folder with expected.safetensors")
-      ->required()
-      ->expected(1);
+  AddModelCommands(b, out);
 
   CLI::App* doctor = b->Add("doctor", "check processor, assets, model, index and disk");
   b->Model(doctor, "embedding model to check");
