@@ -49,6 +49,10 @@ ModelKind KindOf(model::Task task) {
 
 Result<model::OpenOptions> OpenOptionsOf(const EngineOptions& options) {
   model::OpenOptions out;
+  // No processor here multiplies float16 faster than float32, which holds all its values.
+  if (options.dtype != "float32" && options.dtype != "float16") {
+    return Error(Code::kUnsupported, "dtype '" + options.dtype + "': engines compute in float32");
+  }
   if (options.pooling == "splade") {
     out.task = model::Task::kSparse;
   } else if (options.pooling == "cls") {
@@ -324,7 +328,7 @@ Result<std::shared_ptr<Engine>> Engine::Open(const std::string& directory,
   EngineInfo info;
   info.id = ModelIdOf(directory, about);
   info.directory = directory;
-  info.dtype = options.dtype;
+  info.dtype = "float32";
   Describe(encoder->config(), model_config, &info);
   MALMOI_TRY(SetMaxTokens(encoder->config().max_tokens, options, &info).With(where));
   MALMOI_TRY(SetPrompts(config, &options, &info).With(where));

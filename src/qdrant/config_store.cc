@@ -189,7 +189,8 @@ Value ShownConfig(const vec::CollectionConfig& config) {
     for (const auto& [name, dense] : config.dense) vectors.emplace_back(name, ShownDense(dense));
     params.emplace_back("vectors", Value::Object(std::move(vectors)));
   }
-  for (const auto& member : OrEmpty(settings.Find("params")).members()) params.push_back(member);
+  const Value stored_params = OrEmpty(settings.Find("params"));
+  for (const auto& member : stored_params.members()) params.push_back(member);
   if (!config.sparse.empty()) {
     Members vectors;
     for (const auto& [name, sparse] : config.sparse) {

@@ -162,10 +162,7 @@ std::string_view IndexKindName(vec::IndexKind kind) {
 
 bool Read(const Value& value, vec::PayloadIndexParams* out, Why* why) {
   *why = "data did not match any variant of untagged enum PayloadFieldSchema";
-  if (const auto name = value.AsString()) {
-    out->settings = value.Dump();
-    return ReadKind(*name, &out->kind);
-  }
+  if (const auto name = value.AsString()) return ReadKind(*name, &out->kind);
   if (!value.is_object()) return false;
   const Value* type = value.Find("type");
   if (type == nullptr || !type->is_string() || !ReadKind(*type->AsString(), &out->kind)) {

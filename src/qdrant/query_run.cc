@@ -147,7 +147,9 @@ Result<Ranked> QueryRun::RankRoot(const QueryPoints& request, std::size_t limit,
 }
 
 Result<std::vector<ScoredPoint>> QueryRun::Run(const QueryPoints& request) {
-  for (const std::string& name : request.with_vector.names.value_or(std::vector<std::string>{})) {
+  const std::vector<std::string> names =
+      request.with_vector.names.value_or(std::vector<std::string>{});
+  for (const std::string& name : names) {
     if (!config_.dense.contains(name) && !config_.sparse.contains(name)) {
       return VectorNameMissing(name);
     }

@@ -14,7 +14,7 @@ from store_process import Http, Store
 @pytest.fixture(scope="session")
 def openapi():
     folder = pathlib.Path(os.environ.get("MALMOI_SHARED") or
-                          pathlib.Path(__file__).resolve().parents[3] / "shared")
+                          pathlib.Path(__file__).resolve().parents[4] / "shared")
     path = folder / "specs" / "qdrant-openapi.json"
     return Document(json.loads(path.read_text())) if path.exists() else None
 

@@ -62,9 +62,10 @@ def fill(client, name, n=200):
 
 
 def same(a, b):
-    assert [p.id for p in a] == [p.id for p in b], (a[:3], b[:3])
-    for x, y in zip(a, b):
-        assert x.score == pytest.approx(y.score, abs=1e-4)
+    """Scores agree place by place; the order among equal scores is free."""
+    assert [p.score for p in a] == pytest.approx([p.score for p in b], abs=1e-4)
+    last = b[-1].score + 1e-4
+    assert {p.id for p in a if p.score > last} == {p.id for p in b if p.score > last}
 
 
 def test_answers_equal_local_mode(client):
