@@ -11,6 +11,7 @@
 #include "os/fault_vfs.h"
 #include "vec/collection.h"
 #include "vec/manifest_internal.h"
+#include "vec/ops_internal.h"
 #include "vec/schema_internal.h"
 #include "vec/segment_internal.h"
 #include "vec/snapshot_internal.h"
@@ -106,8 +107,10 @@ void ReadSegment(std::string_view patches) {
   const auto segment = vec::Segment::Open(vfs, "/db/seg", schema, owner, info);
   if (!segment.ok()) return;
   const vec::Segment& s = *segment.value();
+  const auto picker = vec::Picker::Create(*schema, {.vectors = {.enabled = true}});
+  Expect(picker.ok());
   for (std::uint32_t row = 0; row < s.rows(); ++row) {
-    static_cast<void>(vec::ReadPoint(*schema, {&s, row}, true));
+    static_cast<void>(picker.value().Read({&s, row}));
     Expect(s.Find(s.Id(row)).has_value());
   }
   std::uint64_t sum = 0;
@@ -120,7 +123,8 @@ void ReadSegment(std::string_view patches) {
 
 void ReadManifest(std::string_view patches) {
   vec::Manifest m;
-  m.config = Config();
+  m.schema = vec::Schema(Config());
+  m.indexes["n"] = {.kind = vec::IndexKind::kText};
   m.segments = {{{.id = 1, .size = 9, .rows = 9, .footer_crc = 1}, "ab"}};
   std::string bytes = m.Encode();
   Patch(&bytes, patches);
@@ -138,7 +142,7 @@ void ReadManifest(std::string_view patches) {
 // The operations of one valid record, then the log with damage after its header.
 void ReadLog(std::string_view patches) {
   const vec::Schema schema(Config());
-  auto ops = vec::EncodeUpsert(schema, Points());
+  auto ops = vec::EncodePoints(schema, Points());
   Expect(ops.ok());
   std::string body = ops.value() + vec::EncodeDelete(std::vector<vec::PointId>{1ull, 7ull});
   malmoi::os::FaultVfs vfs(1);
@@ -157,11 +161,13 @@ void ReadLog(std::string_view patches) {
   const auto decoded = vec::DecodeOps(body);
   if (!decoded.ok()) return;
   for (const vec::Op& op : decoded.value()) {
-    if (op.kind == vec::OpKind::kUpsert) {
-      static_cast<void>(vec::DecodeUpsert(schema, op.body));
-    } else if (op.kind == vec::OpKind::kDelete) {
-      static_cast<void>(vec::DecodeDelete(op.body));
-    }
+    std::vector<std::string> owned;
+    static_cast<void>(vec::DecodePoints(schema, op, &owned));
+    static_cast<void>(vec::DecodePatch(schema, op.body));
+    static_cast<void>(vec::DecodeDelete(op.body));
+    static_cast<void>(vec::DecodeIndex(op.body));
+    static_cast<void>(vec::DecodeField(op.body));
+    static_cast<void>(vec::DecodePair(op.body));
   }
 }
 

@@ -57,6 +57,11 @@ class Builder {
                         "keep passages with metadata KEY=VALUE (path=guide/* for a prefix), or a "
                         "filter in Qdrant's JSON; repeatable");
   }
+  void BenchStore(CLI::App* command) {
+    command->add_flag("--writes", out_->writes, "store: only writes and opening");
+    command->add_option("--points", out_->points, "store: points written in batches (100,000)")
+        ->check(CLI::Range(1000, 10'000'000));
+  }
   void EmbedFlags(CLI::App* command) {
     for (const EmbedFlag& flag : EmbedFlagTable()) {
       const std::string name = flag.name;
@@ -152,6 +157,15 @@ void AddSystemCommands(Builder* b, Arguments* out) {
   pull->add_option("--revision", out->revision, "branch, tag or commit (default main)");
   b->Add("list", "models found on this machine", models);
 
+  CLI::App* optim = b->Add("optim", "optimizers: the list, and the check against trajectories");
+  optim->require_subcommand(1);
+  CLI::App* replay = b->Add("check", "replay recorded trajectories and compare", optim);
+  replay->add_option("directory", out->positional, "folder with manifest.json")
+      ->required()
+      ->expected(1);
+  replay->add_option("--dump", out->dump, "write our parameters to this safetensors file");
+  replay->add_option("--only", out->only, "registry names, comma-separated")->delimiter(',');
+  b->Add("list", "optimizers by registry name", optim);
   CLI::App* embed = b->Add("embed", "look into the encoder");
   embed->require_subcommand(1);
   CLI::App* check = b->Add("check", "compare a model with another implementation's outputs", embed);
@@ -163,6 +177,14 @@ void AddSystemCommands(Builder* b, Arguments* out) {
   b->Setting(doctor, "model", "embedding model to check");
   CLI::App* bench = b->Add("bench", "speed of this machine: kernels, embedding, search");
   b->Setting(bench, "model", "embedding model to measure");
+  bench
+      ->add_option("what", out->positional,
+                   "optim: steps of optimizers against plain traffic; store: the vector store")
+      ->expected(0, 1);
+  bench->add_option("--only", out->only, "optim: registry names, comma-separated")->delimiter(',');
+  bench->add_option("--params", out->parameters_millions, "optim: millions of parameters (25)")
+      ->check(CLI::Range(1, 1000));
+  b->BenchStore(bench);
   CLI::App* config = b->Add("config", "settings in force and where each came from");
   for (const char* name : {"collection", "model", "jobs", "host", "port", "api-key"}) {
     b->Setting(config, name, "as for the other commands");

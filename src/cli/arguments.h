@@ -27,6 +27,13 @@ struct Arguments {
   bool chunked = false;
   bool answers = false;
   std::vector<std::string> gates;
+  // bench store
+  bool writes = false;
+  std::size_t points = 100'000;
+  // optim check
+  std::string dump;
+  std::vector<std::string> only;
+  int parameters_millions = 25;  // bench optim
   // models pull
   std::string revision = "main";
   // serve embed: flags by name, in the order given; a flag without its value has "".

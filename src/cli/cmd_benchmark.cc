@@ -117,6 +117,12 @@ Status BenchEmbedding(embed::Embedder& embedder, std::vector<Figure>* figures) {
 }  // namespace
 
 Result<int> CmdBench(const Context& context) {
+  if (!context.arguments.positional.empty()) {
+    const std::string& what = context.arguments.positional[0];
+    if (what == "optim") return CmdBenchOptim(context);
+    if (what == "store") return CmdBenchStore(context);
+    return Error(Code::kInvalidArgument, "bench '" + what + "': there are optim and store");
+  }
   std::vector<Figure> figures = {BenchGemm(), BenchScan()};
   MALMOI_TRY(auto analysis, BenchAnalysis());
   figures.push_back(std::move(analysis));

@@ -97,12 +97,21 @@ Check CheckDisk(const Settings& settings) {
               (free < kLow ? "; less than 1 GiB" : "")};
 }
 
+Check CheckJapanese() {
+  const std::string folder = rag::JapaneseDictionary();
+  if (!folder.empty()) return {"japanese", State::kOk, folder};
+  return {
+      "japanese", State::kWarning,
+      "IPADIC was not found (Debian: mecab-ipadic-utf8); Japanese is analysed by bigrams alone"};
+}
+
 }  // namespace
 
 Result<int> CmdDoctor(const Context& context) {
   const Check checks[] = {
       CheckCpu(),
       CheckAsset("dictionary", "mecab-ko-dic", "Korean is analysed by a table of particles"),
+      CheckJapanese(),
       CheckAsset("pdf", "pdfium/libpdfium.so", "PDF files cannot be read"),
       CheckAsset("llama", "llama", "--llm local cannot be used"),
       CheckModel(context.settings),

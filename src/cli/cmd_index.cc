@@ -6,6 +6,7 @@
 #include "base/strings.h"
 #include "cli/backend.h"
 #include "cli/commands.h"
+#include "embed/model_store.h"
 #include "ingest/walk.h"
 #include "json/value.h"
 #include "obs/progress.h"
@@ -118,9 +119,19 @@ Status Watch(const Context& context, Backend& backend) {
   return Ok();
 }
 
+// A model that was asked for by name must be there; the default one may be missing (then search is
+// lexical, and the report says so).
+Status CheckModel(const Context& context) {
+  const auto flag = context.arguments.flags.find("model");
+  if (flag == context.arguments.flags.end() || flag->second == "none") return Ok();
+  MALMOI_TRY(embed::FindModel(flag->second).With("index --model " + flag->second));
+  return Ok();
+}
+
 }  // namespace
 
 Result<int> CmdIndex(const Context& context) {
+  MALMOI_TRY(CheckModel(context));
   MALMOI_TRY(const auto backend, Backend::Open(context.settings, false));
   for (const std::string& path : context.arguments.positional) {
     MALMOI_TRY(IndexOnce(context, *backend, path));

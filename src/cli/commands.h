@@ -37,6 +37,9 @@ Result<int> CmdModels(const Context& context);
 Result<int> CmdEmbedCheck(const Context& context);
 Result<int> CmdDoctor(const Context& context);
 Result<int> CmdBench(const Context& context);
+Result<int> CmdBenchStore(const Context& context);  // Of CmdBench, "store".
+Result<int> CmdOptim(const Context& context);
+Result<int> CmdBenchOptim(const Context& context);
 Result<int> CmdConfig(const Context& context);
 
 // Runs the command that the arguments name and turns an error into its message and exit code:

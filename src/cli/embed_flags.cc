@@ -26,7 +26,7 @@ constexpr EmbedFlag kFlags[] = {
     {"auto-truncate", Form::kSwitch, "cut inputs that are too long (default true)"},
     {"default-prompt-name", Form::kOne, "prompt of the model that goes before each text"},
     {"default-prompt", Form::kOne, "text that goes before each text"},
-    {"dense-path", Form::kOne, "folder of the Dense module to use"},
+    {"dense-path", Form::kOne, "accepted, without effect: modules.json names the Dense modules"},
     {"hf-token", Form::kOne, "token for the hub"},
     {"hf-api-token", Form::kOne, "old name of --hf-token"},
     {"hostname", Form::kOne, "address (default 0.0.0.0)"},
@@ -46,8 +46,8 @@ constexpr EmbedFlag kFlags[] = {
     {"tls-cert", Form::kOne, "PEM file with the certificate chain: serve HTTPS"},
     {"tls-key", Form::kOne, "PEM file with the certificate's key"},
 };
-constexpr const char* kWithoutEffect[] = {"uds-path", "json-output", "disable-spans",
-                                          "otlp-endpoint", "otlp-service-name"};
+constexpr const char* kWithoutEffect[] = {"dense-path",    "uds-path",      "json-output",
+                                          "disable-spans", "otlp-endpoint", "otlp-service-name"};
 
 std::string EnvironmentName(std::string_view flag) {
   std::string out;
@@ -176,7 +176,6 @@ Result<serve::tei::ServerOptions> ReadEmbedFlags(
     return Error(Code::kInvalidArgument,
                  "--default-prompt and --default-prompt-name cannot be given together");
   }
-  out.dense_path = reader.Text("dense-path");
   out.hostname = reader.Text("hostname", "0.0.0.0");
   out.api_key = reader.Text("api-key");
   out.cors_allow_origin = reader.Many("cors-allow-origin");

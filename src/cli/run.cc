@@ -23,6 +23,8 @@ constexpr Command kCommands[] = {
     {"doctor", CmdDoctor},
     {"bench", CmdBench},
     {"config", CmdConfig},
+    {"optim check", CmdOptim},
+    {"optim list", CmdOptim},
 };
 
 int Report(const Context& context, const Error& error) {

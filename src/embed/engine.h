@@ -26,7 +26,6 @@ struct EngineOptions {
   bool auto_truncate = true;
   std::string pooling;  // "cls", "mean", "splade", "last-token"; empty: the model's.
   std::string dtype = "float32";
-  std::string dense_path;                          // Empty: the model's.
   std::optional<std::string> default_prompt;       // At most one of the two.
   std::optional<std::string> default_prompt_name;  // A name of the model's prompts.
   Scheduler::OnBatch on_batch = nullptr;

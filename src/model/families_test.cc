@@ -223,6 +223,29 @@ TEST_CASE("a prompt's tokens are left out of pooling where the model says so") {
   }
 }
 
+TEST_CASE("a decoder whose tokenizer has yes and no is a reranker; with pooling an embedder") {
+  const Scratch dir("qwen3-reranker");
+  const auto task = [&] {
+    const auto encoder = model::Encoder::Open(dir.path);
+    REQUIRE(encoder.ok());
+    return encoder.value()->config().task;
+  };
+  CHECK(task() == model::Task::kEmbedding);
+  dir.Write("tokenizer.json", R"({"model": {"type": "BPE", "vocab": {"yes": 9, "no": 6}}})");
+  CHECK(task() == model::Task::kReranker);
+  dir.Write(
+      "expected.safetensors",
+      os::ReadFile(os::PosixVfs(), kFamilies + "qwen3-reranker/expected.safetensors").value());
+  os::ThreadPool pool(1, "test");
+  const auto found = model::CheckGolden(dir.path, pool);
+  REQUIRE(found.ok());
+  CHECK(found.value().back().output == "logits");
+  for (const model::Deviation& d : found.value()) CHECK(d.largest < 5e-5);
+  REQUIRE(os::PosixVfs().MakeDirs(dir.path + "/1_Pooling").ok());
+  dir.Write("1_Pooling/config.json", R"({"pooling_mode_lasttoken": true})");
+  CHECK(task() == model::Task::kEmbedding);
+}
+
 TEST_CASE("weights that are no numbers, cut files and fields that are not implemented are errors") {
   const Scratch dir("mpnet");
   const std::string good = dir.Read("model.safetensors");

@@ -135,6 +135,10 @@ Exchange::Exchange(const Shape& shape, std::function<void()> wake)
 void Exchange::Put(std::unique_lock<std::mutex>& lock, std::string_view bytes) {
   out_.append(bytes);
   pending_ += bytes.size();
+  Wake(lock);
+}
+
+void Exchange::Wake(std::unique_lock<std::mutex>& lock) {
   if (woken_) return;
   woken_ = true;
   lock.unlock();
@@ -155,7 +159,9 @@ void Exchange::Send(const Response& response) {
                                   .has_length = !bodyless,
                                   .length = response.body.size()});
   if (!bodyless && !shape_.head_only) bytes += response.body;
-  Put(lock, bytes);
+  pending_ += bytes.size();
+  out_ = std::move(bytes);  // Nothing was put before it started.
+  Wake(lock);
 }
 
 void Exchange::Start(int status, const std::string& content_type, const Headers& headers) {

@@ -61,6 +61,7 @@ class Exchange : public Responder {
 
  private:
   void Put(std::unique_lock<std::mutex>& lock, std::string_view bytes);
+  void Wake(std::unique_lock<std::mutex>& lock);
 
   const Shape shape_;
   const std::function<void()> wake_;

@@ -50,10 +50,6 @@ struct AnswerOptions {
   text::Language question_language = text::Language::kOther;
 };
 
-// How well the passages support an answer at all, 0 to 1.
-double EvidenceScore(const Ports& ports, std::string_view question,
-                     const std::vector<Passage>& passages, text::Language language);
-
 // The best sentences of the passages, quoted, each with its citation; refuses when evidence is
 // weak. Deterministic. `on_text` gets the answer piece by piece (may be null).
 Result<Answer> AnswerExtractive(const Ports& ports, std::string_view question,

@@ -129,13 +129,6 @@ double EvidenceOf(const SentenceIndex& index, const std::vector<Passage>& passag
   return same_language ? 0.5 * words + 0.5 * meaning : meaning;
 }
 
-double EvidenceScore(const Ports& ports, std::string_view question,
-                     const std::vector<Passage>& passages, text::Language language) {
-  const auto index = SentenceIndex::Build(ports, question, passages, language, nullptr);
-  if (!index.ok() || passages.empty()) return 0;
-  return EvidenceOf(index.value(), passages, SameLanguage(passages, language));
-}
-
 Result<Answer> AnswerExtractive(const Ports& ports, std::string_view question,
                                 const std::vector<Passage>& passages, const AnswerOptions& options,
                                 const std::function<bool(std::string_view)>& on_text,

@@ -38,7 +38,7 @@ Result<IndexReport> LibraryImpl::Index(const std::string& path, const std::strin
   const std::lock_guard running(index_mutex_);
   std::string root = os::AbsolutePath(path);
   std::string only_file;
-  MALMOI_TRY(const os::FileInfo info, os::PosixVfs().Stat(root).With("index"));
+  MALMOI_TRY(const os::FileInfo info, os::PosixVfs().Stat(root));
   if (!info.is_directory) {
     only_file = os::BaseName(root);
     root = os::DirName(root);
@@ -70,8 +70,8 @@ Result<IndexReport> LibraryImpl::Index(const std::string& path, const std::strin
       .cancel = cancel,
   };
   IndexRun run(context, std::move(root), std::move(only_file));
-  MALMOI_TRY(IndexReport report, run.Run().With("index '" + path + "'"));
-  if (!report.vectors_complete) {
+  MALMOI_TRY(IndexReport report, run.Run());
+  if (!report.vectors_complete || !embedder.ok()) {
     report.note = embedder.ok() ? "no embedding model is configured: search is lexical only"
                                 : "search is lexical only: " + embedder.error().message();
   }

@@ -1,13 +1,28 @@
 #include "rag/parts.h"
 
+#include <filesystem>
+
 #include "embed/model_store.h"
 #include "os/paths.h"
 
 namespace malmoi::rag {
+namespace {
+
+// Where Debian's package mecab-ipadic-utf8 puts the compiled dictionary.
+constexpr const char* kDebianIpadic = "/var/lib/mecab/dic/ipadic-utf8";
+
+}  // namespace
+
+std::string JapaneseDictionary() {
+  if (auto asset = os::FindAsset("mecab-ipadic")) return *asset;
+  const bool installed = std::filesystem::exists(std::string(kDebianIpadic) + "/sys.dic");
+  return installed ? kDebianIpadic : "";
+}
 
 Result<std::shared_ptr<const text::Analyzer>> OpenAnalyzer() {
   text::AnalyzerOptions options;
   options.korean_dictionary = os::FindAsset("mecab-ko-dic").value_or("");
+  options.japanese_dictionary = JapaneseDictionary();
   return text::Analyzer::Create(options).With("open analyser");
 }
 

@@ -12,7 +12,11 @@ namespace malmoi::rag {
 
 // The embedded parts as the settings name them: the one place that knows where assets lie.
 
-// The analyser with the Korean dictionary, if the asset mecab-ko-dic is there.
+// The folder of IPADIC: the asset mecab-ipadic, else Debian's package mecab-ipadic-utf8; else
+// empty.
+std::string JapaneseDictionary();
+// The analyser with the Korean dictionary, if the asset mecab-ko-dic is there, and the Japanese
+// one.
 Result<std::shared_ptr<const text::Analyzer>> OpenAnalyzer();
 
 // `model` is an id, a directory, or "none" (null). Errors: those of FindModel and Embedder::Open.

@@ -104,6 +104,11 @@ class MappedTensors final : public SafeTensors {
     return out;
   }
 
+  std::string Metadata(std::string_view key) const override {
+    const auto it = metadata_.find(key);
+    return it == metadata_.end() ? std::string() : it->second;
+  }
+
   // Maps one file and adds its tensors.
   Status Add(const std::string& path) {
     MALMOI_TRY(auto map, os::Mmap::Open(path));
@@ -127,7 +132,12 @@ class MappedTensors final : public SafeTensors {
   Status AddEntries(const json::Value& header, std::string_view data) {
     std::vector<std::pair<std::string_view, std::string>> used;
     for (const auto& [name, entry] : header.members()) {
-      if (name == "__metadata__") continue;
+      if (name == "__metadata__") {
+        for (const auto& [key, value] : entry.members()) {
+          metadata_[key] = std::string(value.AsString().value_or(""));
+        }
+        continue;
+      }
       MALMOI_TRY(auto view, ReadEntry(name, entry, data));
       if (!view.bytes.empty()) used.emplace_back(view.bytes, name);
       if (!tensors_.emplace(name, std::move(view)).second) {
@@ -147,6 +157,7 @@ class MappedTensors final : public SafeTensors {
 
   std::vector<os::Mmap> maps_;
   std::map<std::string, TensorView, std::less<>> tensors_;
+  std::map<std::string, std::string, std::less<>> metadata_;
 };
 
 // The files that an index names, each once.

@@ -38,6 +38,8 @@ class SafeTensors {
 
   virtual const TensorView* Find(std::string_view name) const = 0;  // Null where there is none.
   virtual std::vector<std::string> Names() const = 0;               // Sorted.
+  // A value of the header's __metadata__; empty where there is none.
+  virtual std::string Metadata(std::string_view /*key*/) const { return {}; }
 };
 
 // F64, F32, F16 or BF16: what the functions below can read.

@@ -7,8 +7,10 @@
 
 #include "base/utf8.h"
 #include "text/analysis/cjk_internal.h"
+#include "text/analysis/japanese_internal.h"
 #include "text/analysis/korean_internal.h"
 #include "text/analysis/latin_internal.h"
+#include "text/analysis/mecab_internal.h"
 #include "text/analysis/words_internal.h"
 #include "text/unicode.h"
 
@@ -16,7 +18,7 @@ namespace malmoi::text {
 namespace {
 
 // Raised whenever the rules of this folder could give other terms for some text.
-constexpr int kRulesVersion = 1;
+constexpr int kRulesVersion = 2;
 
 // Without a dictionary the bigrams find what the table of endings misses.
 constexpr float kFallbackBigramFactor = 1.5f;
@@ -29,7 +31,8 @@ constexpr std::size_t kPartBytes = std::size_t{1} << 24;
 struct Scratch {
   WordForms words;
   ComplexWords complex;
-  KoreanDictionary::ScratchPtr korean;
+  Morphemes::ScratchPtr korean;
+  Morphemes::ScratchPtr japanese;
   std::vector<Run> runs;
 };
 
@@ -54,8 +57,12 @@ std::string Normalized(std::string_view text) {
 
 class AnalyzerImpl final : public Analyzer {
  public:
-  AnalyzerImpl(AnalyzerOptions options, std::shared_ptr<const KoreanDictionary> korean)
-      : options_(std::move(options)), korean_(std::move(korean)), fingerprint_(MakeFingerprint()) {}
+  using Dictionary = std::shared_ptr<const Morphemes>;
+  AnalyzerImpl(AnalyzerOptions options, Dictionary korean, Dictionary japanese)
+      : options_(std::move(options)),
+        korean_(std::move(korean)),
+        japanese_(std::move(japanese)),
+        fingerprint_(MakeFingerprint()) {}
 
   std::vector<Term> Analyze(std::string_view text, Language language) const override {
     std::vector<Term> terms;
@@ -86,6 +93,7 @@ class AnalyzerImpl final : public Analyzer {
 
   std::string fingerprint() const override { return fingerprint_; }
   bool has_korean_dictionary() const override { return korean_ != nullptr; }
+  bool has_japanese_dictionary() const override { return japanese_ != nullptr; }
 
  private:
   void Run(std::string_view text, Language language, FormSink* sink) const {
@@ -108,6 +116,7 @@ class AnalyzerImpl final : public Analyzer {
     scratch->runs.clear();
     SplitRuns(text, &scratch->runs);
     bool hangul = false;
+    bool cjk = false;
     for (const auto& run : scratch->runs) {
       const std::string_view bytes = std::string_view(text).substr(run.begin, run.end - run.begin);
       switch (run.kind) {
@@ -115,6 +124,7 @@ class AnalyzerImpl final : public Analyzer {
           scratch->words.Add(bytes, run.ascii, language, sink);
           break;
         case RunKind::kCjk:
+          cjk = true;
           AddCjkForms(bytes, options_.cjk_unigram_weight, sink);
           break;
         case RunKind::kComplex:
@@ -128,7 +138,12 @@ class AnalyzerImpl final : public Analyzer {
       }
     }
     if (hangul && korean_ != nullptr) {
-      korean_->AddMorphemes(text, scratch->runs, scratch->korean.get(), sink);
+      korean_->Parse(text, scratch->runs, RunKind::kHangul, AddKoreanNode, scratch->korean.get(),
+                     sink);
+    }
+    if (cjk && japanese_ != nullptr && (language == Language::kJapanese || HasKana(text))) {
+      japanese_->Parse(text, scratch->runs, RunKind::kCjk, AddJapaneseNode, scratch->japanese.get(),
+                       sink);
     }
   }
 
@@ -152,7 +167,8 @@ class AnalyzerImpl final : public Analyzer {
     return "rules " + std::to_string(kRulesVersion) + "; icu " + U_ICU_VERSION + "; snowball " +
            std::to_string(stems) + "; bigram " + std::to_string(BigramWeight()) + "; unigram " +
            std::to_string(options_.cjk_unigram_weight) + "; korean " +
-           (korean_ == nullptr ? "table" : korean_->identity());
+           (korean_ == nullptr ? "table" : korean_->identity()) + "; japanese " +
+           (japanese_ == nullptr ? "bigrams" : japanese_->identity());
   }
 
   std::unique_ptr<Scratch> Take() const {
@@ -166,6 +182,7 @@ class AnalyzerImpl final : public Analyzer {
     }
     auto scratch = std::make_unique<Scratch>();
     if (korean_ != nullptr) scratch->korean = korean_->NewScratch();
+    if (japanese_ != nullptr) scratch->japanese = japanese_->NewScratch();
     return scratch;
   }
 
@@ -175,7 +192,8 @@ class AnalyzerImpl final : public Analyzer {
   }
 
   const AnalyzerOptions options_;
-  const std::shared_ptr<const KoreanDictionary> korean_;
+  const Dictionary korean_;
+  const Dictionary japanese_;
   const std::string fingerprint_;
   mutable std::mutex mutex_;  // guards: idle_
   mutable std::vector<std::unique_ptr<Scratch>> idle_;
@@ -184,12 +202,16 @@ class AnalyzerImpl final : public Analyzer {
 }  // namespace
 
 Result<std::shared_ptr<const Analyzer>> Analyzer::Create(const AnalyzerOptions& options) {
-  std::shared_ptr<const KoreanDictionary> korean;
+  std::shared_ptr<const Morphemes> korean;
+  std::shared_ptr<const Morphemes> japanese;
   if (!options.korean_dictionary.empty()) {
-    MALMOI_TRY(korean, KoreanDictionary::Open(options.korean_dictionary));
+    MALMOI_TRY(korean, Morphemes::Open("Korean", options.korean_dictionary));
+  }
+  if (!options.japanese_dictionary.empty()) {
+    MALMOI_TRY(japanese, Morphemes::Open("Japanese", options.japanese_dictionary));
   }
   return std::shared_ptr<const Analyzer>(
-      std::make_shared<AnalyzerImpl>(options, std::move(korean)));
+      std::make_shared<AnalyzerImpl>(options, std::move(korean), std::move(japanese)));
 }
 
 }  // namespace malmoi::text

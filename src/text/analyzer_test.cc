@@ -104,6 +104,26 @@ TEST_CASE("Korean gives stems without particles and endings") {
   CHECK(Join(with->Forms("학교가", Language::kKorean), " ") == "~학교 ~교가 학교");
 }
 
+TEST_CASE("Japanese gives dictionary forms beside the bigrams, Chinese only bigrams") {
+  const std::string folder = JapaneseTestDictionary("Japanese morphemes");
+  if (folder.empty()) return;
+  const auto analyzer = Make({.korean_dictionary = "", .japanese_dictionary = folder});
+  CHECK(analyzer->has_japanese_dictionary());
+  const auto morphemes = [&](std::string_view text, Language language) {
+    std::vector<std::string> out;
+    for (const std::string& form : analyzer->Forms(text, language)) {
+      if (form.starts_with('~')) out.push_back(form.substr(1));
+    }
+    return Join(out, " ");
+  };
+  CHECK(morphemes("図書館で本を借りました。", Language::kJapanese) == "図書館 本 借りる");
+  CHECK(morphemes("図書館で本を借りました。", Language::kEnglish) == "図書館 本 借りる");
+  CHECK(morphemes("東京の人口", Language::kJapanese) == "東京 人口");
+  CHECK(morphemes("東京人口", Language::kJapanese) == "東京 人口");
+  CHECK(morphemes("图书馆在哪里", Language::kChinese) == "");
+  CHECK(analyzer->fingerprint() != Make({})->fingerprint());
+}
+
 TEST_CASE("Without a dictionary a table strips particles") {
   struct Word {
     std::string_view word;
@@ -182,6 +202,9 @@ TEST_CASE("A megabyte of one kind is analysed") {
 }
 
 TEST_CASE("A folder that is no dictionary is refused by name; options change the fingerprint") {
+  const auto bad_japanese =
+      Analyzer::Create({.korean_dictionary = "", .japanese_dictionary = "/nonexistent"});
+  CHECK(bad_japanese.error().code() == Code::kUnavailable);
   const auto bad = Analyzer::Create({.korean_dictionary = "/nonexistent"});
   REQUIRE_FALSE(bad.ok());
   CHECK(bad.error().code() == Code::kUnavailable);

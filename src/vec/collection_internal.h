@@ -8,15 +8,17 @@
 
 #include "os/thread_pool.h"
 #include "vec/collection.h"
+#include "vec/reader_internal.h"
 #include "vec/store_internal.h"
+#include "vec/syncer_internal.h"
 
 namespace malmoi::vec {
 
-// A Store under the public interface: checks arguments, encodes, and runs queries on snapshots.
+// A Store under the public interface: checks arguments, encodes, and reads snapshots.
 class StoredCollection : public Collection {
  public:
   StoredCollection(std::string name, std::unique_ptr<Store> store,
-                   std::shared_ptr<os::ThreadPool> pool);
+                   std::shared_ptr<os::ThreadPool> pool, std::shared_ptr<Syncer> syncer);
   ~StoredCollection() override;
 
   // The database's side of Rename and Drop.
@@ -32,6 +34,10 @@ class StoredCollection : public Collection {
   Status Delete(std::span<const PointId> ids) override;
   Result<std::uint64_t> DeleteWhere(const Filter& filter) override;
   Status SetMetadata(std::string_view json_object) override;
+  std::shared_ptr<const Reader> View() const override;
+  Status Checkpoint() override;
+  Status Export(const std::string& directory) override;
+
   Result<QueryOutcome> Query(const VectorQuery& query, const Cancel* cancel) const override;
   Result<std::vector<QueryOutcome>> QueryBatch(std::span<const VectorQuery> queries,
                                                const Cancel* cancel) const override;
@@ -48,21 +54,21 @@ class StoredCollection : public Collection {
   Result<std::vector<PointId>> Sample(std::size_t limit, const Filter* filter,
                                       std::uint64_t seed) const override;
   Result<std::vector<bool>> Test(std::span<const PointId> ids, const Filter& filter) const override;
-  std::map<std::string, PayloadIndexInfo> PayloadIndexes() const override;
   Result<std::vector<std::uint64_t>> CountTerms(
       const std::string& sparse_vector, std::span<const std::uint32_t> terms) const override;
   CollectionInfo Info() const override;
-  std::shared_ptr<const Reader> View() const override;
-  Status Checkpoint() override;
-  Status Export(const std::string& directory) override;
+  std::map<std::string, PayloadIndexInfo> PayloadIndexes() const override;
 
  private:
+  SnapshotReader Now() const;
+
   std::atomic<const std::string*> name_;
   std::mutex names_mutex_;  // guards: names_
   // All names it ever had: name() gives references that stay valid.
   std::vector<std::unique_ptr<const std::string>> names_;
-  std::unique_ptr<Store> store_;
+  std::shared_ptr<Store> store_;
   std::shared_ptr<os::ThreadPool> pool_;
+  std::shared_ptr<Syncer> syncer_;
 };
 
 }  // namespace malmoi::vec

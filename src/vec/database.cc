@@ -2,17 +2,27 @@
 #include <map>
 #include <mutex>
 
+#include "base/utf8.h"
 #include "vec/collection_internal.h"
+#include "vec/copy_file_internal.h"
 
 namespace malmoi::vec {
 namespace {
 
+// Qdrant's rule. Folders have numbers, so that a name need not be one of a file.
 bool IsName(std::string_view name) {
-  if (name.empty() || name.size() > 255) return false;
-  return std::all_of(name.begin(), name.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
-           c == '_' || c == '-';
+  if (name.empty() || name.size() > 255 || !IsValidUtf8(name)) return false;
+  return std::none_of(name.begin(), name.end(), [](char c) {
+    return static_cast<unsigned char>(c) < 0x20 || c == 0x7F ||
+           std::string_view("<>:\"/\\|?*").find(c) != std::string_view::npos;
   });
+}
+
+Status CheckName(const std::string& name) {
+  if (IsName(name)) return Ok();
+  return Error(Code::kInvalidArgument, "collection name '" + name +
+                                           "' is not 1 to 255 bytes of UTF-8 without control "
+                                           "characters and < > : \" / \\ | ? *");
 }
 
 class DirectoryDatabase : public Database {
@@ -20,7 +30,8 @@ class DirectoryDatabase : public Database {
   DirectoryDatabase(os::Vfs& vfs, std::string directory, std::size_t threads)
       : vfs_(vfs),
         directory_(std::move(directory)),
-        pool_(std::make_shared<os::ThreadPool>(threads, "vec")) {}
+        pool_(std::make_shared<os::ThreadPool>(threads, "vec")),
+        syncer_(std::make_shared<Syncer>()) {}
 
   Status Load();
   Result<std::shared_ptr<Collection>> Create(const std::string& name,
@@ -28,15 +39,12 @@ class DirectoryDatabase : public Database {
   Result<std::shared_ptr<Collection>> Get(const std::string& name) const override;
   Status Drop(const std::string& name) override;
   Status Rename(const std::string& from, const std::string& to) override;
-  Result<std::shared_ptr<Collection>> Import(const std::string&, const std::string&) override {
-    return Error(Code::kUnsupported, "import is not there yet");
-  }
-  std::string owner_state() const override { return "{}"; }
-  Status SetOwnerState(std::string_view) override {
-    return Error(Code::kUnsupported, "the owner's state is not there yet");
-  }
+  Result<std::shared_ptr<Collection>> Import(const std::string& name,
+                                             const std::string& directory) override;
   std::vector<std::string> List() const override;
   std::vector<std::pair<std::string, std::string>> damaged() const override;
+  std::string owner_state() const override;
+  Status SetOwnerState(std::string_view json_object) override;
 
  private:
   struct Entry {
@@ -50,7 +58,9 @@ class DirectoryDatabase : public Database {
   std::string Folder(std::uint64_t number) const {
     return os::JoinPath(directory_, NumberedName("c", number));
   }
-  Status WriteCatalogue(const Entries& entries);
+  Status WriteCatalogue(const Entries& entries, const std::string& owner_state);
+  template <class Fill>
+  Result<std::shared_ptr<Collection>> Add(const std::string& name, const Fill& fill);
   void RemoveUnreferenced();
   Error NoSuch(const std::string& name) const {
     return Error(Code::kNotFound, "there is no collection '" + name + "'");
@@ -62,9 +72,11 @@ class DirectoryDatabase : public Database {
   os::Vfs& vfs_;
   std::string directory_;
   std::shared_ptr<os::ThreadPool> pool_;
-  std::mutex change_mutex_;   // One Create, Drop or Rename at a time; before mutex_.
-  mutable std::mutex mutex_;  // guards: entries_
+  std::shared_ptr<Syncer> syncer_;
+  std::mutex change_mutex_;   // One change of the catalogue at a time; before mutex_.
+  mutable std::mutex mutex_;  // guards: entries_, owner_state_
   Entries entries_;
+  std::string owner_state_ = "{}";
   std::uint64_t next_folder_ = 1;  // Under change_mutex_.
   std::optional<Error> broken_;    // Under change_mutex_: the catalogue's state is unknown.
 };
@@ -80,20 +92,21 @@ Status DirectoryDatabase::Load() {
                                             "' is there; restore it from a copy");
       }
     }
-    MALMOI_TRY(WriteCatalogue(entries_));
+    MALMOI_TRY(WriteCatalogue(entries_, owner_state_));
     return vfs_.SyncDir(std::string(os::DirName(directory_)));
   }
   if (!bytes.ok()) return std::move(bytes.error());
   MALMOI_TRY(const auto catalogue,
              Catalogue::Decode(bytes.value()).With("'" + CataloguePath() + "'"));
   next_folder_ = catalogue.next_folder;
+  owner_state_ = catalogue.owner_state;
   for (const auto& listed : catalogue.collections) {
     Entry& entry = entries_[listed.name];
     entry.folder = listed.folder;
     auto store = Store::Open(vfs_, Folder(listed.folder));
     if (store.ok()) {
       entry.collection =
-          std::make_shared<StoredCollection>(listed.name, std::move(store).value(), pool_);
+          std::make_shared<StoredCollection>(listed.name, std::move(store).value(), pool_, syncer_);
     } else {
       entry.error = std::make_shared<const Error>(
           std::move(store.error()).With("open collection '" + listed.name + "'"));
@@ -117,9 +130,10 @@ void DirectoryDatabase::RemoveUnreferenced() {
   }
 }
 
-Status DirectoryDatabase::WriteCatalogue(const Entries& entries) {
+Status DirectoryDatabase::WriteCatalogue(const Entries& entries, const std::string& owner_state) {
   if (broken_) return broken_->Clone();
   Catalogue catalogue;
+  catalogue.owner_state = owner_state;
   catalogue.next_folder = next_folder_;
   for (const auto& [name, entry] : entries) catalogue.collections.push_back({name, entry.folder});
   auto status = os::WriteAtomically(vfs_, CataloguePath(), catalogue.Encode());
@@ -131,13 +145,11 @@ Status DirectoryDatabase::WriteCatalogue(const Entries& entries) {
   return broken_->Clone();
 }
 
-Result<std::shared_ptr<Collection>> DirectoryDatabase::Create(const std::string& name,
-                                                              const CollectionConfig& config) {
-  if (!IsName(name)) {
-    return Error(Code::kInvalidArgument,
-                 "collection name '" + name + "' is not 1 to 255 of A-Z a-z 0-9 . _ -");
-  }
-  MALMOI_TRY(CheckConfig(config).With("collection '" + name + "'"));
+// A collection whose folder `fill` makes.
+template <class Fill>
+Result<std::shared_ptr<Collection>> DirectoryDatabase::Add(const std::string& name,
+                                                           const Fill& fill) {
+  MALMOI_TRY(CheckName(name));
   const std::lock_guard change(change_mutex_);
   Entries entries = Copy();
   if (entries.contains(name)) {
@@ -146,17 +158,51 @@ Result<std::shared_ptr<Collection>> DirectoryDatabase::Create(const std::string&
   if (broken_) return broken_->Clone();
   const std::string folder = Folder(next_folder_);
   (void)vfs_.RemoveAll(folder).ok();  // What an earlier failed try left.
-  MALMOI_TRY(Store::Create(vfs_, folder, config).With("create collection '" + name + "'"));
+  MALMOI_TRY(fill(folder).With("create collection '" + name + "'"));
   MALMOI_TRY(auto store, Store::Open(vfs_, folder).With("create collection '" + name + "'"));
   // The folder's name before the catalogue that refers to it.
   if (auto status = vfs_.SyncDir(directory_); !status.ok()) {
     broken_ = std::move(status.error()).With("the database's folder could not be synced");
     return broken_->Clone();
   }
-  auto collection = std::make_shared<StoredCollection>(name, std::move(store), pool_);
+  auto collection = std::make_shared<StoredCollection>(name, std::move(store), pool_, syncer_);
   entries[name] = {.folder = next_folder_++, .collection = collection, .error = nullptr};
   MALMOI_TRY(Replace(std::move(entries)));
   return std::shared_ptr<Collection>(collection);
+}
+
+Result<std::shared_ptr<Collection>> DirectoryDatabase::Create(const std::string& name,
+                                                              const CollectionConfig& config) {
+  MALMOI_TRY(CheckConfig(config).With("collection '" + name + "'"));
+  return Add(name, [&](const std::string& folder) { return Store::Create(vfs_, folder, config); });
+}
+
+Result<std::shared_ptr<Collection>> DirectoryDatabase::Import(const std::string& name,
+                                                              const std::string& directory) {
+  return Add(name, [&](const std::string& folder) -> Status {
+    MALMOI_TRY(vfs_.MakeDirs(folder));
+    MALMOI_TRY(const auto names, vfs_.List(directory));
+    for (const auto& file : names) {
+      MALMOI_TRY(CopyFile(vfs_, os::JoinPath(directory, file), os::JoinPath(folder, file)));
+    }
+    MALMOI_TRY(vfs_.SyncDir(folder));
+    return Store::Verify(vfs_, folder);
+  });
+}
+
+std::string DirectoryDatabase::owner_state() const {
+  const std::lock_guard lock(mutex_);
+  return owner_state_;
+}
+
+Status DirectoryDatabase::SetOwnerState(std::string_view json_object) {
+  MALMOI_TRY(CheckJsonObject(json_object, "the owner's state"));
+  const std::lock_guard change(change_mutex_);
+  std::string state(json_object);
+  MALMOI_TRY(WriteCatalogue(Copy(), state));
+  const std::lock_guard lock(mutex_);
+  owner_state_.swap(state);
+  return Ok();
 }
 
 Result<std::shared_ptr<Collection>> DirectoryDatabase::Get(const std::string& name) const {
@@ -180,10 +226,7 @@ Status DirectoryDatabase::Drop(const std::string& name) {
 }
 
 Status DirectoryDatabase::Rename(const std::string& from, const std::string& to) {
-  if (!IsName(to)) {
-    return Error(Code::kInvalidArgument,
-                 "collection name '" + to + "' is not 1 to 255 of A-Z a-z 0-9 . _ -");
-  }
+  MALMOI_TRY(CheckName(to));
   const std::lock_guard change(change_mutex_);
   Entries entries = Copy();
   const auto it = entries.find(from);
@@ -214,7 +257,7 @@ DirectoryDatabase::Entries DirectoryDatabase::Copy() const {
 
 // Makes the list durable, then visible.
 Status DirectoryDatabase::Replace(Entries entries) {
-  MALMOI_TRY(WriteCatalogue(entries));
+  MALMOI_TRY(WriteCatalogue(entries, owner_state()));
   const std::lock_guard lock(mutex_);
   entries_.swap(entries);
   return Ok();

@@ -40,6 +40,28 @@ Point MakePoint(std::uint64_t id, int version) {
   return p;
 }
 
+// The payload after "w" is set in it.
+std::string WithW(const std::string& payload, int w) {
+  const std::size_t at = std::min(payload.find(",\"w\":"), payload.size() - 1);
+  return payload.substr(0, at) + ",\"w\":" + std::to_string(w) + "}";
+}
+
+// Several operations as one unit: by filter, by id, of vectors, of the collection.
+Result<WriteOutcome> Mixed(Collection& c, int step, State* next) {
+  auto since = std::make_shared<Filter>();
+  since->must.push_back({FieldCondition{"v", Range{.gte = step - 4.0}}});
+  VectorUpdate update{.id = std::uint64_t{3}, .vectors = {.dense = {{"d", {1, 2, 3, 4}}}}};
+  const std::vector<Operation> operations = {
+      PayloadOp{.points = {.filter = since}, .payload = R"({"w":)" + std::to_string(step) + "}"},
+      DeletePointsOp{.points = {.ids = {std::uint64_t{5}}}}, UpdateVectorsOp{.updates = {update}},
+      CreateIndexOp{.key = "v", .params = {.kind = IndexKind::kInteger}}};
+  for (auto& [id, payload] : *next) {
+    if (std::stoi(payload.substr(5)) >= step - 4) payload = WithW(payload, step);
+  }
+  next->erase(5);
+  return c.Write(operations);
+}
+
 struct Run {
   State acknowledged;
   std::optional<State> pending;  // Led to by a write that failed.
@@ -50,7 +72,10 @@ struct Run {
 bool Step(Collection& c, int step, Run* run) {
   State next = run->acknowledged;
   Status status = Ok();
-  if (step % 5 == 4) {
+  if (step % 7 == 6) {
+    auto outcome = Mixed(c, step, &next);
+    if (!outcome.ok()) status = std::move(outcome.error());
+  } else if (step % 5 == 4) {
     status = c.Checkpoint();
   } else if (step % 5 == 3) {
     const std::vector<PointId> ids = {static_cast<std::uint64_t>(step % 7), std::uint64_t{1}};
@@ -159,6 +184,39 @@ TEST_CASE("an I/O error at every call") {
 }
 TEST_CASE("a full disk at every call") {
   RunAll(Fault::kNoSpace, 1);
+}
+
+TEST_CASE("of writes that do not wait a power loss takes some from the end, and none in between") {
+  for (std::uint64_t seed = 0; seed < 40; ++seed) {
+    CAPTURE(seed);
+    FaultVfs vfs(seed);
+    REQUIRE(vfs.MakeDirs("/data").ok());
+    REQUIRE(vfs.SyncDir("/").ok());
+    std::vector<State> states = {{}};  // After each write.
+    std::size_t durable = 0;           // States that a later write which waited has made safe.
+    {
+      auto db = Database::Open(vfs, "/data/db", 1).value();
+      auto c = db->Create("c", Config()).value();
+      for (int i = 0; i < 12; ++i) {
+        const Point p = MakePoint(static_cast<std::uint64_t>(i), i);
+        const bool wait = (seed + static_cast<std::uint64_t>(i)) % 5 == 0;
+        REQUIRE(c->Upsert({&p, 1}, {.wait = wait}).ok());
+        states.push_back(states.back());
+        states.back()[static_cast<std::uint64_t>(i)] = p.payload;
+        if (wait) durable = states.size() - 1;
+      }
+      vfs.FailAfter(0, Fault::kPowerLoss);
+    }
+    vfs.Restart();
+    auto db = Database::Open(vfs, "/data/db", 1);
+    REQUIRE(db.ok());
+    const auto damaged = db.value()->damaged();
+    for (const auto& [name, why] : damaged) FAIL(why);
+    const State found = Contents(*db.value()->Get("c").value());
+    const auto at = std::find(states.begin(), states.end(), found) - states.begin();
+    CHECK(static_cast<std::size_t>(at) < states.size());
+    CHECK(static_cast<std::size_t>(at) >= durable);
+  }
 }
 
 TEST_CASE("a failed log makes the collection read-only until it is reopened") {

@@ -24,14 +24,19 @@ using MatchValue = std::variant<std::string, std::int64_t, bool>;
 struct MatchAny {  // Equal to one of the values. Strings, on a uuid index, compare as UUIDs.
   std::vector<MatchValue> values;
 };
-struct MatchExcept {  // Some value equals none of these.
+// Some value, null aside, equals none of these. With a keyword or integer index on the field only
+// values of its type count, as in Qdrant.
+struct MatchExcept {
   std::vector<MatchValue> values;
+};
+struct MatchSubstring {  // The string contains this, byte by byte.
+  std::string text;
 };
 struct PrefixMatch {  // A keyword that starts with this, byte by byte.
   std::string prefix;
 };
-// Full text by the tokenizer of the field's text index. Without an index, as Qdrant: the text is
-// a substring (kAll, kPhrase), or one of its whitespace-separated words is (kAny).
+// Full text by the tokenizer of the field's text index; without an index, words in lower case.
+// A query without a token matches nothing.
 struct MatchText {
   enum class Mode : std::uint8_t { kAll, kAny, kPhrase };
   std::string text;
@@ -64,12 +69,22 @@ struct ValuesCount {  // Number of values: of an array its elements, else 1, 0 w
 };
 struct IsEmpty {};  // Missing, null or [].
 struct IsNull {};   // Null, or an array that has a null.
+// is_empty and is_null inside of a field condition: of the values under the key, each by itself,
+// one is (or is not) empty or null; a missing field counts as empty and not null. They differ from
+// the above where the key has brackets.
+struct ValueEmpty {
+  bool expected = true;
+};
+struct ValueNull {
+  bool expected = true;
+};
 
 // `key` is a payload path: "a.b", "a[].b" (any element), "a[0].b", and a quoted name "\"a.b\".c".
 struct FieldCondition {
   std::string key;
-  std::variant<MatchAny, Range, IsEmpty, PrefixMatch, MatchExcept, MatchText, DatetimeRange, GeoBox,
-               GeoRadius, GeoPolygon, ValuesCount, IsNull>
+  std::variant<MatchAny, Range, IsEmpty, PrefixMatch, MatchExcept, MatchText, MatchSubstring,
+               DatetimeRange, GeoBox, GeoRadius, GeoPolygon, ValuesCount, IsNull, ValueEmpty,
+               ValueNull>
       test;
 };
 struct HasId {

@@ -1,16 +1,20 @@
 #include "base/bytes.h"
 #include "vec/manifest_internal.h"
-#include "vec/schema_internal.h"
+#include "vec/ops_internal.h"
 
 namespace malmoi::vec {
 namespace {
 
-constexpr std::uint32_t kVersion = 1;
+constexpr std::uint32_t kVersion = 2;
 constexpr std::string_view kManifestMagic = "MALMMAN1";
 constexpr std::string_view kCatalogueMagic = "MALMCAT1";
 
-// The bytes between magic and checksum.
-Result<std::string_view> Body(std::string_view bytes, std::string_view magic) {
+struct Body {
+  std::uint32_t version = 0;
+  std::string_view bytes;  // Between version and checksum.
+};
+
+Result<Body> ReadBody(std::string_view bytes, std::string_view magic) {
   if (bytes.size() < magic.size() + 8 || !bytes.starts_with(magic)) {
     return Error(Code::kCorruption, "not a file of this kind, or cut");
   }
@@ -19,11 +23,12 @@ Result<std::string_view> Body(std::string_view bytes, std::string_view magic) {
     return Error(Code::kCorruption, "checksum differs");
   }
   const auto version = Load<std::uint32_t>(bytes.data() + magic.size());
-  if (version != kVersion) {
-    return Error(Code::kUnsupported,
-                 "format " + std::to_string(version) + ", this program reads format 1");
+  if (version < 1 || version > kVersion) {
+    return Error(Code::kUnsupported, "format " + std::to_string(version) +
+                                         ", this program reads formats 1 to " +
+                                         std::to_string(kVersion));
   }
-  return body.substr(magic.size() + 4);
+  return Body{version, body.substr(magic.size() + 4)};
 }
 
 std::string Begin(std::string_view magic) {
@@ -32,34 +37,49 @@ std::string Begin(std::string_view magic) {
   return out;
 }
 
-void GetConfig(ByteReader& in, CollectionConfig* config) {
-  config->metadata = in.GetString();
+// Format 1: dense vectors by name, then sparse ones.
+void GetConfig1(ByteReader& in, Manifest* m) {
+  CollectionConfig config;
+  m->metadata = in.GetString();
   const auto dense = in.Get<std::uint16_t>();
   for (std::uint16_t i = 0; in.ok() && i < dense; ++i) {
-    DenseParams& p = config->dense[std::string(in.GetString())];
+    DenseParams& p = config.dense[std::string(in.GetString())];
     p.dim = in.Get<std::uint32_t>();
     p.distance = static_cast<Distance>(in.Get<std::uint8_t>());
   }
   const auto sparse = in.Get<std::uint16_t>();
   for (std::uint16_t i = 0; in.ok() && i < sparse; ++i) {
-    SparseParams& p = config->sparse[std::string(in.GetString())];
+    SparseParams& p = config.sparse[std::string(in.GetString())];
     p.idf = in.Get<std::uint8_t>() != 0;
   }
+  m->schema = Schema(config);
 }
 
-void PutConfig(std::string* out, const CollectionConfig& config) {
-  PutString(out, config.metadata);
-  Put(out, static_cast<std::uint16_t>(config.dense.size()));
-  for (const auto& [name, p] : config.dense) {
-    PutString(out, name);
-    Put(out, p.dim);
-    Put(out, static_cast<std::uint8_t>(p.distance));
+bool GetConfig2(ByteReader& in, Manifest* m) {
+  m->metadata = in.GetString();
+  m->settings = in.GetString();
+  const auto fields = in.Get<std::uint32_t>();
+  for (std::uint32_t i = 0; in.ok() && i < fields; ++i) {
+    auto field = DecodeField(in.GetString());
+    if (!field.ok()) return false;
+    m->schema.fields.push_back(std::move(field).value());
   }
-  Put(out, static_cast<std::uint16_t>(config.sparse.size()));
-  for (const auto& [name, p] : config.sparse) {
-    PutString(out, name);
-    Put(out, static_cast<std::uint8_t>(p.idf));
+  const auto indexes = in.Get<std::uint32_t>();
+  for (std::uint32_t i = 0; in.ok() && i < indexes; ++i) {
+    auto index = DecodeIndex(in.GetString());
+    if (!index.ok()) return false;
+    m->indexes.insert(std::move(index).value());
   }
+  return in.ok();
+}
+
+void PutConfig(std::string* out, const Manifest& m) {
+  PutString(out, m.metadata);
+  PutString(out, m.settings);
+  Put(out, static_cast<std::uint32_t>(m.schema.fields.size()));
+  for (const auto& field : m.schema.fields) PutString(out, EncodeField(field));
+  Put(out, static_cast<std::uint32_t>(m.indexes.size()));
+  for (const auto& [key, params] : m.indexes) PutString(out, EncodeIndex(key, params));
 }
 
 }  // namespace
@@ -78,7 +98,7 @@ std::string Manifest::Encode() const {
   Put(&out, wal_epoch);
   Put(&out, base_seq);
   Put(&out, next_segment);
-  PutConfig(&out, config);
+  PutConfig(&out, *this);
   Put(&out, static_cast<std::uint32_t>(segments.size()));
   for (const Entry& s : segments) {
     Put(&out, s.info.id);
@@ -92,16 +112,20 @@ std::string Manifest::Encode() const {
 }
 
 Result<Manifest> Manifest::Decode(std::string_view bytes) {
-  MALMOI_TRY(const auto body, Body(bytes, kManifestMagic));
-  ByteReader in(body);
+  MALMOI_TRY(const auto body, ReadBody(bytes, kManifestMagic));
+  ByteReader in(body.bytes);
   Manifest m;
   m.collection = in.Get<Uuid>();
   m.wal_epoch = in.Get<std::uint64_t>();
   m.base_seq = in.Get<std::uint64_t>();
   m.next_segment = in.Get<std::uint64_t>();
-  GetConfig(in, &m.config);
-  const auto count = in.Get<std::uint32_t>();
   bool ok = true;
+  if (body.version == 1) {
+    GetConfig1(in, &m);
+  } else {
+    ok = GetConfig2(in, &m);
+  }
+  const auto count = in.Get<std::uint32_t>();
   for (std::uint32_t i = 0; ok && i < count; ++i) {
     Entry& s = m.segments.emplace_back();
     s.info.id = in.Get<std::uint64_t>();
@@ -111,8 +135,11 @@ Result<Manifest> Manifest::Decode(std::string_view bytes) {
     s.deleted = in.GetString();
     ok = in.ok() && (s.deleted.empty() || s.deleted.size() == (s.info.rows + 7ull) / 8);
   }
-  for (const auto& [name, p] : m.config.dense) ok = ok && p.distance <= Distance::kEuclid;
-  if (!ok || !in.ok() || in.left() > 0 || !CheckConfig(m.config).ok()) {
+  for (const auto& field : m.schema.fields) {
+    ok = ok && field.distance <= Distance::kManhattan && CheckField(field).ok();
+  }
+  if (!ok || !in.ok() || in.left() > 0 || !CheckJsonObject(m.metadata, "metadata").ok() ||
+      !CheckJsonObject(m.settings, "settings").ok()) {
     return Error(Code::kCorruption, "ill-formed");
   }
   return m;
@@ -126,13 +153,14 @@ std::string Catalogue::Encode() const {
     PutString(&out, c.name);
     Put(&out, c.folder);
   }
+  PutString(&out, owner_state);
   Put(&out, Crc32c(out));
   return out;
 }
 
 Result<Catalogue> Catalogue::Decode(std::string_view bytes) {
-  MALMOI_TRY(const auto body, Body(bytes, kCatalogueMagic));
-  ByteReader in(body);
+  MALMOI_TRY(const auto body, ReadBody(bytes, kCatalogueMagic));
+  ByteReader in(body.bytes);
   Catalogue c;
   c.next_folder = in.Get<std::uint64_t>();
   const auto count = in.Get<std::uint32_t>();
@@ -141,6 +169,7 @@ Result<Catalogue> Catalogue::Decode(std::string_view bytes) {
     e.name = in.GetString();
     e.folder = in.Get<std::uint64_t>();
   }
+  if (body.version > 1) c.owner_state = in.GetString();
   if (!in.ok() || in.left() > 0) return Error(Code::kCorruption, "ill-formed");
   return c;
 }

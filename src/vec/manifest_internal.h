@@ -6,7 +6,9 @@
 
 #include "base/hash.h"
 #include "os/vfs.h"
+#include "vec/matcher_internal.h"
 #include "vec/point.h"
+#include "vec/schema_internal.h"
 #include "vec/segment_internal.h"
 
 namespace malmoi::vec {
@@ -22,7 +24,10 @@ struct Manifest {
   std::uint64_t wal_epoch = 0;
   std::uint64_t base_seq = 1;  // Of the first operation in that log.
   std::uint64_t next_segment = 1;
-  CollectionConfig config;
+  Schema schema;
+  std::string metadata = "{}";
+  std::string settings = "{}";
+  IndexMap indexes;
   std::vector<Entry> segments;
 
   std::string Encode() const;
@@ -37,6 +42,7 @@ struct Catalogue {
   };
   std::uint64_t next_folder = 1;
   std::vector<Entry> collections;
+  std::string owner_state = "{}";
 
   std::string Encode() const;
   static Result<Catalogue> Decode(std::string_view bytes);

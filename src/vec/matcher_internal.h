@@ -1,34 +1,107 @@
 #pragma once
 
+#include <map>
+#include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
+#include "vec/columns_internal.h"
 #include "vec/filter.h"
+#include "vec/packed_internal.h"
 #include "vec/part_internal.h"
+#include "vec/payload_index.h"
+#include "vec/schema_internal.h"
 
 namespace malmoi::vec {
 
-// A filter made ready for many rows. Immutable; the filter must outlive it.
+using IndexMap = std::map<std::string, PayloadIndexParams>;
+
+// What a filter looks at.
+class Subject {
+ public:
+  virtual ~Subject() = default;
+  virtual PointId Id() const = 0;
+  virtual bool HasVector(const std::string& name) const = 0;
+  virtual Packed Payload() = 0;
+};
+
+class RowSubject : public Subject {
+ public:
+  RowSubject(const Schema& schema, const Part& part, std::uint32_t row)
+      : schema_(schema), part_(part), row_(row) {}
+  PointId Id() const override { return part_.Id(row_); }
+  bool HasVector(const std::string& name) const override {
+    const auto field = schema_.Find(name);
+    return field && part_.Has(*field, row_);
+  }
+  Packed Payload() override {
+    if (!payload_) payload_ = Packed(part_.Payload(row_, &scratch_));
+    return *payload_;
+  }
+
+ private:
+  const Schema& schema_;
+  const Part& part_;
+  std::uint32_t row_;
+  std::string scratch_;
+  std::optional<Packed> payload_;
+};
+
+// A filter made ready for many rows. Immutable; filter and schema must outlive it.
 class Matcher {
  public:
-  explicit Matcher(const Filter& filter);
-  bool Keep(const Part& part, std::uint32_t row) const;
+  // Errors: kInvalidArgument for a path that is ill-formed.
+  static Result<Matcher> Create(const Filter& filter, const Schema& schema,
+                                const IndexMap& indexes);
+
+  bool Keep(Subject& subject) const;
+  bool Keep(const RowRef& row) const;
+  // Takes rows that the filter does not keep out of the set. Uses columns where there are.
+  void Restrict(const PartRef& part, Bitmap* rows) const;
   // The sorted ids that a point must be one of, where the filter says so at its top.
   const std::vector<PointId>* candidates() const;
+  // Keys of conditions that have no payload index to answer them.
+  void CollectUnindexed(std::vector<std::string>* keys) const;
 
  private:
   struct Node {
+    const Condition* condition = nullptr;
     const FieldCondition* field = nullptr;
-    std::vector<std::string> path;
-    std::vector<PointId> ids;  // Sorted.
-    std::unique_ptr<Matcher> nested;
+    std::vector<PathStep> path;
+    std::vector<PointId> ids;         // Sorted.
+    std::unique_ptr<Matcher> filter;  // Of a nested filter, and of a Nested condition.
+    // The values of a match, sorted, by type.
+    std::vector<std::string_view> strings;
+    std::vector<Uuid> uuids;  // On a uuid index.
+    std::vector<std::int64_t> integers;
+    bool bools[2] = {false, false};
+    bool typed_except = false;  // An index decides which values count.
+    std::unique_ptr<TextMatcher> text;
+    std::vector<ColumnSpec> columns;  // Which answer the condition; empty: none can.
   };
-  class Lazy;
-  static std::vector<Node> Compile(const std::vector<Condition>& conditions);
-  static bool Holds(const Node& node, Lazy& row);
-  bool Keep(Lazy& row) const;
+  using Nodes = std::vector<Node>;
 
-  std::vector<Node> must_, must_not_, should_;
+  static Result<Nodes> Compile(const std::vector<Condition>& conditions, const Schema& schema,
+                               const IndexMap& indexes);
+  static Status CompileField(const FieldCondition& field, const IndexMap& indexes, Node* node);
+  static void CompileValues(const std::vector<MatchValue>& values, bool uuid, Node* node);
+  static void ChooseColumns(const IndexMap& indexes, Node* node);
+
+  static bool Holds(const Node& node, Subject& subject);
+  static bool HoldsPayload(const Node& node, const Packed& payload);
+  static bool HoldsValue(const Node& node, const Packed& value);
+  // Sets `rows` to those of it for which the condition holds; false if no column can say.
+  static bool ByColumns(const Node& node, const PartRef& part, Bitmap* rows);
+  static void MarkMatches(const Node& node, const ColumnSpec& spec, const Column& column,
+                          Bitmap* out);
+  void RestrictNode(const Node& node, const PartRef& part, Bitmap* rows) const;
+  void RestrictMust(const PartRef& part, Bitmap* rows) const;
+  void RestrictMinShould(const PartRef& part, Bitmap* rows) const;
+
+  const Schema* schema_ = nullptr;
+  Nodes must_, must_not_, should_, min_should_;
+  std::optional<std::size_t> min_count_;
 };
 
 }  // namespace malmoi::vec

@@ -1,22 +1,31 @@
 #include <cstring>
 
 #include "base/check.h"
+#include "vec/columns_internal.h"
 #include "vec/memtable_internal.h"
 
 namespace malmoi::vec {
 
-Part::Part(std::uint32_t capacity) : deleted_at_(new std::atomic<std::uint64_t>[capacity]) {
+Part::Part(std::uint32_t capacity)
+    : capacity_(capacity),
+      deleted_at_(new std::atomic<std::uint64_t>[capacity]),
+      columns_(std::make_unique<ColumnSet>()) {
   for (std::uint32_t i = 0; i < capacity; ++i) {
     deleted_at_[i].store(kNever, std::memory_order_relaxed);
   }
 }
 
+Part::~Part() = default;
+
 MemBlock::MemBlock(std::shared_ptr<const Schema> schema)
     : Part(kBlockRows), schema_(std::move(schema)), fields_(schema_->fields.size()) {
   for (std::size_t f = 0; f < fields_.size(); ++f) {
-    if (!schema_->fields[f].sparse) continue;
-    fields_[f].indices.resize(kBlockRows);
-    fields_[f].values.resize(kBlockRows);
+    if (schema_->fields[f].sparse()) {
+      fields_[f].indices.resize(kBlockRows);
+      fields_[f].values.resize(kBlockRows);
+    } else if (schema_->fields[f].kind == FieldKind::kMulti) {
+      fields_[f].multi.resize(kBlockRows);
+    }
   }
 }
 
@@ -25,28 +34,33 @@ void MemBlock::Set(std::uint32_t row, const PointView& point) {
   payloads_[row] = point.payload;
   for (const auto& v : point.vectors) {
     Field& field = fields_[v.field];
-    const std::size_t bytes = static_cast<std::size_t>(v.size) * 4;
-    if (schema_->fields[v.field].sparse) {
+    const auto& described = schema_->fields[v.field];
+    if (described.dropped) continue;
+    if (described.sparse()) {
+      const std::size_t bytes = v.bytes / 2;
       field.indices[row].resize(v.size);
       field.values[row].resize(v.size);
       if (bytes > 0) {
         std::memcpy(field.indices[row].data(), v.data, bytes);
         std::memcpy(field.values[row].data(), v.data + bytes, bytes);
       }
+    } else if (described.kind == FieldKind::kMulti) {
+      field.multi[row].assign(v.data, v.bytes);
     } else {
       if (field.dense.empty()) {
-        field.dense = Buffer<float>(static_cast<std::size_t>(kBlockRows) * v.size);
+        field.dense = Buffer<char>(kBlockRows * v.bytes);
         field.data.store(field.dense.data(), std::memory_order_release);
       }
-      std::memcpy(field.dense.data() + static_cast<std::size_t>(row) * v.size, v.data, bytes);
+      std::memcpy(field.dense.data() + row * v.bytes, v.data, v.bytes);
     }
     field.has[row] = 1;
   }
+  rows_ = row + 1;
 }
 
 void MemBlock::Finish() {
   for (std::uint32_t f = 0; f < fields_.size(); ++f) {
-    if (!schema_->fields[f].sparse) continue;
+    if (!schema_->fields[f].sparse()) continue;
     std::vector<SparseRef> rows(kBlockRows);
     for (std::uint32_t r = 0; r < kBlockRows; ++r) rows[r] = Sparse(f, r);
     fields_[f].postings = PostingLists::Build(rows);
@@ -55,35 +69,50 @@ void MemBlock::Finish() {
 }
 
 bool MemBlock::Has(std::uint32_t field, std::uint32_t row) const {
-  return fields_[field].has[row] != 0;
+  return field < fields_.size() && fields_[field].has[row] != 0;
 }
 
-const float* MemBlock::Dense(std::uint32_t field, std::uint32_t begin, std::uint32_t) const {
-  const float* data = fields_[field].data.load(std::memory_order_acquire);
-  return data == nullptr ? nullptr
-                         : data + static_cast<std::size_t>(begin) * schema_->fields[field].dim;
+const char* MemBlock::Dense(std::uint32_t field, std::uint32_t begin, std::uint32_t) const {
+  if (field >= fields_.size()) return nullptr;
+  const char* data = fields_[field].data.load(std::memory_order_acquire);
+  return data == nullptr ? nullptr : data + begin * schema_->fields[field].row_bytes();
+}
+
+MultiRef MemBlock::Multi(std::uint32_t field, std::uint32_t row) const {
+  if (field >= fields_.size() || fields_[field].multi.empty()) return {};
+  const std::string& bytes = fields_[field].multi[row];
+  return {bytes.data(), bytes.size() / schema_->fields[field].row_bytes()};
 }
 
 SparseRef MemBlock::Sparse(std::uint32_t field, std::uint32_t row) const {
+  if (field >= fields_.size() || fields_[field].indices.empty()) return {};
   const Field& f = fields_[field];
   return {f.indices[row].data(), f.values[row].data(), f.indices[row].size()};
 }
 
 Postings MemBlock::Find(std::uint32_t field, std::uint32_t term) const {
-  return fields_[field].postings.Find(term);
+  return field < fields_.size() ? fields_[field].postings.Find(term) : Postings{};
 }
 
-Memtable::Memtable(std::shared_ptr<const Schema> schema)
-    : schema_(std::move(schema)),
-      blocks_(kBlocks),
-      previous_(kBlocks),
-      table_(std::make_shared<IdTable>(std::size_t{1024})) {}
+Memtable::Memtable()
+    : blocks_(kBlocks), previous_(kBlocks), table_(std::make_shared<IdTable>(std::size_t{1024})) {}
 
-void Memtable::Add(const PointView& point) {
+// A block cannot take a field that came after it: what is left of it becomes holes.
+void Memtable::CloseBlock() {
+  const MemBlock& block = *blocks_[rows_ / kBlockRows];
+  for (; rows_ % kBlockRows != 0; ++rows_) block.MarkDeleted(rows_ % kBlockRows, 0);
+  blocks_[rows_ / kBlockRows - 1]->Finish();
+}
+
+void Memtable::Add(const std::shared_ptr<const Schema>& schema, const PointView& point) {
+  if (rows_ % kBlockRows != 0 &&
+      blocks_[rows_ / kBlockRows]->schema().fields.size() < schema->fields.size()) {
+    CloseBlock();
+  }
   const std::uint32_t b = rows_ / kBlockRows;
   MALMOI_CHECK(b < kBlocks);
   if (blocks_[b] == nullptr) {
-    blocks_[b] = std::make_unique<MemBlock>(schema_);
+    blocks_[b] = std::make_unique<MemBlock>(schema);
     previous_[b] = std::make_unique<std::array<std::uint32_t, kBlockRows>>();
   }
   blocks_[b]->Set(rows_ % kBlockRows, point);
@@ -103,7 +132,7 @@ void Memtable::Add(const PointView& point) {
   Link(point.id, rows_);
   ++rows_;
   bytes_ += point.payload.size() + 128;
-  for (const auto& v : point.vectors) bytes_ += static_cast<std::uint64_t>(v.size) * 8;
+  for (const auto& v : point.vectors) bytes_ += v.bytes;
 }
 
 // Puts the row before older ones of the same id.

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/buffer.h"
+#include "vec/ops_internal.h"
 #include "vec/part_internal.h"
 #include "vec/postings_internal.h"
 #include "vec/schema_internal.h"
@@ -17,28 +18,35 @@ namespace malmoi::vec {
 
 inline constexpr std::uint32_t kBlockRows = 256;
 
-// kBlockRows rows of the memtable, filled one after another by the writer.
+// kBlockRows rows of the memtable, filled one after another by the writer. A block has the fields
+// of the schema at its beginning; after a new field came, the next row begins a new block.
 class MemBlock : public Part {
  public:
   explicit MemBlock(std::shared_ptr<const Schema> schema);
 
+  const Schema& schema() const { return *schema_; }
   void Set(std::uint32_t row, const PointView& point);
-  // Called once, when the last row is set: builds the inverted indexes.
+  // Called once, when no row will be added: builds the inverted indexes.
   void Finish();
+  std::uint32_t rows() const { return rows_; }  // The writer's.
 
   PointId Id(std::uint32_t row) const override { return ids_[row]; }
   bool Has(std::uint32_t field, std::uint32_t row) const override;
-  const float* Dense(std::uint32_t field, std::uint32_t begin, std::uint32_t end) const override;
+  const char* Dense(std::uint32_t field, std::uint32_t begin, std::uint32_t end) const override;
+  MultiRef Multi(std::uint32_t field, std::uint32_t row) const override;
   SparseRef Sparse(std::uint32_t field, std::uint32_t row) const override;
   Postings Find(std::uint32_t field, std::uint32_t term) const override;
-  bool has_postings() const override { return finished_.load(std::memory_order_acquire); }
-  std::string_view Payload(std::uint32_t row) const override { return payloads_[row]; }
+  bool finished() const override { return finished_.load(std::memory_order_acquire); }
+  std::string_view Payload(std::uint32_t row, std::string*) const override {
+    return payloads_[row];
+  }
 
  private:
   struct Field {
     // Dense rows: allocated with the first vector; readers learn of it from has.
-    std::atomic<const float*> data{nullptr};
-    Buffer<float> dense;
+    std::atomic<const char*> data{nullptr};
+    Buffer<char> dense;
+    std::vector<std::string> multi;
     std::vector<std::vector<std::uint32_t>> indices;
     std::vector<std::vector<float>> values;
     // A byte a row: neighbouring rows are read while one is written.
@@ -50,6 +58,7 @@ class MemBlock : public Part {
   std::array<std::string, kBlockRows> payloads_;
   std::vector<Field> fields_;
   std::atomic<bool> finished_{false};
+  std::uint32_t rows_ = 0;
 };
 
 // Newest row of each id. Fixed capacity: a fuller table is a new object, so that readers of older
@@ -69,10 +78,10 @@ class IdTable {
 // counts.
 class Memtable {
  public:
-  explicit Memtable(std::shared_ptr<const Schema> schema);
+  Memtable();
 
   // Appends a row. The caller marks older rows of the id deleted.
-  void Add(const PointView& point);
+  void Add(const std::shared_ptr<const Schema>& schema, const PointView& point);
   std::uint32_t rows() const { return rows_; }
   std::uint64_t bytes() const { return bytes_; }
   bool Full() const { return rows_ >= kSealRows; }
@@ -89,9 +98,9 @@ class Memtable {
   static constexpr std::uint32_t kSealRows = 1'000'000;
   static constexpr std::uint32_t kBlocks = 8192;
 
+  void CloseBlock();
   void Link(const PointId& id, std::uint32_t row);
 
-  std::shared_ptr<const Schema> schema_;
   std::vector<std::unique_ptr<MemBlock>> blocks_;
   std::vector<std::unique_ptr<std::array<std::uint32_t, kBlockRows>>> previous_;  // Row + 1.
   std::shared_ptr<IdTable> table_;

@@ -4,7 +4,9 @@
 #include <cstdint>
 #include <limits>
 #include <memory>
+#include <mutex>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -12,6 +14,8 @@
 #include "vec/point.h"
 
 namespace malmoi::vec {
+
+class ColumnSet;
 
 struct SparseRef {
   const std::uint32_t* indices = nullptr;
@@ -23,6 +27,10 @@ struct Postings {
   const float* values = nullptr;
   std::size_t size = 0;
 };
+struct MultiRef {
+  const char* data = nullptr;  // Stored rows, one after another.
+  std::size_t rows = 0;
+};
 
 inline constexpr std::uint64_t kNever = std::numeric_limits<std::uint64_t>::max();
 
@@ -32,19 +40,26 @@ inline constexpr std::uint64_t kNever = std::numeric_limits<std::uint64_t>::max(
 class Part {
  public:
   explicit Part(std::uint32_t capacity);
-  virtual ~Part() = default;
+  virtual ~Part();
 
   virtual PointId Id(std::uint32_t row) const = 0;
   virtual bool Has(std::uint32_t field, std::uint32_t row) const = 0;
-  // Rows [begin, end) of a dense vector, zeros where a row lacks it; null if none has it.
-  virtual const float* Dense(std::uint32_t field, std::uint32_t begin, std::uint32_t end) const = 0;
+  // Rows [begin, end) of a dense vector as stored, zeros where a row lacks it; null if none has it.
+  virtual const char* Dense(std::uint32_t field, std::uint32_t begin, std::uint32_t end) const = 0;
+  virtual MultiRef Multi(std::uint32_t field, std::uint32_t row) const = 0;
   virtual SparseRef Sparse(std::uint32_t field, std::uint32_t row) const = 0;
   virtual Postings Find(std::uint32_t field, std::uint32_t term) const = 0;
-  // False while the part is too small to be worth an inverted index: read Sparse() of each row.
-  virtual bool has_postings() const = 0;
-  virtual std::string_view Payload(std::uint32_t row) const = 0;
+  // False while the part grows: then there are no postings and no columns.
+  virtual bool finished() const = 0;
+  // Packed; in the part, or in *scratch.
+  virtual std::string_view Payload(std::uint32_t row, std::string* scratch) const = 0;
   // Reads of damaged blocks give nothing and set this error; ask after every piece of work.
   virtual Status Health() const { return Ok(); }
+
+  std::uint32_t capacity() const { return capacity_; }
+
+  // Values of payload fields in a form to search; built when first asked for (columns_internal.h).
+  ColumnSet& columns() const { return *columns_; }
 
   bool VisibleAt(std::uint32_t row, std::uint64_t seq) const {
     return deleted_at_[row].load(std::memory_order_relaxed) > seq;
@@ -57,9 +72,11 @@ class Part {
   std::uint32_t deleted() const { return deleted_.load(std::memory_order_acquire); }
 
  private:
+  std::uint32_t capacity_;
   // Not part of what the row holds: when it went away.
   std::unique_ptr<std::atomic<std::uint64_t>[]> deleted_at_;
   mutable std::atomic<std::uint32_t> deleted_{0};
+  std::unique_ptr<ColumnSet> columns_;
 };
 
 // A part and how many of its rows a snapshot reaches.

@@ -38,14 +38,14 @@ enum class Datatype : std::uint8_t { kFloat32, kFloat16, kUint8 };
 
 // The vectors of a point by name; "" is the unnamed one. A point may lack any of them.
 struct NamedVectors {
-  std::map<std::string, std::vector<float>> dense;
-  std::map<std::string, SparseVector> sparse;
-  std::map<std::string, MultiVector> multi;
+  std::map<std::string, std::vector<float>> dense = {};
+  std::map<std::string, SparseVector> sparse = {};
+  std::map<std::string, MultiVector> multi = {};
 };
 
 struct Point {
   PointId id;
-  NamedVectors vectors;
+  NamedVectors vectors = {};
   std::string payload = "{}";  // A JSON object's text; read back compact, numbers normalised.
 };
 

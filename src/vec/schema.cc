@@ -1,8 +1,8 @@
+#include <bit>
 #include <cmath>
 #include <cstring>
 
 #include "base/bytes.h"
-#include "base/strings.h"
 #include "json/value.h"
 #include "kernels/vector.h"
 #include "vec/limits.h"
@@ -15,20 +15,27 @@ Error Wrong(std::string message) {
   return Error(Code::kInvalidArgument, std::move(message));
 }
 
-Status CheckName(const std::string& name) {
-  if (name.size() > 255) return Wrong("vector name of more than 255 bytes");
-  return Ok();
-}
-
-Status CheckDense(const Schema::Field& field, std::span<const float> v) {
-  if (v.size() != field.dim) {
-    return Wrong("vector '" + field.name + "' has " + std::to_string(v.size()) +
+Status CheckDense(const Schema::Field& field, std::uint32_t dim, std::span<const float> v) {
+  if (dim != field.dim || v.size() % field.dim != 0) {
+    return Wrong("vector '" + field.name + "' has " + std::to_string(dim) +
                  " numbers, the collection's has " + std::to_string(field.dim));
   }
   for (const float x : v) {
     if (!std::isfinite(x)) return Wrong("vector '" + field.name + "' has a number not finite");
   }
   return Ok();
+}
+
+Status CheckMulti(const Schema::Field& field, const MultiVector& v) {
+  if (v.data.empty() || v.dim == 0) {
+    return Wrong("multivector '" + field.name + "' has no vectors");
+  }
+  if (v.rows() > kLimits.multivector_rows_max) {
+    return Error(Code::kOutOfRange, "multivector '" + field.name + "' has " +
+                                        std::to_string(v.rows()) + " vectors, at most " +
+                                        std::to_string(kLimits.multivector_rows_max));
+  }
+  return CheckDense(field, v.dim, v.data);
 }
 
 Status CheckSparse(const Schema::Field& field, const SparseVector& v) {
@@ -52,33 +59,13 @@ Status CheckSparse(const Schema::Field& field, const SparseVector& v) {
   return Ok();
 }
 
-void PutArray(std::string* out, const void* data, std::size_t bytes) {
-  out->append(static_cast<const char*>(data), bytes);
-}
-
-PointId GetId(ByteReader& in, bool* ok) {
-  const auto tag = in.Get<std::uint8_t>();
-  if (tag == 0) return in.Get<std::uint64_t>();
-  if (tag != 1) *ok = false;
-  return in.Get<Uuid>();
-}
-
-std::string Framed(OpKind kind, std::string_view body) {
-  std::string out;
-  out.reserve(body.size() + 5);
-  Put<std::uint8_t>(&out, static_cast<std::uint8_t>(kind));
-  PutString(&out, body);
-  return out;
-}
-
-bool GetVector(const Schema& schema, ByteReader& in, PointView::Vector* v) {
-  v->field = in.Get<std::uint16_t>();
-  if (!in.ok() || v->field >= schema.fields.size()) return false;
-  const auto& field = schema.fields[v->field];
-  v->size = field.sparse ? in.Get<std::uint32_t>() : field.dim;
-  if (v->size > kLimits.sparse_entries_max) return false;
-  v->data = in.Take(static_cast<std::size_t>(v->size) * (field.sparse ? 8 : 4)).data();
-  return in.ok();
+Result<const Schema::Field*> Named(const Schema& schema, const std::string& name, FieldKind kind,
+                                   const char* what) {
+  const auto field = schema.Find(name);
+  if (!field || schema.fields[*field].kind != kind) {
+    return Wrong("the collection has no " + std::string(what) + " vector '" + name + "'");
+  }
+  return &schema.fields[*field];
 }
 
 }  // namespace
@@ -88,188 +75,179 @@ std::string ToString(const PointId& id) {
   return std::get<Uuid>(id).ToString();
 }
 
+std::size_t Schema::Field::row_bytes() const {
+  const std::size_t each = datatype == Datatype::kFloat32   ? 4
+                           : datatype == Datatype::kFloat16 ? 2
+                                                            : 1;
+  return dim * each;
+}
+
+Schema::Field FieldOf(const std::string& name, const DenseParams& params) {
+  Schema::Field field;
+  field.name = name;
+  field.kind = params.multivector ? FieldKind::kMulti : FieldKind::kDense;
+  field.dim = params.dim;
+  field.distance = params.distance;
+  field.datatype = params.datatype;
+  field.settings = params.settings;
+  return field;
+}
+
+Schema::Field FieldOf(const std::string& name, const SparseParams& params) {
+  Schema::Field field;
+  field.name = name;
+  field.kind = FieldKind::kSparse;
+  field.distance = Distance::kDot;
+  field.idf = params.idf;
+  field.settings = params.settings;
+  return field;
+}
+
 Schema::Schema(const CollectionConfig& config) {
-  for (const auto& [name, p] : config.dense) {
-    fields.push_back({.name = name, .dim = p.dim, .distance = p.distance});
-  }
-  for (const auto& [name, p] : config.sparse) {
-    fields.push_back({.name = name, .sparse = true, .idf = p.idf});
-  }
+  for (const auto& [name, p] : config.dense) fields.push_back(FieldOf(name, p));
+  for (const auto& [name, p] : config.sparse) fields.push_back(FieldOf(name, p));
 }
 
 std::optional<std::uint32_t> Schema::Find(std::string_view name) const {
   for (std::uint32_t i = 0; i < fields.size(); ++i) {
-    if (fields[i].name == name) return i;
+    if (!fields[i].dropped && fields[i].name == name) return i;
   }
   return std::nullopt;
+}
+
+void Schema::Describe(CollectionConfig* config) const {
+  config->dense.clear();
+  config->sparse.clear();
+  for (const Field& f : fields) {
+    if (f.dropped) continue;
+    if (f.sparse()) {
+      config->sparse[f.name] = {.idf = f.idf, .settings = f.settings};
+    } else {
+      config->dense[f.name] = {.dim = f.dim,
+                               .distance = f.distance,
+                               .datatype = f.datatype,
+                               .multivector = f.kind == FieldKind::kMulti,
+                               .settings = f.settings};
+    }
+  }
+}
+
+Status CheckJsonObject(std::string_view json, std::string_view what) {
+  if (json == "{}") return Ok();
+  if (json.size() > kLimits.payload_bytes_max) {
+    return Error(Code::kOutOfRange, std::string(what) + " of " + std::to_string(json.size()) +
+                                        " bytes, at most " +
+                                        std::to_string(kLimits.payload_bytes_max));
+  }
+  const auto value = json::Parse(json);
+  if (!value.ok()) return Wrong(std::string(what) + ": " + value.error().message());
+  if (!value.value().is_object()) return Wrong(std::string(what) + " is not a JSON object");
+  return Ok();
+}
+
+Status CheckField(const Schema::Field& field) {
+  if (field.name.size() > 255) return Wrong("vector name of more than 255 bytes");
+  if (!field.sparse() && (field.dim == 0 || field.dim > kLimits.dim_max)) {
+    return Wrong("vector '" + field.name + "': dimension " + std::to_string(field.dim) +
+                 " is not in 1.." + std::to_string(kLimits.dim_max));
+  }
+  return CheckJsonObject(field.settings, "settings of vector '" + field.name + "'");
 }
 
 Status CheckConfig(const CollectionConfig& config) {
   if (config.dense.size() + config.sparse.size() > kLimits.vectors_max) {
     return Wrong("more than " + std::to_string(kLimits.vectors_max) + " named vectors");
   }
+  for (const auto& field : Schema(config).fields) MALMOI_TRY(CheckField(field));
   for (const auto& [name, p] : config.dense) {
-    MALMOI_TRY(CheckName(name));
-    if (p.dim == 0 || p.dim > kLimits.dim_max) {
-      return Wrong("vector '" + name + "': dimension " + std::to_string(p.dim) + " is not in 1.." +
-                   std::to_string(kLimits.dim_max));
-    }
     if (config.sparse.contains(name)) {
       return Wrong("vector name '" + name + "' stands for a dense and a sparse vector");
     }
   }
-  for (const auto& [name, p] : config.sparse) MALMOI_TRY(CheckName(name));
-  const auto metadata = json::Parse(config.metadata);
-  if (!metadata.ok() || !metadata.value().is_object()) return Wrong("metadata is not an object");
-  return Ok();
-}
-
-void PutId(std::string* out, const PointId& id) {
-  if (const auto* number = std::get_if<std::uint64_t>(&id)) {
-    Put<std::uint8_t>(out, 0);
-    Put(out, *number);
-  } else {
-    Put<std::uint8_t>(out, 1);
-    Put(out, std::get<Uuid>(id));
-  }
+  MALMOI_TRY(CheckJsonObject(config.metadata, "metadata"));
+  return CheckJsonObject(config.settings, "settings");
 }
 
 Status CheckVectors(const Schema& schema, const NamedVectors& vectors) {
   for (const auto& [name, v] : vectors.dense) {
-    const auto field = schema.Find(name);
-    if (!field || schema.fields[*field].sparse) {
-      return Wrong("the collection has no dense vector '" + name + "'");
-    }
-    MALMOI_TRY(CheckDense(schema.fields[*field], v));
+    MALMOI_TRY(const auto* field, Named(schema, name, FieldKind::kDense, "dense"));
+    MALMOI_TRY(CheckDense(*field, static_cast<std::uint32_t>(v.size()), v));
+  }
+  for (const auto& [name, v] : vectors.multi) {
+    MALMOI_TRY(const auto* field, Named(schema, name, FieldKind::kMulti, "multi"));
+    MALMOI_TRY(CheckMulti(*field, v));
   }
   for (const auto& [name, v] : vectors.sparse) {
-    const auto field = schema.Find(name);
-    if (!field || !schema.fields[*field].sparse) {
-      return Wrong("the collection has no sparse vector '" + name + "'");
-    }
-    MALMOI_TRY(CheckSparse(schema.fields[*field], v));
+    MALMOI_TRY(const auto* field, Named(schema, name, FieldKind::kSparse, "sparse"));
+    MALMOI_TRY(CheckSparse(*field, v));
   }
   return Ok();
 }
 
-std::vector<float> StoredForm(const Schema& schema, const std::string& name, std::vector<float> v) {
-  const auto field = schema.Find(name);
-  if (field && schema.fields[*field].distance == Distance::kCosine) kernels::NormalizeL2(v);
-  return v;
+// Rounds to nearest, ties to even; too large becomes infinity.
+std::uint16_t FloatToHalf(float value) {
+  const auto bits = std::bit_cast<std::uint32_t>(value);
+  const std::uint32_t sign = bits >> 16 & 0x8000;
+  const std::uint32_t magnitude = bits & 0x7FFFFFFF;
+  if (magnitude > 0x7F800000) return static_cast<std::uint16_t>(sign | 0x7E00);
+  if (magnitude >= 0x477FF000) return static_cast<std::uint16_t>(sign | 0x7C00);
+  if (magnitude < 0x38800000) {  // Subnormal: the sum rounds at the right place.
+    const float shifted = std::bit_cast<float>(magnitude) + 0.5f;
+    return static_cast<std::uint16_t>(sign | (std::bit_cast<std::uint32_t>(shifted) - 0x3F000000));
+  }
+  const std::uint32_t odd = magnitude >> 13 & 1;
+  return static_cast<std::uint16_t>(sign | ((magnitude - 0x38000000 + 0xFFF + odd) >> 13));
 }
 
-Status EncodePoint(const Schema& schema, const Point& point, VectorForm form, std::string* out) {
-  MALMOI_TRY(CheckVectors(schema, point.vectors));
-  if (point.payload.size() > kLimits.payload_bytes_max) {
-    return Error(Code::kOutOfRange, "payload of " + std::to_string(point.payload.size()) +
-                                        " bytes, at most " +
-                                        std::to_string(kLimits.payload_bytes_max));
+float HalfToFloat(std::uint16_t half) {
+  const std::uint32_t sign = static_cast<std::uint32_t>(half & 0x8000) << 16;
+  const std::uint32_t magnitude = half & 0x7FFF;
+  if (magnitude >= 0x7C00) {
+    return std::bit_cast<float>(sign | 0x7F800000 | (magnitude & 0x3FF) << 13);
   }
-  if (point.payload != "{}") {
-    const auto payload = json::Parse(point.payload);
-    if (!payload.ok()) return Wrong("payload: " + payload.error().message());
-    if (!payload.value().is_object()) return Wrong("payload is not a JSON object");
+  if (magnitude < 0x400) {
+    const float value = static_cast<float>(magnitude) * 0x1p-24f;
+    return sign != 0 ? -value : value;
   }
-  PutId(out, point.id);
-  const std::size_t count = point.vectors.dense.size() + point.vectors.sparse.size();
-  Put(out, static_cast<std::uint16_t>(count));
-  for (const auto& [name, v] : point.vectors.dense) {
-    const std::uint32_t field = *schema.Find(name);
-    Put(out, static_cast<std::uint16_t>(field));
-    if (form == VectorForm::kGiven) {
-      const std::vector<float> stored = StoredForm(schema, name, v);
-      PutArray(out, stored.data(), stored.size() * 4);
-    } else {
-      PutArray(out, v.data(), v.size() * 4);
+  return std::bit_cast<float>(sign | ((magnitude << 13) + 0x38000000));
+}
+
+std::string StoredDense(const Schema::Field& field, std::span<const float> v) {
+  std::vector<float> normalized;
+  if (field.normalized()) {
+    normalized.assign(v.begin(), v.end());
+    for (std::size_t at = 0; at < v.size(); at += field.dim) {
+      kernels::NormalizeL2(std::span(normalized).subspan(at, field.dim));
     }
+    v = normalized;
   }
-  for (const auto& [name, v] : point.vectors.sparse) {
-    Put(out, static_cast<std::uint16_t>(*schema.Find(name)));
-    Put(out, static_cast<std::uint32_t>(v.indices.size()));
-    PutArray(out, v.indices.data(), v.indices.size() * 4);
-    PutArray(out, v.values.data(), v.values.size() * 4);
+  if (field.datatype == Datatype::kFloat32) {
+    return std::string(reinterpret_cast<const char*>(v.data()), v.size() * 4);
   }
-  PutString(out, point.payload);
-  return Ok();
+  std::string out;
+  if (field.datatype == Datatype::kFloat16) {
+    out.reserve(v.size() * 2);
+    for (const float x : v) Put(&out, FloatToHalf(x));
+    return out;
+  }
+  for (const float x : v) {
+    out += static_cast<char>(static_cast<std::uint8_t>(x <= 0 ? 0 : x >= 255 ? 255 : x));
+  }
+  return out;
 }
 
-Result<std::string> EncodeUpsert(const Schema& schema, std::span<const Point> points,
-                                 VectorForm form) {
-  if (points.size() > kLimits.points_per_write_max) {
-    return Error(Code::kOutOfRange, std::to_string(points.size()) +
-                                        " points in one write, at most " +
-                                        std::to_string(kLimits.points_per_write_max));
-  }
-  std::string body;
-  Put(&body, static_cast<std::uint32_t>(points.size()));
-  for (const auto& point : points) {
-    MALMOI_TRY(EncodePoint(schema, point, form, &body).With("point " + ToString(point.id)));
-    if (body.size() > kLimits.write_bytes_max) {
-      return Error(Code::kOutOfRange, "a write of more than " +
-                                          FormatBytes(kLimits.write_bytes_max) +
-                                          "; send fewer points at once");
+std::vector<float> LoadDense(const Schema::Field& field, const char* rows, std::size_t count) {
+  std::vector<float> out(count * field.dim);
+  if (field.datatype == Datatype::kFloat32) {
+    std::memcpy(out.data(), rows, out.size() * 4);
+  } else if (field.datatype == Datatype::kFloat16) {
+    for (std::size_t i = 0; i < out.size(); ++i) {
+      out[i] = HalfToFloat(Load<std::uint16_t>(rows + i * 2));
     }
+  } else {
+    for (std::size_t i = 0; i < out.size(); ++i) out[i] = static_cast<std::uint8_t>(rows[i]);
   }
-  return Framed(OpKind::kUpsert, body);
-}
-
-std::string EncodeDelete(std::span<const PointId> ids) {
-  std::string body;
-  Put(&body, static_cast<std::uint32_t>(ids.size()));
-  for (const auto& id : ids) PutId(&body, id);
-  return Framed(OpKind::kDelete, body);
-}
-
-std::string EncodeMetadata(std::string_view json) {
-  return Framed(OpKind::kMetadata, json);
-}
-
-Result<std::vector<Op>> DecodeOps(std::string_view bytes) {
-  ByteReader in(bytes);
-  std::vector<Op> ops;
-  while (in.ok() && in.left() > 0) {
-    const auto kind = in.Get<std::uint8_t>();
-    const std::string_view body = in.GetString();
-    if (!in.ok() || kind < 1 || kind > 3) {
-      return Error(Code::kCorruption, "operation " + std::to_string(ops.size()) + " is ill-formed");
-    }
-    ops.push_back({static_cast<OpKind>(kind), body});
-  }
-  return ops;
-}
-
-Result<std::vector<PointView>> DecodeUpsert(const Schema& schema, std::string_view body) {
-  ByteReader in(body);
-  const auto count = in.Get<std::uint32_t>();
-  bool ok = count <= kLimits.points_per_write_max;
-  std::vector<PointView> points;
-  for (std::uint32_t i = 0; ok && i < count; ++i) {
-    PointView p;
-    p.id = GetId(in, &ok);
-    const auto vectors = in.Get<std::uint16_t>();
-    for (std::uint16_t v = 0; ok && v < vectors; ++v) {
-      p.vectors.emplace_back();
-      ok = GetVector(schema, in, &p.vectors.back());
-    }
-    p.payload = in.GetString();
-    ok = ok && in.ok();
-    points.push_back(std::move(p));
-  }
-  if (!ok || in.left() > 0) return Error(Code::kCorruption, "a write of points is ill-formed");
-  return points;
-}
-
-Result<std::vector<PointId>> DecodeDelete(std::string_view body) {
-  ByteReader in(body);
-  const auto count = in.Get<std::uint32_t>();
-  bool ok = true;
-  std::vector<PointId> ids;
-  for (std::uint32_t i = 0; ok && i < count; ++i) {
-    ids.push_back(GetId(in, &ok));
-    ok = ok && in.ok();
-  }
-  if (!ok || in.left() > 0) return Error(Code::kCorruption, "a deletion is ill-formed");
-  return ids;
+  return out;
 }
 
 std::uint64_t HashId(const PointId& id) {

@@ -1,8 +1,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "kernels/vector.h"
-#include "vec/euclid_internal.h"
 #include "vec/limits.h"
 #include "vec/search_internal.h"
 
@@ -11,14 +9,6 @@ namespace {
 
 constexpr std::uint32_t kScanRows = 1024;  // Scored at a time: 1.5 MB of 384 floats.
 
-void ScoreRows(bool euclid, const float* rows, std::span<const float> query, std::span<float> out) {
-  if (euclid) {
-    EuclidRows(rows, query, out);
-  } else {
-    kernels::DotRows(rows, query.size(), query, out);
-  }
-}
-
 }  // namespace
 
 bool Searcher::Better(const Scored& a, const Scored& b) {
@@ -26,18 +16,49 @@ bool Searcher::Better(const Scored& a, const Scored& b) {
   return a.row.part->Id(a.row.row) < b.row.part->Id(b.row.row);
 }
 
-void Searcher::Best::Offer(const Task& task, float score, RowRef row) {
+void Searcher::Best::Offer(const Task& task, float key, RowRef row) {
   ++scored;
-  const Scored s{task.smaller_is_better ? -score : score, row};
-  if (task.worst_key && s.key < *task.worst_key) return;
+  if (std::isnan(key)) return;
+  const Scored s{key, row};
   if (heap.size() == task.limit) {
     if (task.limit == 0 || !Better(s, heap.front())) return;
+  }
+  if (task.threshold) {
+    const float score = task.scorer->Score(key);
+    if (task.smaller_is_better ? score > *task.threshold : score < *task.threshold) return;
+  }
+  if (heap.size() == task.limit) {
     std::pop_heap(heap.begin(), heap.end(), Better);
     heap.back() = s;
   } else {
     heap.push_back(s);
   }
   std::push_heap(heap.begin(), heap.end(), Better);
+}
+
+Result<std::optional<Matcher>> Searcher::Match(const Filter* filter) const {
+  if (filter == nullptr || filter->empty()) return std::optional<Matcher>();
+  MALMOI_TRY(auto matcher, Matcher::Create(*filter, *snapshot_.schema, *snapshot_.indexes));
+  return std::optional<Matcher>(std::move(matcher));
+}
+
+Result<std::unique_ptr<Scorer>> Searcher::ScorerFor(std::uint32_t field,
+                                                    const VectorQuery& query) const {
+  const Schema& schema = *snapshot_.schema;
+  const auto one = [&](const QueryVector& v, bool example) -> Result<std::unique_ptr<Scorer>> {
+    MALMOI_TRY(auto scorer, MakeScorer(schema, field, v, example));
+    if (!schema.fields[field].idf) return scorer;
+    return MakeScorer(schema, field, Weighted(field, std::get<SparseVector>(v)), example);
+  };
+  if (!query.combine) return one(query.vector, false);
+  std::vector<std::unique_ptr<Scorer>> examples;
+  for (const auto& example : query.examples) {
+    MALMOI_TRY(auto scorer, one(example, true));
+    examples.push_back(std::move(scorer));
+  }
+  if (examples.empty()) return Error(Code::kInvalidArgument, "a query by examples has none");
+  return std::unique_ptr<Scorer>(
+      std::make_unique<CombineScorer>(std::move(examples), query.combine));
 }
 
 Result<QueryOutcome> Searcher::Run(const VectorQuery& query) const {
@@ -51,30 +72,24 @@ Result<QueryOutcome> Searcher::Run(const VectorQuery& query) const {
                                         std::to_string(kLimits.query_limit_max));
   }
   const Schema::Field& f = snapshot_.schema->fields[*field];
-  NamedVectors checked;
-  const bool is_sparse = std::holds_alternative<SparseVector>(query.vector);
-  if (is_sparse) {
-    checked.sparse[f.name] = std::get<SparseVector>(query.vector);
-  } else {
-    checked.dense[f.name] = std::get<std::vector<float>>(query.vector);
-  }
-  MALMOI_TRY(CheckVectors(*snapshot_.schema, checked).With("query"));
-  std::optional<Matcher> matcher;
-  if (query.filter != nullptr && !query.filter->empty()) matcher.emplace(*query.filter);
-  Task task{.field = *field,
-            .limit = query.limit,
-            .smaller_is_better = !is_sparse && f.distance == Distance::kEuclid,
-            .worst_key = query.score_threshold,
-            .matcher = matcher ? &*matcher : nullptr,
-            .with_payload = query.with_payload};
-  if (task.smaller_is_better && task.worst_key) task.worst_key = -*task.worst_key;
+  MALMOI_TRY(const auto scorer, ScorerFor(*field, query));
+  MALMOI_TRY(const auto matcher, Match(query.filter));
+  const Task task{
+      .field = *field,
+      .limit = query.limit,
+      .threshold = query.score_threshold,
+      .smaller_is_better = !query.combine && !f.sparse() &&
+                           (f.distance == Distance::kEuclid || f.distance == Distance::kManhattan),
+      .matcher = matcher ? &*matcher : nullptr,
+      .scorer = scorer.get(),
+      .with_payload = query.with_payload};
   std::vector<Best> found(pool_.threads());
-  if (is_sparse) {
-    Sparse(task, checked.sparse[f.name], &found);
+  if (task.matcher != nullptr && task.matcher->candidates() != nullptr) {
+    Some(task, &found.front());
+  } else if (f.sparse() && !query.combine) {
+    Sparse(task, Weighted(*field, std::get<SparseVector>(query.vector)), &found);
   } else {
-    auto& v = checked.dense[f.name];
-    if (f.distance == Distance::kCosine) kernels::NormalizeL2(v);
-    Dense(task, v, &found);
+    Scan(task, &found);
   }
   return Finish(task, found);
 }
@@ -89,9 +104,12 @@ Result<QueryOutcome> Searcher::Finish(const Task& task, std::vector<Best>& found
   }
   std::sort(all.begin(), all.end(), Better);
   if (all.size() > task.limit) all.resize(task.limit);
+  std::string scratch;
   for (const Scored& s : all) {
-    Hit hit{s.row.part->Id(s.row.row), task.smaller_is_better ? -s.key : s.key, {}};
-    if (task.with_payload) hit.payload = s.row.part->Payload(s.row.row);
+    Hit hit{s.row.part->Id(s.row.row), task.scorer->Score(s.key), {}};
+    if (task.with_payload) {
+      hit.payload = DumpPacked(Packed(s.row.part->Payload(s.row.row, &scratch)));
+    }
     out.hits.push_back(std::move(hit));
   }
   MALMOI_TRY(snapshot_.Health());
@@ -102,75 +120,96 @@ std::vector<RowRef> Searcher::Candidates(const Matcher& matcher) const {
   std::vector<RowRef> out;
   for (const PointId& id : *matcher.candidates()) {
     const auto row = snapshot_.Find(id);
-    if (row && matcher.Keep(*row->part, row->row)) out.push_back(*row);
+    if (row && matcher.Keep(*row)) out.push_back(*row);
   }
   return out;
 }
 
-void Searcher::DenseRows(const Task& task, std::span<const float> query, const PartRef& part,
-                         std::uint32_t begin, std::uint32_t end, Best* best) const {
+// The points that the filter names, one by one.
+void Searcher::Some(const Task& task, Best* best) const {
+  for (const RowRef& row : Candidates(*task.matcher)) {
+    if (!row.part->Has(task.field, row.row)) continue;
+    float key = 0;
+    task.scorer->Rows(*row.part, {&row.row, 1}, &key);
+    best->Offer(task, key, row);
+  }
+}
+
+void Searcher::ScanRows(const Task& task, const PartRef& part, const Bitmap* kept,
+                        std::uint32_t begin, std::uint32_t end, Best* best) const {
   const Part& p = *part.part;
   std::vector<std::uint32_t> rows;
   rows.reserve(end - begin);
-  const bool all_live = p.deleted() == 0;
-  for (std::uint32_t r = begin; r < end; ++r) {
-    if (!all_live && !p.VisibleAt(r, snapshot_.seq)) continue;
-    if (!p.Has(task.field, r)) continue;
-    if (task.matcher == nullptr || task.matcher->Keep(p, r)) rows.push_back(r);
+  if (kept != nullptr) {
+    kept->ForEachIn(begin, end, [&](std::uint32_t r) {
+      if (p.Has(task.field, r)) rows.push_back(r);
+    });
+  } else {
+    const bool all_live = p.deleted() == 0;
+    for (std::uint32_t r = begin; r < end; ++r) {
+      if (!all_live && !p.VisibleAt(r, snapshot_.seq)) continue;
+      if (p.Has(task.field, r)) rows.push_back(r);
+    }
   }
-  std::vector<float> scores(rows.size());
-  // Neighbouring rows are scored in one call.
-  for (std::size_t i = 0; i < rows.size();) {
-    std::size_t n = 1;
-    while (i + n < rows.size() && rows[i + n] == rows[i] + n) ++n;
-    const float* data = p.Dense(task.field, rows[i], rows[i] + static_cast<std::uint32_t>(n));
-    if (data == nullptr) return;  // Damaged: Finish asks for it.
-    ScoreRows(task.smaller_is_better, data, query, std::span(scores).subspan(i, n));
-    i += n;
-  }
-  for (std::size_t i = 0; i < rows.size(); ++i) best->Offer(task, scores[i], {&p, rows[i]});
+  std::vector<float> keys(rows.size());
+  task.scorer->Rows(p, rows, keys.data());
+  for (std::size_t i = 0; i < rows.size(); ++i) best->Offer(task, keys[i], {&p, rows[i]});
 }
 
-void Searcher::Dense(const Task& task, std::span<const float> query,
-                     std::vector<Best>* found) const {
-  if (task.matcher != nullptr && task.matcher->candidates() != nullptr) {
-    for (const RowRef& row : Candidates(*task.matcher)) {
-      if (!row.part->Has(task.field, row.row)) continue;
-      const float* data = row.part->Dense(task.field, row.row, row.row + 1);
-      if (data == nullptr) return;
-      float score = 0;
-      ScoreRows(task.smaller_is_better, data, query, {&score, 1});
-      found->front().Offer(task, score, row);
+void Searcher::Scan(const Task& task, std::vector<Best>* found) const {
+  std::vector<Bitmap> kept(task.matcher == nullptr ? 0 : parts_.size());
+  pool_.ParallelFor(kept.size(), [&](std::size_t, std::size_t begin, std::size_t end) {
+    for (std::size_t i = begin; i < end && !Cancelled(); ++i) {
+      kept[i] = Rows(parts_[i], task.matcher);
     }
-    return;
-  }
+  });
   struct Work {
-    PartRef part;
+    std::size_t part;
     std::uint32_t begin, end;
   };
   std::vector<Work> ranges;
-  for (const PartRef& part : parts_) {
-    for (std::uint32_t b = 0; b < part.rows; b += kScanRows) {
-      ranges.push_back({part, b, std::min(b + kScanRows, part.rows)});
+  for (std::size_t i = 0; i < parts_.size(); ++i) {
+    for (std::uint32_t b = 0; b < parts_[i].rows; b += kScanRows) {
+      ranges.push_back({i, b, std::min(b + kScanRows, parts_[i].rows)});
     }
   }
   pool_.ParallelFor(ranges.size(), [&](std::size_t worker, std::size_t begin, std::size_t end) {
     for (std::size_t i = begin; i < end && !Cancelled(); ++i) {
-      DenseRows(task, query, ranges[i].part, ranges[i].begin, ranges[i].end, &(*found)[worker]);
+      const Work& w = ranges[i];
+      ScanRows(task, parts_[w.part], kept.empty() ? nullptr : &kept[w.part], w.begin, w.end,
+               &(*found)[worker]);
     }
   });
 }
 
-std::vector<RowRef> Searcher::Select(const Matcher* matcher) const {
-  std::vector<RowRef> out;
-  if (matcher != nullptr && matcher->candidates() != nullptr) return Candidates(*matcher);
-  for (const PartRef& part : parts_) {
-    for (std::uint32_t r = 0; r < part.rows && !Cancelled(); ++r) {
-      if (!part.part->VisibleAt(r, snapshot_.seq)) continue;
-      if (matcher == nullptr || matcher->Keep(*part.part, r)) out.push_back({part.part, r});
+Bitmap Searcher::Rows(const PartRef& part, const Matcher* matcher) const {
+  const Part& p = *part.part;
+  Bitmap rows(part.rows, true);
+  if (p.deleted() > 0) {
+    for (std::uint32_t r = 0; r < part.rows; ++r) {
+      if (!p.VisibleAt(r, snapshot_.seq)) rows.Clear(r);
     }
   }
+  if (matcher != nullptr) matcher->Restrict(part, &rows);
+  return rows;
+}
+
+std::vector<RowRef> Searcher::Select(const Matcher* matcher) const {
+  if (matcher != nullptr && matcher->candidates() != nullptr) return Candidates(*matcher);
+  std::vector<RowRef> out;
+  for (const PartRef& part : parts_) {
+    if (Cancelled()) break;
+    Rows(part, matcher).ForEach([&](std::uint32_t r) { out.push_back({part.part, r}); });
+  }
   return out;
+}
+
+std::uint64_t Searcher::Count(const Matcher* matcher) const {
+  if (matcher == nullptr) return snapshot_.live;
+  if (matcher->candidates() != nullptr) return Candidates(*matcher).size();
+  std::uint64_t n = 0;
+  for (const PartRef& part : parts_) n += Rows(part, matcher).Count();
+  return n;
 }
 
 }  // namespace malmoi::vec

@@ -6,8 +6,9 @@
 #include <vector>
 
 #include "os/thread_pool.h"
-#include "vec/collection.h"
 #include "vec/matcher_internal.h"
+#include "vec/read.h"
+#include "vec/scorer_internal.h"
 #include "vec/snapshot_internal.h"
 
 namespace malmoi::vec {
@@ -20,18 +21,25 @@ class Searcher {
       : snapshot_(snapshot), parts_(snapshot.Parts()), pool_(pool), cancel_(cancel) {}
 
   Result<QueryOutcome> Run(const VectorQuery& query) const;
+  // The matcher of a filter; none for null and for the empty filter.
+  Result<std::optional<Matcher>> Match(const Filter* filter) const;
   // Rows that `matcher` (null: all) keeps.
   std::vector<RowRef> Select(const Matcher* matcher) const;
+  std::uint64_t Count(const Matcher* matcher) const;
+  // Live rows of a part that `matcher` (null: all) keeps.
+  Bitmap Rows(const PartRef& part, const Matcher* matcher) const;
   // Live points whose sparse vector has the term.
   std::uint64_t CountTerm(std::uint32_t field, std::uint32_t term) const;
+  const std::vector<PartRef>& parts() const { return parts_; }
 
  private:
   struct Task {
     std::uint32_t field = 0;
     std::size_t limit = 0;
+    std::optional<float> threshold;
     bool smaller_is_better = false;
-    std::optional<float> worst_key;
     const Matcher* matcher = nullptr;
+    const Scorer* scorer = nullptr;
     bool with_payload = false;
   };
   struct Scored {
@@ -44,12 +52,14 @@ class Searcher {
     std::vector<Scored> heap;  // Worst on top.
     std::uint64_t scored = 0;
 
-    void Offer(const Task& task, float score, RowRef row);
+    void Offer(const Task& task, float key, RowRef row);
   };
   Result<QueryOutcome> Finish(const Task& task, std::vector<Best>& found) const;
-  void Dense(const Task& task, std::span<const float> query, std::vector<Best>* found) const;
-  void DenseRows(const Task& task, std::span<const float> query, const PartRef& part,
-                 std::uint32_t begin, std::uint32_t end, Best* best) const;
+  Result<std::unique_ptr<Scorer>> ScorerFor(std::uint32_t field, const VectorQuery& query) const;
+  void Scan(const Task& task, std::vector<Best>* found) const;
+  void ScanRows(const Task& task, const PartRef& part, const Bitmap* kept, std::uint32_t begin,
+                std::uint32_t end, Best* best) const;
+  void Some(const Task& task, Best* best) const;
   void Sparse(const Task& task, const SparseVector& query, std::vector<Best>* found) const;
   void SparsePart(const Task& task, const SparseVector& query, const PartRef& part,
                   Best* best) const;

@@ -4,29 +4,11 @@
 #include "vec/search_internal.h"
 
 namespace malmoi::vec {
-namespace {
-
-// Adds up products in rising order of term, as the scan over posting lists does: the same point
-// has the same score on either path. Nothing where no term is shared.
-std::optional<float> Score(const SparseVector& query, const SparseRef& row) {
-  std::optional<float> sum;
-  std::size_t at = 0;
-  for (std::size_t q = 0; q < query.indices.size(); ++q) {
-    const auto* it = std::lower_bound(row.indices + at, row.indices + row.size, query.indices[q]);
-    at = static_cast<std::size_t>(it - row.indices);
-    if (at == row.size) break;
-    if (*it == query.indices[q]) sum = sum.value_or(0) + query.values[q] * row.values[at];
-  }
-  return sum;
-}
-
-}  // namespace
-
 std::uint64_t Searcher::CountTerm(std::uint32_t field, std::uint32_t term) const {
   std::uint64_t count = 0;
   for (const PartRef& part : parts_) {
     const Part& p = *part.part;
-    if (!p.has_postings()) {
+    if (!p.finished()) {
       for (std::uint32_t r = 0; r < part.rows; ++r) {
         const SparseRef s = p.Sparse(field, r);
         if (p.VisibleAt(r, snapshot_.seq)) {
@@ -62,53 +44,38 @@ SparseVector Searcher::Weighted(std::uint32_t field, SparseVector query) const {
 void Searcher::SparsePart(const Task& task, const SparseVector& query, const PartRef& part,
                           Best* best) const {
   const Part& p = *part.part;
-  const bool all_live = p.deleted() == 0;
-  const auto wanted = [&](std::uint32_t r) {
-    return (all_live || p.VisibleAt(r, snapshot_.seq)) &&
-           (task.matcher == nullptr || task.matcher->Keep(p, r));
-  };
-  if (!p.has_postings()) {
+  std::vector<float> sums(part.rows);
+  Bitmap met(part.rows);
+  if (!p.finished()) {
     for (std::uint32_t r = 0; r < part.rows; ++r) {
       if (!p.Has(task.field, r)) continue;
-      const auto score = Score(query, p.Sparse(task.field, r));
-      if (score && wanted(r)) best->Offer(task, *score, {&p, r});
+      const auto score = SparseDot(query, p.Sparse(task.field, r));
+      if (!score) continue;
+      sums[r] = *score;
+      met.Set(r);
     }
-    return;
   }
-  std::vector<float> sums;
-  std::vector<std::uint8_t> state;  // 0 not met, 1 wanted, 2 not wanted.
-  std::vector<std::uint32_t> met;
-  for (std::size_t q = 0; q < query.indices.size() && !Cancelled(); ++q) {
+  for (std::size_t q = 0; q < query.indices.size() && p.finished() && !Cancelled(); ++q) {
     const Postings list = p.Find(task.field, query.indices[q]);
-    if (list.size > 0 && sums.empty()) {
-      sums.resize(part.rows);
-      state.resize(part.rows);
-    }
     for (std::size_t i = 0; i < list.size && list.rows[i] < part.rows; ++i) {
       const std::uint32_t r = list.rows[i];
-      if (state[r] == 0) {
-        state[r] = wanted(r) ? 1 : 2;
-        if (state[r] == 1) met.push_back(r);
-      }
+      met.Set(r);
       sums[r] += query.values[q] * list.values[i];
     }
   }
-  for (const std::uint32_t r : met) best->Offer(task, sums[r], {&p, r});
+  if (p.deleted() > 0) {
+    met.ForEach([&](std::uint32_t r) {
+      if (!p.VisibleAt(r, snapshot_.seq)) met.Clear(r);
+    });
+  }
+  if (task.matcher != nullptr) task.matcher->Restrict(part, &met);
+  met.ForEach([&](std::uint32_t r) { best->Offer(task, sums[r], {&p, r}); });
 }
 
 void Searcher::Sparse(const Task& task, const SparseVector& query, std::vector<Best>* found) const {
-  const SparseVector weighted = Weighted(task.field, query);
-  if (task.matcher != nullptr && task.matcher->candidates() != nullptr) {
-    for (const RowRef& row : Candidates(*task.matcher)) {
-      if (!row.part->Has(task.field, row.row)) continue;
-      const auto score = Score(weighted, row.part->Sparse(task.field, row.row));
-      if (score) found->front().Offer(task, *score, row);
-    }
-    return;
-  }
   pool_.ParallelFor(parts_.size(), [&](std::size_t worker, std::size_t begin, std::size_t end) {
     for (std::size_t i = begin; i < end; ++i) {
-      SparsePart(task, weighted, parts_[i], &(*found)[worker]);
+      SparsePart(task, query, parts_[i], &(*found)[worker]);
     }
   });
 }

@@ -2,6 +2,8 @@
 #include <bit>
 
 #include "base/bytes.h"
+#include "vec/ops_internal.h"
+#include "vec/packed_internal.h"
 #include "vec/segment_internal.h"
 
 namespace malmoi::vec {
@@ -99,15 +101,16 @@ Status Segment::Place(const Section& section) {
     ids_ = bytes;
   } else if (section.kind == SectionKind::kPayloadOffsets) {
     payload_offsets_ = bytes;
-  } else if (section.kind == SectionKind::kPayload) {
+  } else if (section.kind == SectionKind::kPayload || section.kind == SectionKind::kPackedPayload) {
     payload_ = bytes;
+    json_payload_ = section.kind == SectionKind::kPayload;
   } else if (fields_.empty()) {
     return Damaged("a section of a vector that does not exist");
   } else {
     Field& f = fields_[section.field];
     std::string_view* const places[] = {
         &f.has,   &f.dense,        &f.sparse_offsets, &f.sparse_indices, &f.sparse_values,
-        &f.terms, &f.term_offsets, &f.posting_rows,   &f.posting_values};
+        &f.terms, &f.term_offsets, &f.posting_rows,   &f.posting_values, &f.multi_offsets};
     const auto i =
         static_cast<std::uint32_t>(section.kind) - static_cast<std::uint32_t>(SectionKind::kHas);
     if (i >= std::size(places)) return Damaged("a section of unknown kind");
@@ -116,28 +119,37 @@ Status Segment::Place(const Section& section) {
   return Ok();
 }
 
-// After this, every offset that is read later is inside its section.
-Status Segment::CheckSections() const {
+bool Segment::CheckVectors(std::size_t field) const {
   const std::uint64_t rows = info_.rows;
-  bool ok = Verify(ids_.data(), ids_.size()) && ids_.size() == rows * kIdBytes &&
-            Verify(payload_offsets_.data(), payload_offsets_.size()) &&
-            AreOffsets(payload_offsets_, rows, payload_.size());
-  for (std::size_t i = 0; ok && i < fields_.size(); ++i) {
-    const Field& f = fields_[i];
-    ok = f.has.size() == (rows + 7) / 8 && Verify(f.has.data(), f.has.size());
-    if (!ok) break;
-    if (!schema_->fields[i].sparse) {
-      ok = f.dense.empty() || f.dense.size() == rows * schema_->fields[i].dim * 4;
-      continue;
-    }
-    ok = Verify(f.sparse_offsets.data(), f.sparse_offsets.size()) &&
+  const Field& f = fields_[field];
+  const auto& described = schema_->fields[field];
+  // No row has what came, or went, before the file was written.
+  if (f.has.empty()) return f.dense.empty() && f.sparse_offsets.empty() && f.multi_offsets.empty();
+  if (f.has.size() != (rows + 7) / 8 || !Verify(f.has.data(), f.has.size())) return false;
+  if (described.kind == FieldKind::kDense) {
+    return f.dense.empty() || f.dense.size() == rows * described.row_bytes();
+  }
+  if (described.kind == FieldKind::kMulti) {
+    return Verify(f.multi_offsets.data(), f.multi_offsets.size()) &&
+           f.dense.size() % described.row_bytes() == 0 &&
+           AreOffsets(f.multi_offsets, rows, f.dense.size() / described.row_bytes());
+  }
+  return Verify(f.sparse_offsets.data(), f.sparse_offsets.size()) &&
          Verify(f.terms.data(), f.terms.size()) &&
          Verify(f.term_offsets.data(), f.term_offsets.size()) &&
          AreOffsets(f.sparse_offsets, rows, f.sparse_indices.size() / 4) &&
          f.sparse_values.size() == f.sparse_indices.size() &&
          AreOffsets(f.term_offsets, f.terms.size() / 4, f.posting_rows.size() / 4) &&
          f.posting_values.size() == f.posting_rows.size();
-  }
+}
+
+// After this, every offset that is read later is inside its section.
+Status Segment::CheckSections() const {
+  const std::uint64_t rows = info_.rows;
+  bool ok = Verify(ids_.data(), ids_.size()) && ids_.size() == rows * kIdBytes &&
+            Verify(payload_offsets_.data(), payload_offsets_.size()) &&
+            AreOffsets(payload_offsets_, rows, payload_.size());
+  for (std::size_t i = 0; ok && i < fields_.size(); ++i) ok = CheckVectors(i);
   if (ok) return Ok();
   MALMOI_TRY(Health());
   return Damaged("sections do not fit together");
@@ -180,6 +192,8 @@ std::uint64_t Segment::memory_bytes() const {
 }
 
 std::optional<std::uint32_t> Segment::Find(const PointId& id) const {
+  // Ids are often given in rising order: new ones are then seen at once to be new.
+  if (info_.rows == 0 || id < Id(0) || id > Id(info_.rows - 1)) return std::nullopt;
   for (std::size_t at = HashId(id);; ++at) {
     const std::uint32_t found = table_[at & (table_.size() - 1)];
     if (found == 0) return std::nullopt;
@@ -207,18 +221,37 @@ PointId Segment::Id(std::uint32_t row) const {
 }
 
 bool Segment::Has(std::uint32_t field, std::uint32_t row) const {
+  if (field >= fields_.size() || fields_[field].has.empty()) return false;
   return (fields_[field].has[row / 8] >> (row % 8) & 1) != 0;
 }
 
-const float* Segment::Dense(std::uint32_t field, std::uint32_t begin, std::uint32_t end) const {
-  const std::string_view all = fields_[field].dense;
-  if (all.empty()) return nullptr;
-  const std::size_t row = static_cast<std::size_t>(schema_->fields[field].dim) * 4;
-  const char* p = all.data() + begin * row;
-  return Verify(p, (end - begin) * row) ? reinterpret_cast<const float*>(p) : nullptr;
+std::uint64_t Segment::CountHas(std::uint32_t field) const {
+  if (field >= fields_.size()) return 0;
+  std::uint64_t n = 0;
+  for (const char c : fields_[field].has) {
+    n += static_cast<std::uint64_t>(std::popcount(static_cast<unsigned char>(c)));
+  }
+  return n;
+}
+
+const char* Segment::Dense(std::uint32_t field, std::uint32_t begin, std::uint32_t end) const {
+  if (field >= fields_.size() || fields_[field].dense.empty()) return nullptr;
+  const std::size_t row = schema_->fields[field].row_bytes();
+  const char* p = fields_[field].dense.data() + begin * row;
+  return Verify(p, (end - begin) * row) ? p : nullptr;
+}
+
+MultiRef Segment::Multi(std::uint32_t field, std::uint32_t row) const {
+  if (field >= fields_.size() || fields_[field].multi_offsets.empty()) return {};
+  const std::size_t bytes = schema_->fields[field].row_bytes();
+  const std::uint64_t begin = U64(fields_[field].multi_offsets, row);
+  const std::size_t n = U64(fields_[field].multi_offsets, row + 1) - begin;
+  const char* p = fields_[field].dense.data() + begin * bytes;
+  return Verify(p, n * bytes) ? MultiRef{p, n} : MultiRef{};
 }
 
 SparseRef Segment::Sparse(std::uint32_t field, std::uint32_t row) const {
+  if (field >= fields_.size() || fields_[field].sparse_offsets.empty()) return {};
   const Field& f = fields_[field];
   const std::uint64_t begin = U64(f.sparse_offsets, row);
   const std::size_t n = U64(f.sparse_offsets, row + 1) - begin;
@@ -230,6 +263,7 @@ SparseRef Segment::Sparse(std::uint32_t field, std::uint32_t row) const {
 }
 
 Postings Segment::Find(std::uint32_t field, std::uint32_t term) const {
+  if (field >= fields_.size() || fields_[field].terms.empty()) return {};
   const Field& f = fields_[field];
   const auto* terms = reinterpret_cast<const std::uint32_t*>(f.terms.data());
   const auto* end = terms + f.terms.size() / 4;
@@ -244,10 +278,14 @@ Postings Segment::Find(std::uint32_t field, std::uint32_t term) const {
   return {reinterpret_cast<const std::uint32_t*>(rows), reinterpret_cast<const float*>(values), n};
 }
 
-std::string_view Segment::Payload(std::uint32_t row) const {
+std::string_view Segment::Payload(std::uint32_t row, std::string* scratch) const {
   const std::uint64_t begin = U64(payload_offsets_, row);
   const auto out = payload_.substr(begin, U64(payload_offsets_, row + 1) - begin);
-  return Verify(out.data(), out.size()) ? out : std::string_view{};
+  if (!Verify(out.data(), out.size())) return kEmptyObject;
+  if (!json_payload_) return out;
+  auto packed = PackPayload(out);
+  *scratch = packed.ok() ? std::move(packed).value() : std::string(kEmptyObject);
+  return *scratch;
 }
 
 }  // namespace malmoi::vec

@@ -36,6 +36,8 @@ enum class SectionKind : std::uint32_t {
   kTermOffsets,
   kPostingRows,
   kPostingValues,
+  kMultiOffsets,
+  kPackedPayload,  // In the place of kPayload, which is JSON text (format 1).
 };
 
 struct Section {
@@ -69,17 +71,23 @@ class Segment : public Part {
 
   PointId Id(std::uint32_t row) const override;
   bool Has(std::uint32_t field, std::uint32_t row) const override;
-  const float* Dense(std::uint32_t field, std::uint32_t begin, std::uint32_t end) const override;
+  const char* Dense(std::uint32_t field, std::uint32_t begin, std::uint32_t end) const override;
+  MultiRef Multi(std::uint32_t field, std::uint32_t row) const override;
   SparseRef Sparse(std::uint32_t field, std::uint32_t row) const override;
   Postings Find(std::uint32_t field, std::uint32_t term) const override;
-  bool has_postings() const override { return true; }
-  std::string_view Payload(std::uint32_t row) const override;
+  bool finished() const override { return true; }
+  std::string_view Payload(std::uint32_t row, std::string* scratch) const override;
+  // Rows of all that have the field, deleted ones included.
+  std::uint64_t CountHas(std::uint32_t field) const;
   Status Health() const override;
+  // Reads all blocks; what is damaged, Health() says.
+  void VerifyAll() const { (void)Verify(map_.bytes.data(), sections_end_); }
 
  private:
   struct Field {
     std::string_view has, dense, sparse_offsets, sparse_indices, sparse_values;
     std::string_view terms, term_offsets, posting_rows, posting_values;
+    std::string_view multi_offsets;
   };
   Segment(std::shared_ptr<const Schema> schema, const SegmentInfo& info, std::string path)
       : Part(info.rows), schema_(std::move(schema)), info_(info), path_(std::move(path)) {}
@@ -87,6 +95,7 @@ class Segment : public Part {
   Status ReadFooter(const Uuid& collection);
   Status Place(const Section& section);
   Status CheckSections() const;
+  bool CheckVectors(std::size_t field) const;
   void IndexIds();
   Error Damaged(const std::string& what) const;
   // Whether all blocks under [data, data + n) match their checksums.
@@ -99,6 +108,7 @@ class Segment : public Part {
   std::uint64_t sections_end_ = 0;
   std::string_view block_crcs_;
   std::string_view ids_, payload_offsets_, payload_;
+  bool json_payload_ = false;
   std::vector<Field> fields_;
   std::vector<std::uint32_t> table_;                               // Row + 1 by hash of id.
   mutable std::unique_ptr<std::atomic<std::uint8_t>[]> verified_;  // One a block.

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "base/bytes.h"
+#include "vec/ops_internal.h"
 #include "vec/postings_internal.h"
 #include "vec/segment_internal.h"
 
@@ -95,9 +96,10 @@ Status WriteIdsAndPayload(SectionWriter& out, std::span<const RowRef> rows) {
   }
   out.End();
   std::vector<std::uint64_t> offsets = {0};
-  out.Begin(SectionKind::kPayload, 0);
+  out.Begin(SectionKind::kPackedPayload, 0);
+  std::string scratch;
   for (const RowRef& r : rows) {
-    const std::string_view payload = r.part->Payload(r.row);
+    const std::string_view payload = r.part->Payload(r.row, &scratch);
     MALMOI_TRY(out.Append(payload.data(), payload.size()));
     offsets.push_back(offsets.back() + payload.size());
   }
@@ -119,17 +121,33 @@ Status WriteHas(SectionWriter& out, std::uint32_t field, std::span<const RowRef>
   return Ok();
 }
 
-Status WriteDense(SectionWriter& out, std::uint32_t field, std::uint32_t dim,
+Status WriteDense(SectionWriter& out, std::uint32_t field, std::size_t row_bytes,
                   std::span<const RowRef> rows) {
   bool any = false;
   for (const RowRef& r : rows) any = any || r.part->Has(field, r.row);
   if (!any) return Ok();
-  const std::vector<float> zeros(dim);
+  const std::string zeros(row_bytes, '\0');
   out.Begin(SectionKind::kDense, field);
   for (const RowRef& r : rows) {
-    const float* row = r.part->Dense(field, r.row, r.row + 1);
-    MALMOI_TRY(out.Append(row == nullptr ? zeros.data() : row, dim * sizeof(float)));
+    const char* row = r.part->Dense(field, r.row, r.row + 1);
+    MALMOI_TRY(out.Append(row == nullptr ? zeros.data() : row, row_bytes));
   }
+  out.End();
+  return Ok();
+}
+
+Status WriteMulti(SectionWriter& out, std::uint32_t field, std::size_t row_bytes,
+                  std::span<const RowRef> rows) {
+  std::vector<std::uint64_t> offsets = {0};
+  out.Begin(SectionKind::kDense, field);
+  for (const RowRef& r : rows) {
+    const MultiRef m = r.part->Multi(field, r.row);
+    MALMOI_TRY(out.Append(m.data, m.rows * row_bytes));
+    offsets.push_back(offsets.back() + m.rows);
+  }
+  out.End();
+  out.Begin(SectionKind::kMultiOffsets, field);
+  MALMOI_TRY(out.AppendAll(offsets));
   out.End();
   return Ok();
 }
@@ -175,11 +193,15 @@ Result<SegmentInfo> WriteSegment(os::Vfs& vfs, const std::string& path, const Sc
   SectionWriter out(*file);
   MALMOI_TRY(WriteIdsAndPayload(out, rows));
   for (std::uint32_t f = 0; f < schema.fields.size(); ++f) {
+    const auto& field = schema.fields[f];
+    if (field.dropped) continue;
     MALMOI_TRY(WriteHas(out, f, rows));
-    if (schema.fields[f].sparse) {
+    if (field.sparse()) {
       MALMOI_TRY(WriteSparse(out, f, rows));
+    } else if (field.kind == FieldKind::kMulti) {
+      MALMOI_TRY(WriteMulti(out, f, field.row_bytes(), rows));
     } else {
-      MALMOI_TRY(WriteDense(out, f, schema.fields[f].dim, rows));
+      MALMOI_TRY(WriteDense(out, f, field.row_bytes(), rows));
     }
   }
   return out.Finish(collection, static_cast<std::uint32_t>(rows.size()));

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "vec/payload_edit_internal.h"
 #include "vec/snapshot_internal.h"
 
 namespace malmoi::vec {
@@ -27,21 +28,70 @@ Status Snapshot::Health() const {
   return Ok();
 }
 
-Point ReadPoint(const Schema& schema, const RowRef& row, bool with_vectors) {
+namespace {
+
+Result<std::vector<std::vector<PathStep>>> ParsePaths(const std::vector<std::string>& paths) {
+  std::vector<std::vector<PathStep>> out;
+  for (const auto& path : paths) {
+    MALMOI_TRY(auto steps, ParsePath(path));
+    out.push_back(std::move(steps));
+  }
+  return out;
+}
+
+}  // namespace
+
+Result<Picker> Picker::Create(const Schema& schema, const Selection& selection) {
+  Picker out;
+  out.schema_ = &schema;
+  out.payload_ = selection.payload.enabled;
+  MALMOI_TRY(out.include_, ParsePaths(selection.payload.include));
+  MALMOI_TRY(out.exclude_, ParsePaths(selection.payload.exclude));
+  if (!selection.vectors.enabled) return out;
+  if (!selection.vectors.names) {
+    for (std::uint32_t f = 0; f < schema.fields.size(); ++f) {
+      if (!schema.fields[f].dropped) out.fields_.push_back(f);
+    }
+    return out;
+  }
+  for (const auto& name : *selection.vectors.names) {
+    const auto field = schema.Find(name);
+    if (!field) {
+      return Error(Code::kInvalidArgument, "the collection has no vector '" + name + "'");
+    }
+    out.fields_.push_back(*field);
+  }
+  return out;
+}
+
+std::string Picker::Payload(const Packed& payload) const {
+  if (include_.empty() && exclude_.empty()) return DumpPacked(payload);
+  json::Value value = Unpack(payload);
+  if (!include_.empty()) value = KeepPaths(value, include_);
+  if (!exclude_.empty()) value = DropPaths(value, exclude_);
+  return value.Dump();
+}
+
+void Picker::Vector(std::uint32_t f, const RowRef& row, NamedVectors* out) const {
+  const auto& field = schema_->fields[f];
+  if (!row.part->Has(f, row.row)) return;
+  if (field.sparse()) {
+    const SparseRef s = row.part->Sparse(f, row.row);
+    out->sparse[field.name] = {{s.indices, s.indices + s.size}, {s.values, s.values + s.size}};
+  } else if (field.kind == FieldKind::kMulti) {
+    const MultiRef m = row.part->Multi(f, row.row);
+    out->multi[field.name] = {field.dim, LoadDense(field, m.data, m.rows)};
+  } else if (const char* d = row.part->Dense(f, row.row, row.row + 1)) {
+    out->dense[field.name] = LoadDense(field, d, 1);
+  }
+}
+
+Point Picker::Read(const RowRef& row) const {
   Point p;
   p.id = row.part->Id(row.row);
-  p.payload = row.part->Payload(row.row);
-  for (std::uint32_t f = 0; with_vectors && f < schema.fields.size(); ++f) {
-    if (!row.part->Has(f, row.row)) continue;
-    const auto& field = schema.fields[f];
-    if (field.sparse) {
-      const SparseRef s = row.part->Sparse(f, row.row);
-      p.vectors.sparse[field.name] = {{s.indices, s.indices + s.size},
-                                      {s.values, s.values + s.size}};
-    } else if (const float* d = row.part->Dense(f, row.row, row.row + 1)) {
-      p.vectors.dense[field.name].assign(d, d + field.dim);
-    }
-  }
+  std::string scratch;
+  if (payload_) p.payload = Payload(Packed(row.part->Payload(row.row, &scratch)));
+  for (const std::uint32_t f : fields_) Vector(f, row, &p.vectors);
   return p;
 }
 

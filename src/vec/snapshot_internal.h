@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "vec/collection.h"
+#include "vec/matcher_internal.h"
 #include "vec/memtable_internal.h"
 #include "vec/segment_internal.h"
 
@@ -22,6 +23,8 @@ struct Snapshot {
   std::uint32_t mem_rows = 0;
   std::uint64_t mem_bytes = 0;
   std::shared_ptr<const std::string> metadata;
+  std::shared_ptr<const std::string> settings;
+  std::shared_ptr<const IndexMap> indexes;
   std::uint64_t live = 0;
   std::vector<std::uint64_t> live_with;  // By field.
 
@@ -32,6 +35,21 @@ struct Snapshot {
   Status Health() const;
 };
 
-Point ReadPoint(const Schema& schema, const RowRef& row, bool with_vectors);
+// A selection with its paths read.
+class Picker {
+ public:
+  // Errors: kInvalidArgument for an ill-formed path or a vector that does not exist.
+  static Result<Picker> Create(const Schema& schema, const Selection& selection);
+  Point Read(const RowRef& row) const;
+
+ private:
+  std::string Payload(const Packed& payload) const;
+  void Vector(std::uint32_t field, const RowRef& row, NamedVectors* out) const;
+
+  const Schema* schema_ = nullptr;
+  bool payload_ = true;
+  std::vector<std::vector<PathStep>> include_, exclude_;
+  std::vector<std::uint32_t> fields_;
+};
 
 }  // namespace malmoi::vec

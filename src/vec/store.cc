@@ -3,13 +3,15 @@
 #include <set>
 
 #include "base/check.h"
-#include "vec/search_internal.h"
+#include "vec/limits.h"
+#include "vec/resolve_internal.h"
 #include "vec/store_internal.h"
 
 namespace malmoi::vec {
 namespace {
 
 constexpr std::size_t kGroupBytes = 16 << 20;  // Bounds the wait of the first in a group.
+constexpr std::size_t kGroupRequests = 1024;
 
 Uuid RandomUuid() {
   Uuid uuid;
@@ -18,8 +20,13 @@ Uuid RandomUuid() {
   return uuid;
 }
 
-bool NeedsState(const WriteRequest& r) {
-  return r.checkpoint || r.close || r.delete_where != nullptr || !r.updates.empty();
+bool IsAlone(const WriteRequest& r) {
+  return r.checkpoint || r.close || r.sync || r.export_to != nullptr;
+}
+
+// Encoded writes go together, and so do those that need the newest state.
+bool GoTogether(const WriteRequest& a, const WriteRequest& b) {
+  return !IsAlone(a) && !IsAlone(b) && a.operations.empty() == b.operations.empty();
 }
 
 }  // namespace
@@ -32,7 +39,9 @@ Status Store::Create(os::Vfs& vfs, const std::string& folder, const CollectionCo
   MALMOI_TRY(vfs.MakeDirs(folder));
   Manifest manifest;
   manifest.collection = RandomUuid();
-  manifest.config = config;
+  manifest.schema = Schema(config);
+  manifest.metadata = config.metadata;
+  manifest.settings = config.settings;
   MALMOI_TRY(Wal::Create(vfs, os::JoinPath(folder, NumberedName("wal", 0)), manifest.collection,
                          manifest.base_seq));
   return os::WriteAtomically(vfs, os::JoinPath(folder, "MANIFEST"), manifest.Encode());
@@ -52,29 +61,37 @@ Result<std::unique_ptr<Store>> Store::Open(os::Vfs& vfs, const std::string& fold
   return store;
 }
 
+Status Store::Verify(os::Vfs& vfs, const std::string& folder) {
+  MALMOI_TRY(const auto store, Open(vfs, folder));
+  for (const auto& segment : store->next_.segments) segment->VerifyAll();
+  return store->next_.Health();
+}
+
 Status Store::Load(const Manifest& manifest) {
   manifest_ = manifest;
-  config_ = manifest.config;
   uuid_ = manifest.collection;
-  schema_ = std::make_shared<const Schema>(config_);
-  mem_ = std::make_shared<Memtable>(schema_);
-  next_.schema = schema_;
+  mem_ = std::make_shared<Memtable>();
+  next_.schema = std::make_shared<const Schema>(manifest.schema);
   next_.mem = mem_;
   next_.seq = manifest.base_seq - 1;
-  next_.metadata = std::make_shared<const std::string>(config_.metadata);
-  next_.live_with.resize(schema_->fields.size());
+  next_.metadata = std::make_shared<const std::string>(manifest.metadata);
+  next_.settings = std::make_shared<const std::string>(manifest.settings);
+  next_.indexes = std::make_shared<const IndexMap>(manifest.indexes);
+  next_.live_with.resize(next_.schema->fields.size());
   std::uint64_t disk = 0;
   for (const auto& entry : manifest.segments) {
     MALMOI_TRY(auto segment,
-               Segment::Open(vfs_, Path("seg", entry.info.id), schema_, uuid_, entry.info));
-    for (std::uint32_t r = 0; r < entry.info.rows; ++r) {
-      if (!entry.deleted.empty() && (entry.deleted[r / 8] >> (r % 8) & 1) != 0) {
-        segment->MarkDeleted(r, 0);
-        continue;
-      }
-      ++next_.live;
+               Segment::Open(vfs_, Path("seg", entry.info.id), next_.schema, uuid_, entry.info));
+    next_.live += entry.info.rows;
+    for (std::uint32_t f = 0; f < next_.live_with.size(); ++f) {
+      next_.live_with[f] += segment->CountHas(f);
+    }
+    for (std::uint32_t r = 0; r < entry.info.rows && !entry.deleted.empty(); ++r) {
+      if ((entry.deleted[r / 8] >> (r % 8) & 1) == 0) continue;
+      segment->MarkDeleted(r, 0);
+      --next_.live;
       for (std::uint32_t f = 0; f < next_.live_with.size(); ++f) {
-        next_.live_with[f] += segment->Has(f, r) ? 1 : 0;
+        next_.live_with[f] -= segment->Has(f, r) ? 1 : 0;
       }
     }
     disk += entry.info.size;
@@ -114,6 +131,11 @@ std::shared_ptr<const Snapshot> Store::snapshot() const {
   return published_;
 }
 
+std::optional<std::string> Store::error() const {
+  const std::lock_guard lock(snapshot_mutex_);
+  return broken_text_;
+}
+
 void Store::Publish() {
   next_.mem_rows = mem_->rows();
   next_.mem_ids = mem_->table();
@@ -126,148 +148,147 @@ void Store::Publish() {
 Status Store::Submit(WriteRequest& request) {
   std::unique_lock lock(queue_mutex_);
   queue_.push_back(&request);
-  turn_.wait(lock, [&] { return request.done || queue_.front() == &request; });
+  request.ready.wait(lock, [&] { return request.done || queue_.front() == &request; });
   if (!request.done) {
     std::vector<WriteRequest*> group = {&request};
     std::size_t bytes = request.ops.size();
-    for (std::size_t i = 1; i < queue_.size() && !NeedsState(request); ++i) {
+    for (std::size_t i = 1; i < queue_.size() && i < kGroupRequests; ++i) {
       bytes += queue_[i]->ops.size();
-      if (NeedsState(*queue_[i]) || bytes > kGroupBytes) break;
+      if (!GoTogether(request, *queue_[i]) || bytes > kGroupBytes) break;
       group.push_back(queue_[i]);
     }
     lock.unlock();
     Lead(group);
     lock.lock();
     queue_.erase(queue_.begin(), queue_.begin() + static_cast<std::ptrdiff_t>(group.size()));
-    for (WriteRequest* r : group) r->done = true;
-    lock.unlock();
-    turn_.notify_all();
+    // Woken under the lock: the request goes with its owner's stack.
+    for (WriteRequest* r : group) {
+      r->done = true;
+      if (r != &request) r->ready.notify_one();
+    }
+    if (!queue_.empty()) queue_.front()->ready.notify_one();
   }
+  lock.unlock();
   if (request.error) return std::move(*request.error);
+  return Ok();
+}
+
+Status Store::LeadOne(WriteRequest& request) {
+  if (request.checkpoint) return DoCheckpoint();
+  if (request.sync) return SyncLog();
+  if (request.export_to != nullptr) return Export(*request.export_to);
+  broken_ = Error(Code::kNotFound, "the collection was dropped");
   return Ok();
 }
 
 void Store::Lead(std::vector<WriteRequest*>& group) {
   const auto lead = [&]() -> Status {
     if (broken_) return broken_->Clone();
-    WriteRequest& first = *group.front();
-    if (first.checkpoint) return DoCheckpoint();
-    if (first.close) {
-      broken_ = Error(Code::kNotFound, "the collection was dropped");
-      return Ok();
+    if (IsAlone(*group.front())) return LeadOne(*group.front());
+    std::vector<std::string> resolved;
+    std::vector<std::string_view> ops;
+    bool wait = false;
+    if (!group.front()->operations.empty()) {
+      MALMOI_TRY(Resolve(group, &resolved));
+      for (const auto& piece : resolved) ops.emplace_back(piece);
     }
-    MALMOI_TRY(Resolve(first));
-    std::string ops = first.ops;
-    for (std::size_t i = 1; i < group.size(); ++i) ops += group[i]->ops;
-    if (ops.empty()) return Ok();
-    return Commit(ops);
+    for (const WriteRequest* r : group) {
+      wait = wait || (r->wait && !r->error);
+      if (!r->ops.empty()) ops.emplace_back(r->ops);
+    }
+    if (!ops.empty()) MALMOI_TRY(Commit(ops, wait));
+    for (WriteRequest* r : group) r->operation_id = next_.seq;
+    return Ok();
   };
   const Status status = lead();
   if (status.ok()) return;
-  for (WriteRequest* r : group) r->error = status.error().Clone();
+  for (WriteRequest* r : group) {
+    if (!r->error) r->error = status.error().Clone();
+  }
 }
 
-// Turns what depends on the newest state into plain operations.
-Status Store::Resolve(WriteRequest& request) {
-  if (request.delete_where != nullptr) {
-    const Matcher matcher(*request.delete_where);
-    os::ThreadPool inline_pool(1, "vec-delete");
-    const auto now = snapshot();
-    const Searcher searcher(*now, inline_pool, nullptr);
-    std::vector<PointId> ids;
-    for (const RowRef& row : searcher.Select(&matcher)) ids.push_back(row.part->Id(row.row));
-    MALMOI_TRY(now->Health());
-    request.deleted = ids.size();
-    if (!ids.empty()) request.ops = EncodeDelete(ids);
+// Turns what depends on the newest state into plain operations. A request that cannot be gets its
+// error, and the others are resolved again without it.
+Status Store::Resolve(std::vector<WriteRequest*>& group, std::vector<std::string>* ops) {
+  const auto now = snapshot();
+  for (;;) {
+    Resolver resolver(*now);
+    bool all = true;
+    for (WriteRequest* request : group) {
+      request->changed = 0;
+      for (std::size_t i = 0; i < request->operations.size() && !request->error; ++i) {
+        auto status = resolver.Add(request->operations[i], &request->changed);
+        if (status.ok()) continue;
+        request->error = std::move(status.error());
+        all = false;
+      }
+      if (!all) break;
+    }
+    if (!all) continue;
+    if (resolver.rows() > kLimits.points_changed_max) {
+      if (group.size() > 1) {  // The others wait for their own turn.
+        group.resize(1);
+        continue;
+      }
+      return Error(Code::kOutOfRange, "a write that changes " + std::to_string(resolver.rows()) +
+                                          " points, at most " +
+                                          std::to_string(kLimits.points_changed_max));
+    }
+    *ops = resolver.Encode();
+    return now->Health();
   }
-  if (!request.updates.empty()) {
-    const auto now = snapshot();
-    std::map<PointId, Point> points;  // An id may come twice.
-    for (const auto& update : request.updates) {
-      auto it = points.find(update.id);
-      if (it == points.end()) {
-        const auto row = now->Find(update.id);
-        if (!row) continue;
-        it = points.emplace(update.id, ReadPoint(*schema_, *row, true)).first;
-      }
-      for (const auto& [name, v] : update.vectors.dense) {
-        it->second.vectors.dense[name] = StoredForm(*schema_, name, v);
-      }
-      for (const auto& [name, v] : update.vectors.sparse) it->second.vectors.sparse[name] = v;
-    }
-    MALMOI_TRY(now->Health());
-    std::vector<Point> list;
-    for (auto& [id, point] : points) list.push_back(std::move(point));
-    if (!list.empty()) {
-      MALMOI_TRY(request.ops, EncodeUpsert(*schema_, list, VectorForm::kStored));
-    }
+}
+
+Status Store::Broken(Error error) {
+  broken_ = std::move(error);
+  const std::lock_guard lock(snapshot_mutex_);
+  broken_text_ = broken_->message();
+  return broken_->Clone();
+}
+
+Status Store::SyncLog() {
+  if (auto status = wal_->Sync(); !status.ok()) {
+    return Broken(std::move(status.error())
+                      .With("the collection is read-only until it is reopened, since its log "
+                            "failed"));
   }
   return Ok();
 }
 
-Status Store::Commit(const std::string& ops) {
-  MALMOI_TRY(wal_->Reserve(ops.size()).With("make room in the log of '" + folder_ + "'"));
-  const std::uint64_t seq = next_.seq + 1;
-  if (auto status = wal_->Append(seq, ops); !status.ok()) {
-    broken_ = std::move(status.error())
-                  .With("the collection is read-only until it is reopened, since its log failed");
-    return broken_->Clone();
+Status Store::Commit(std::span<const std::string_view> ops, bool wait) {
+  std::size_t bytes = 0;
+  for (const auto& piece : ops) bytes += piece.size();
+  if (bytes > std::numeric_limits<std::uint32_t>::max()) {
+    return Error(Code::kOutOfRange, "a write of " + std::to_string(bytes) + " bytes, at most " +
+                                        std::to_string(std::numeric_limits<std::uint32_t>::max()));
   }
-  // What was just encoded decodes: a failure here would be a bug.
-  MALMOI_CHECK(Apply(seq, ops).ok());
+  // Full only where checkpoints have failed: the log holds all, but memory has an end.
+  if (mem_->Full()) MALMOI_TRY(DoCheckpoint().With("make room in memory"));
+  MALMOI_TRY(wal_->Reserve(bytes).With("make room in the log of '" + folder_ + "'"));
+  std::uint64_t seq = next_.seq + 1;
+  if (auto status = wal_->Append(seq, ops); !status.ok()) {
+    return Broken(std::move(status.error())
+                      .With("the collection is read-only until it is reopened, since its log "
+                            "failed"));
+  }
+  if (wait) {
+    MALMOI_TRY(SyncLog());
+  } else if (on_dirty_) {
+    on_dirty_();
+  }
+  for (const auto& piece : ops) {
+    // What was just encoded decodes: a failure here would be a bug.
+    MALMOI_CHECK(Apply(seq, piece).ok());
+    seq = next_.seq + 1;
+  }
   Publish();
-  disk_bytes_ = disk_bytes_ + ops.size();
+  disk_bytes_ = disk_bytes_ + bytes;
   if (wal_->bytes() >= checkpoint_at_ || mem_->Full()) {
     // The write itself is durable; if this fails, the log is kept and the next write that far on
     // tries again.
     if (!DoCheckpoint().ok()) checkpoint_at_ = wal_->bytes() + kCheckpointBytes;
   }
   return Ok();
-}
-
-Status Store::Apply(std::uint64_t seq, std::string_view bytes) {
-  MALMOI_TRY(const auto ops, DecodeOps(bytes));
-  for (const Op& op : ops) {
-    if (op.kind == OpKind::kUpsert) {
-      MALMOI_TRY(const auto points, DecodeUpsert(*schema_, op.body));
-      for (const auto& point : points) AddPoint(point, seq);
-    } else if (op.kind == OpKind::kDelete) {
-      MALMOI_TRY(const auto ids, DecodeDelete(op.body));
-      for (const auto& id : ids) Erase(id, seq);
-    } else {
-      next_.metadata = std::make_shared<const std::string>(op.body);
-    }
-    next_.seq = seq++;
-  }
-  return Ok();
-}
-
-void Store::Erase(const PointId& id, std::uint64_t seq) {
-  next_.mem_rows = mem_->rows();
-  next_.mem_ids = mem_->table();
-  // Rows of this very operation count too: kNever - 1 sees all that is not deleted.
-  std::optional<RowRef> row = mem_->Find(*next_.mem_ids, next_.mem_rows, id, kNever - 1);
-  for (std::size_t i = 0; !row && i < next_.segments.size(); ++i) {
-    const auto found = next_.segments[i]->Find(id);
-    if (found && next_.segments[i]->VisibleAt(*found, kNever - 1)) {
-      row = RowRef{next_.segments[i].get(), *found};
-    }
-  }
-  if (!row) return;
-  for (std::uint32_t f = 0; f < next_.live_with.size(); ++f) {
-    next_.live_with[f] -= row->part->Has(f, row->row) ? 1 : 0;
-  }
-  --next_.live;
-  row->part->MarkDeleted(row->row, seq);
-}
-
-void Store::AddPoint(const PointView& point, std::uint64_t seq) {
-  Erase(point.id, seq);
-  mem_->Add(point);
-  ++next_.live;
-  std::vector<bool> has(next_.live_with.size());
-  for (const auto& v : point.vectors) has[v.field] = true;
-  for (std::size_t f = 0; f < has.size(); ++f) next_.live_with[f] += has[f] ? 1 : 0;
 }
 
 }  // namespace malmoi::vec

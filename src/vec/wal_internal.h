@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,14 +13,16 @@
 
 namespace malmoi::vec {
 
-// The write-ahead log of one epoch (docs/formats/wal.md). One record is one group of writes, made
-// durable together before the next is written: so at most the last record can be unfinished, and a
-// valid record behind a broken one proves damage. Not thread-safe: one leader writes at a time.
+// The write-ahead log of one epoch (docs/formats/wal.md). One record is one group of writes. Each
+// says how much of the file was on disk when it was written: so a broken record that a later one
+// calls durable is damage, and any other is where a crash cut what nobody was promised. Not
+// thread-safe: one leader writes at a time.
 class Wal {
  public:
   struct Record {
     std::uint64_t seq = 0;  // Of its first operation.
     std::string_view ops;
+    std::uint64_t durable = 0;  // Bytes of the file that were on disk before it was written.
   };
   struct Opened {
     std::unique_ptr<Wal> wal;
@@ -36,19 +39,32 @@ class Wal {
 
   // Makes room for one record. An error (disk full) leaves the log as it was.
   Status Reserve(std::size_t ops_bytes);
-  // Appends and syncs. After an error the log's end is unknown: no further Append.
-  Status Append(std::uint64_t seq, std::string_view ops);
+  // Hands a record to the operating system; `ops` are pieces of one. After an error of this or of
+  // Sync the log's end is unknown: no further Append.
+  Status Append(std::uint64_t seq, std::span<const std::string_view> ops);
+  Status Append(std::uint64_t seq, std::string_view ops) { return Append(seq, {&ops, 1}); }
+  // Makes all records durable.
+  Status Sync();
 
   std::uint64_t bytes() const { return end_; }
   bool empty() const;
+  bool dirty() const { return durable_ != end_; }
 
  private:
-  Wal(std::unique_ptr<os::File> file, std::uint32_t salt, std::uint64_t end, std::uint64_t reserved)
-      : file_(std::move(file)), salt_(salt), end_(end), reserved_(reserved) {}
+  Wal(std::unique_ptr<os::File> file, std::uint32_t version, std::uint32_t salt, std::uint64_t end,
+      std::uint64_t reserved)
+      : file_(std::move(file)),
+        version_(version),
+        salt_(salt),
+        end_(end),
+        durable_(end),
+        reserved_(reserved) {}
 
   std::unique_ptr<os::File> file_;
+  std::uint32_t version_;
   std::uint32_t salt_;  // The header's checksum: records of another file do not verify.
   std::uint64_t end_;
+  std::uint64_t durable_;
   std::uint64_t reserved_;
 };
 

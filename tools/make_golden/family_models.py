@@ -165,6 +165,35 @@ def nomic_cases():
                    layers, outputs, types=True)
 
 
+def older_config_cases():
+    """The fields as the published checkpoints have them, before transformers renamed them."""
+    layers = lambda m: m.base_model.layers
+    gone = {k: None for k in ("hidden_size", "num_attention_heads", "num_hidden_layers",
+                              "intermediate_size", "max_position_embeddings", "hidden_act",
+                              "layer_norm_eps", "rope_parameters", "head_dim")}
+    nomic = {"n_embd": 36, "n_head": 3, "n_layer": 2, "n_inner": 44, "n_positions": 40,
+             "activation_function": "swiglu", "layer_norm_epsilon": 1e-5, "rotary_emb_base": 500,
+             "rotary_emb_fraction": 1.0, "rotary_emb_interleaved": False, "prenorm": False,
+             "rotary_scaling_factor": None, "qkv_proj_bias": False, "use_rms_norm": False}
+    yield Case("nomic-own", lambda: T.NomicBertModel(T.NomicBertConfig(**(SMALL | {
+        "layer_norm_eps": 1e-5, "rope_parameters": {"rope_type": "default", "rope_theta": 500.0}}))),
+        layers, config=gone | nomic, types=True)
+    base = SMALL | {"num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 12,
+                    "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
+    ropes = {"full_attention": {"rope_type": "linear", "factor": 4.0, "rope_theta": 3000.0},
+             "sliding_attention": {"rope_type": "default", "rope_theta": 200.0}}
+    yield Case("gemma3-v4", lambda: T.Gemma3TextModel(T.Gemma3TextConfig(**(base | {
+        "rope_parameters": ropes, "sliding_window": 6, "sliding_window_pattern": 2}))), layers,
+        pool=last, config={"rope_parameters": None, "layer_types": None, "rope_theta": 3000.0,
+                           "rope_local_base_freq": 200.0, "sliding_window_pattern": 2,
+                           "rope_scaling": {"rope_type": "linear", "factor": 4.0}})
+    yield Case("qwen3-v4", lambda: T.Qwen3Model(T.Qwen3Config(**(base | {
+        "rope_parameters": YARN | {"rope_theta": 300.0}}))), layers, pool=last,
+        config={"rope_parameters": None, "layer_types": None, "rope_theta": 300.0,
+                "rope_scaling": {"type": "yarn", "factor": 4.0,
+                                 "original_max_position_embeddings": 32}})
+
+
 YARN = {"rope_type": "yarn", "rope_theta": 10000.0, "factor": 4.0,
         "original_max_position_embeddings": 32}
 LLAMA3 = {"rope_type": "llama3", "rope_theta": 10000.0, "factor": 8.0, "low_freq_factor": 1.0,
@@ -392,5 +421,6 @@ def cases():
     yield from jina_cases()
     yield from deberta_cases()
     yield from decoder_cases()
+    yield from older_config_cases()
     yield from head_cases()
     yield from static_cases()

@@ -112,7 +112,6 @@ class ServerImpl : public Server {
                                       .auto_truncate = o.auto_truncate,
                                       .pooling = o.pooling,
                                       .dtype = o.dtype,
-                                      .dense_path = o.dense_path,
                                       .default_prompt = o.default_prompt,
                                       .default_prompt_name = o.default_prompt_name};
       options.on_batch = [this](std::size_t jobs, std::size_t tokens, std::size_t) {

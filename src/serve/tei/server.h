@@ -35,7 +35,6 @@ struct ServerOptions {
   std::optional<std::string> default_prompt_name;
   std::string pooling;
   std::string dtype = "float32";
-  std::string dense_path;
   std::uint64_t payload_limit = 2'000'000;     // Bytes of a request's body.
   std::string api_key;                         // Empty: none asked for.
   std::vector<std::string> cors_allow_origin;  // Empty, or one "*": any.

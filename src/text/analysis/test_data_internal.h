@@ -28,4 +28,12 @@ inline std::string TestDictionary(const char* test) {
   return {};
 }
 
+// The same for IPADIC, which Debian's package installs.
+inline std::string JapaneseTestDictionary(const char* test) {
+  const std::string folder = "/var/lib/mecab/dic/ipadic-utf8";
+  if (os::Mmap::Open(folder + "/sys.dic").ok()) return folder;
+  std::printf("skipped: %s: mecab-ipadic-utf8 is not installed\n", test);
+  return {};
+}
+
 }  // namespace malmoi::text

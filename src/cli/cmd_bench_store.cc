@@ -1,0 +1,259 @@
+// malmoi bench store: the vector store's writes, opening, filters and exact scan on this machine.
+// Random vectors of 384 numbers and a payload of four fields; prints the time of one fdatasync of
+// the same disk, so that figures can be read as ratios.
+#include <algorithm>
+#include <atomic>
+#include <random>
+#include <thread>
+
+#include "base/clock.h"
+#include "base/strings.h"
+#include "cli/commands.h"
+#include "json/writer.h"
+#include "os/cpu_info.h"
+#include "os/vfs.h"
+#include "vec/collection.h"
+
+namespace malmoi::cli {
+namespace {
+
+constexpr std::uint32_t kDim = 384;
+constexpr std::size_t kBatch = 1000;
+constexpr std::size_t kClients = 64;
+
+struct Figure {
+  std::string name;
+  double value = 0;
+  std::string unit;
+};
+
+class StoreBench {
+ public:
+  StoreBench(std::string folder, std::size_t points, std::size_t threads, bool writes_only)
+      : folder_(std::move(folder)), points_(points), threads_(threads), writes_only_(writes_only) {}
+
+  Result<std::vector<Figure>> Run() {
+    auto& vfs = os::PosixVfs();
+    MALMOI_TRY(vfs.MakeDirs(folder_));
+    MALMOI_TRY(Syncs());
+    MALMOI_TRY(db_, vec::Database::Open(vfs, folder_ + "/db", threads_));
+    vec::CollectionConfig config;
+    config.dense[""] = {.dim = kDim, .distance = vec::Distance::kCosine};
+    MALMOI_TRY(c_, db_->Create("bench", config));
+    MALMOI_TRY(const std::uint64_t empty, Size(folder_ + "/db"));
+    Add("empty collection on disk", static_cast<double>(empty) / 1024, "KiB");
+    MALMOI_TRY(Singles());
+    MALMOI_TRY(Many());
+    MALMOI_TRY(Batches());
+    MALMOI_TRY(Reopen());
+    if (!writes_only_) MALMOI_TRY(Reads());
+    return std::move(figures_);
+  }
+
+ private:
+  void Add(std::string name, double value, std::string unit) {
+    figures_.push_back({std::move(name), value, std::move(unit)});
+  }
+
+  static double Percentile(std::vector<double> v, double p) {
+    if (v.empty()) return 0;
+    const auto at = static_cast<std::size_t>(p * static_cast<double>(v.size() - 1));
+    std::nth_element(v.begin(), v.begin() + static_cast<std::ptrdiff_t>(at), v.end());
+    return v[at];
+  }
+
+  static Result<std::uint64_t> Size(const std::string& folder) {
+    auto& vfs = os::PosixVfs();
+    std::uint64_t sum = 0;
+    MALMOI_TRY(const auto names, vfs.List(folder));
+    for (const auto& name : names) {
+      MALMOI_TRY(const auto info, vfs.Stat(folder + "/" + name));
+      if (info.is_directory) {
+        MALMOI_TRY(const auto below, Size(folder + "/" + name));
+        sum += below;
+      } else {
+        sum += info.size;
+      }
+    }
+    return sum;
+  }
+
+  vec::Point MakePoint(std::uint64_t id, std::mt19937_64& random) const {
+    vec::Point p{.id = id};
+    auto& v = p.vectors.dense[""];
+    v.resize(kDim);
+    for (float& x : v)
+      x = static_cast<float>(static_cast<std::int64_t>(random() >> 40)) * 0x1p-23f - 1;
+    p.payload = R"({"lang":")" + std::string(id % 10 == 0 ? "ko" : "en") + R"(","n":)" +
+                std::to_string(id % 1000) + R"(,"path":"docs/file-)" + std::to_string(id % 97) +
+                R"(.md","score":)" + std::to_string(id % 77) + ".5}";
+    return p;
+  }
+
+  // One write of 4 KiB and its fdatasync.
+  Status Syncs() {
+    MALMOI_TRY(const auto file, os::PosixVfs().Open(folder_ + "/sync", os::OpenMode::kTruncate));
+    MALMOI_TRY(file->Allocate(4 << 20));
+    MALMOI_TRY(file->Sync());
+    const std::string page(4096, 'x');
+    std::vector<double> times;
+    for (std::uint64_t i = 0; i < 400; ++i) {
+      const std::int64_t start = MonotonicNs();
+      MALMOI_TRY(file->Write(i * page.size(), page));
+      MALMOI_TRY(file->Sync());
+      times.push_back(SecondsSince(start));
+    }
+    sync_p50_ = Percentile(times, 0.5);
+    Add("one fdatasync, p50", sync_p50_ * 1e6, "us");
+    return Ok();
+  }
+
+  Status Singles() {
+    std::mt19937_64 random(1);
+    for (const bool wait : {true, false}) {
+      std::vector<double> times;
+      for (std::uint64_t i = 0; i < 2000; ++i) {
+        const vec::Point p = MakePoint(next_id_++, random);
+        const std::int64_t start = MonotonicNs();
+        MALMOI_TRY(c_->Upsert({&p, 1}, {.wait = wait}));
+        times.push_back(SecondsSince(start));
+      }
+      const std::string name = wait ? "single write, durable" : "single write, wait=false";
+      Add(name + ", p50", Percentile(times, 0.5) * 1e6, "us");
+      Add(name + ", p99", Percentile(times, 0.99) * 1e6, "us");
+      if (wait) Add("single write / fdatasync", Percentile(times, 0.5) / sync_p50_, "x");
+    }
+    return Ok();
+  }
+
+  Status Many() {
+    constexpr std::uint64_t kEach = 400;
+    std::atomic<std::uint64_t> failed{0};
+    std::vector<std::vector<vec::Point>> points(kClients);
+    std::mt19937_64 random(2);
+    for (auto& list : points) {
+      for (std::uint64_t i = 0; i < kEach; ++i) list.push_back(MakePoint(next_id_++, random));
+    }
+    const std::int64_t start = MonotonicNs();
+    std::vector<std::thread> clients;
+    for (std::size_t t = 0; t < kClients; ++t) {
+      clients.emplace_back([&, t] {
+        for (const auto& p : points[t]) failed += c_->Upsert({&p, 1}, {}).ok() ? 0 : 1;
+      });
+    }
+    for (auto& t : clients) t.join();
+    const double seconds = SecondsSince(start);
+    if (failed > 0) return Error(Code::kInternal, "writes failed");
+    Add("64 clients, durable single writes", kClients * kEach / seconds, "writes/s");
+    return Ok();
+  }
+
+  Status Batches() {
+    std::mt19937_64 random(3);
+    std::vector<double> times;
+    double seconds = 0;
+    std::size_t done = 0;
+    for (; done < points_; done += kBatch) {
+      std::vector<vec::Point> batch;
+      for (std::size_t i = 0; i < kBatch; ++i) batch.push_back(MakePoint(next_id_++, random));
+      const std::int64_t start = MonotonicNs();
+      MALMOI_TRY(c_->Upsert(batch, {}));
+      times.push_back(SecondsSince(start));
+      seconds += times.back();
+    }
+    Add("batches of 1,000 x 384, durable", static_cast<double>(done) / seconds, "points/s");
+    Add("batch of 1,000, p50", Percentile(times, 0.5) * 1e3, "ms");
+    Add("batch of 1,000, worst", Percentile(times, 1) * 1e3, "ms");
+    return Ok();
+  }
+
+  Status Reopen() {
+    const std::uint64_t points = c_->Info().points;
+    std::int64_t start = MonotonicNs();
+    c_.reset();
+    db_.reset();
+    Add("closing", SecondsSince(start) * 1e3, "ms");
+    start = MonotonicNs();
+    MALMOI_TRY(db_, vec::Database::Open(os::PosixVfs(), folder_ + "/db", threads_));
+    MALMOI_TRY(c_, db_->Get("bench"));
+    const std::vector<vec::PointId> one = {std::uint64_t{1}};
+    MALMOI_TRY(c_->Retrieve(one, true));
+    Add("opening " + std::to_string(points) + " points, to the first read",
+        SecondsSince(start) * 1e3, "ms");
+    if (c_->Info().points != points) return Error(Code::kInternal, "points were lost");
+    return Ok();
+  }
+
+  Status Time(const std::string& name, const vec::Filter* filter, bool search) {
+    vec::VectorQuery query{.using_vector = "", .vector = std::vector<float>(kDim, 0.5f)};
+    query.filter = filter;
+    query.with_payload = false;
+    std::vector<double> times;
+    for (int i = 0; i < 9; ++i) {
+      const std::int64_t start = MonotonicNs();
+      if (search) {
+        MALMOI_TRY(c_->Query(query));
+      } else {
+        MALMOI_TRY(c_->Count(filter));
+      }
+      times.push_back(SecondsSince(start));
+      if (i == 0) Add(name + ", first", times[0] * 1e3, "ms");
+    }
+    Add(name + ", p50 of 9", Percentile(times, 0.5) * 1e3, "ms");
+    if (search && filter == nullptr) {
+      const double bytes = static_cast<double>(c_->Info().points) * kDim * 4;
+      Add("exact scan", bytes / Percentile(times, 0.5) * 1e-9, "GB/s");
+    }
+    return Ok();
+  }
+
+  Status Reads() {
+    vec::Filter ko;
+    ko.must.push_back({vec::FieldCondition{"lang", vec::MatchAny{{std::string("ko")}}}});
+    vec::Filter range;
+    range.must.push_back({vec::FieldCondition{"n", vec::Range{.lt = 20, .gte = 10}}});
+    MALMOI_TRY(Time("exact search", nullptr, true));
+    MALMOI_TRY(Time("count by keyword", &ko, false));
+    MALMOI_TRY(Time("count by range", &range, false));
+    return Time("exact search, 1 % by range", &range, true);
+  }
+
+  std::string folder_;
+  std::size_t points_;
+  std::size_t threads_;
+  bool writes_only_;
+  std::unique_ptr<vec::Database> db_;
+  std::shared_ptr<vec::Collection> c_;
+  std::uint64_t next_id_ = 1;
+  double sync_p50_ = 0;
+  std::vector<Figure> figures_;
+};
+
+}  // namespace
+
+Result<int> CmdBenchStore(const Context& context) {
+  const std::string folder = os::JoinPath(context.settings.Get("data"), "bench-store");
+  auto& vfs = os::PosixVfs();
+  (void)vfs.RemoveAll(folder).ok();  // What an earlier run left, if any.
+  auto threads = static_cast<std::size_t>(context.settings.GetInt("threads"));
+  if (threads == 0) threads = os::UsableCores();
+  auto figures =
+      StoreBench(folder, context.arguments.points, threads, context.arguments.writes).Run();
+  MALMOI_TRY(vfs.RemoveAll(folder));
+  if (!figures.ok()) return std::move(figures.error()).With("bench store");
+  json::Writer w;
+  w.BeginObject().Field("cpu_level", os::CpuLevelName(os::ActiveCpuLevel()));
+  w.Field("threads", threads).Key("figures").BeginArray();
+  for (const Figure& f : figures.value()) {
+    w.BeginObject().Field("name", f.name).Field("value", f.value).Field("unit", f.unit);
+    w.EndObject();
+    if (context.arguments.json) continue;
+    std::fprintf(context.out, "%-48s %12s %s\n", f.name.c_str(), FormatFixed(f.value, 1).c_str(),
+                 f.unit.c_str());
+  }
+  w.EndArray().EndObject();
+  if (context.arguments.json) std::fprintf(context.out, "%s\n", w.text().c_str());
+  return kFound;
+}
+
+}  // namespace malmoi::cli

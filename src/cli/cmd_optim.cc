@@ -1,0 +1,127 @@
+// malmoi optim: optimizers against recorded trajectories.
+#include <cmath>
+#include <map>
+
+#include "base/strings.h"
+#include "cli/commands.h"
+#include "json/writer.h"
+#include "optim/check/golden.h"
+#include "optim/speed.h"
+#include "os/cpu_info.h"
+
+namespace malmoi::cli {
+namespace {
+
+using State = optim::SeriesResult::State;
+
+const char* StateName(State state) {
+  switch (state) {
+    case State::kPassed:
+      return "ok";
+    case State::kFailed:
+      return "off";
+    case State::kMissing:
+      return "missing";
+    case State::kError:
+      break;
+  }
+  return "error";
+}
+
+std::string Scientific(double v) {
+  char text[32];
+  std::snprintf(text, sizeof(text), "%.1e", v);
+  return text;
+}
+
+struct Summary {
+  int series = 0, passed = 0, tight = 0, missing = 0, uncompared = 0;
+};
+
+void PrintSummary(const Context& context, const std::map<std::string, Summary>& by_dtype) {
+  for (const auto& [dtype, s] : by_dtype) {
+    std::fprintf(context.out, "%s: %d/%d within tolerance, %d <= 1e-6, %d missing\n", dtype.c_str(),
+                 s.passed, s.series, s.tight, s.missing);
+  }
+}
+
+}  // namespace
+
+Result<int> CmdOptim(const Context& context) {
+  const Arguments& a = context.arguments;
+  if (a.command == "optim list") {
+    for (const std::string& name : optim::OptimizerNames()) {
+      std::fprintf(context.out, "%s\n", name.c_str());
+    }
+    return kFound;
+  }
+  const bool json = a.json;
+  MALMOI_TRY(const auto results,
+             optim::CheckGolden({.directory = a.positional[0], .dump = a.dump, .only = a.only},
+                                [&](const optim::SeriesResult& r) {
+                                  if (json) return;
+                                  std::fprintf(context.out, "%-8s %s/%s/%s  %s of %s  %s\n",
+                                               StateName(r.state), r.optimizer.c_str(),
+                                               r.variant.c_str(), r.dtype.c_str(),
+                                               Scientific(r.worst).c_str(),
+                                               Scientific(r.tolerance).c_str(), r.where.c_str());
+                                }));
+  std::map<std::string, Summary> by_dtype;
+  json::Writer w;
+  w.BeginObject().Key("series").BeginArray();
+  bool all = true;
+  for (const auto& r : results) {
+    Summary& s = by_dtype[r.dtype];
+    ++s.series;
+    s.passed += r.state == State::kPassed && r.compared;
+    s.tight += r.state == State::kPassed && r.compared && r.worst <= 1e-6;
+    s.missing += r.state == State::kMissing;
+    s.uncompared += r.state == State::kPassed && !r.compared;
+    all = all && r.state == State::kPassed;
+    w.BeginObject().Field("optimizer", r.optimizer).Field("variant", r.variant);
+    w.Field("dtype", r.dtype).Field("state", StateName(r.state)).Field("worst", r.worst);
+    w.Field("tolerance", r.tolerance).Field("where", r.where).EndObject();
+  }
+  w.EndArray().Key("summary").BeginObject();
+  for (const auto& [dtype, s] : by_dtype) {
+    w.Key(dtype).BeginObject().Field("series", s.series).Field("within", s.passed);
+    w.Field("within_1e-6", s.tight).Field("missing", s.missing).EndObject();
+  }
+  w.EndObject().EndObject();
+  if (json) {
+    std::fprintf(context.out, "%s\n", w.text().c_str());
+  } else {
+    PrintSummary(context, by_dtype);
+  }
+  return all ? kFound : kNothing;
+}
+
+Result<int> CmdBenchOptim(const Context& context) {
+  const Arguments& a = context.arguments;
+  optim::SpeedOptions options;
+  options.parameters = static_cast<std::size_t>(a.parameters_millions) * 1'000'000;
+  options.optimizers = a.only;
+  if (os::UsableCores() < 2) options.threads = {1};
+  json::Writer w;
+  w.BeginObject().Field("cpu_level", os::CpuLevelName(os::ActiveCpuLevel()));
+  w.Key("figures").BeginArray();
+  MALMOI_TRY(optim::MeasureSpeed(options, [&](const optim::SpeedFigure& f) {
+    w.BeginObject().Field("optimizer", f.optimizer).Field("storage", f.storage);
+    w.Field("threads", f.threads).Field("parameters", f.parameters).Field("tensors", f.tensors);
+    w.Field("step_ms", f.step_ms).Field("gb_per_s", f.gb_per_s);
+    w.Field("traffic_gb_per_s", f.traffic_gb_per_s);
+    w.Field("bytes_per_parameter", f.bytes_per_parameter).EndObject();
+    if (a.json) return;
+    std::fprintf(context.out,
+                 "%-20s %-26s %zu threads %8s ms %7s GB/s = %3s %% of plain f32 traffic (%s)\n",
+                 f.optimizer.c_str(), f.storage.c_str(), f.threads,
+                 FormatFixed(f.step_ms, 2).c_str(), FormatFixed(f.gb_per_s, 1).c_str(),
+                 FormatFixed(100 * f.gb_per_s / f.traffic_gb_per_s, 0).c_str(),
+                 FormatFixed(f.traffic_gb_per_s, 1).c_str());
+  }));
+  w.EndArray().EndObject();
+  if (a.json) std::fprintf(context.out, "%s\n", w.text().c_str());
+  return kFound;
+}
+
+}  // namespace malmoi::cli

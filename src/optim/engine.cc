@@ -1,0 +1,470 @@
+#include "optim/engine.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <map>
+
+#include "base/check.h"
+#include "optim/builtin_kernels.h"
+#include "optim/storage.h"
+
+namespace malmoi::optim {
+namespace {
+
+// Tensors at least this long are shared by the threads, shorter ones each go to one thread.
+constexpr std::size_t kShared = std::size_t{1} << 18;
+constexpr std::size_t kUnit = 4096;  // Recorded jobs are dealt out in units of this many elements.
+
+Error Invalid(const std::string& message) {
+  return Error(Code::kInvalidArgument, message);
+}
+
+Storage GradStorage(const Parameter& p) {
+  return p.storage == Storage::kF64 ? Storage::kF64 : p.grad_storage;
+}
+
+Status CheckParameter(const Parameter& p) {
+  if (p.storage == Storage::kQ8) {
+    return Invalid("parameter '" + p.name + "' is 8-bit; parameters are f32, bf16 or f64");
+  }
+  if (p.shape.size() > 16) return Invalid("parameter '" + p.name + "' has more than 16 dimensions");
+  std::size_t n = 1;
+  for (const auto d : p.shape) {
+    if (d < 0) return Invalid("parameter '" + p.name + "' has a negative dimension");
+    if (d != 0 && n > (std::size_t{1} << 46) / static_cast<std::size_t>(d)) {
+      return Invalid("parameter '" + p.name + "' has more than 2^46 elements");
+    }
+    n *= static_cast<std::size_t>(d);
+  }
+  if (p.data == nullptr && n > 0) return Invalid("parameter '" + p.name + "' has no data");
+  return Ok();
+}
+
+Status CheckOverlap(std::span<Parameter* const> parameters) {
+  std::vector<std::pair<const char*, const Parameter*>> spans;
+  for (const Parameter* p : parameters) {
+    if (Elements(p->shape) > 0) spans.emplace_back(static_cast<const char*>(p->data), p);
+  }
+  std::sort(spans.begin(), spans.end(),
+            [](const auto& a, const auto& b) { return std::less<>()(a.first, b.first); });
+  for (std::size_t i = 1; i < spans.size(); ++i) {
+    const Parameter& before = *spans[i - 1].second;
+    if (spans[i - 1].first + StorageBytes(before.storage, Elements(before.shape)) >
+        spans[i].first) {
+      return Invalid("parameters '" + before.name + "' and '" + spans[i].second->name +
+                     "' overlap in memory; pass shared parameters once");
+    }
+  }
+  return Ok();
+}
+
+Status SetOptions(Rule* rule, const json::Value& options) {
+  if (options.is_null()) return Ok();
+  if (!options.is_object())
+    return Invalid("options are " + options.Dump() + ": expected an object");
+  Fields fields;
+  rule->BindAll(fields);
+  for (const auto& [name, value] : options.members()) MALMOI_TRY(fields.Set(name, value));
+  return Ok();
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Optimizer>> Engine::Make(const RuleRow& row, std::vector<Group> groups,
+                                                const json::Value& options,
+                                                const EngineOptions& engine) {
+  if (engine.threads == 0 || engine.threads > 1024) {
+    return Invalid("threads = " + std::to_string(engine.threads) + ": expected 1 to 1024");
+  }
+  std::unique_ptr<Engine> out(new Engine(engine));
+  for (Group& group : groups) {
+    auto rule = row.make();
+    MALMOI_TRY(SetOptions(rule.get(), options).With(row.name));
+    rule->Constructed();
+    MALMOI_TRY(SetOptions(rule.get(), group.options).With(row.name));
+    MALMOI_TRY(rule->CheckAll().With(row.name));
+    for (Parameter& p : group.parameters) {
+      MALMOI_TRY(CheckParameter(p));
+      auto tensor = std::make_unique<Tensor>();
+      tensor->parameter = std::move(p);
+      tensor->group = out->rules_.size();
+      tensor->step.index_ = out->tensors_.size();
+      for (const std::string& part : engine.no_decay) {
+        if (tensor->parameter.name.find(part) != std::string::npos) tensor->no_decay = true;
+      }
+      out->pointers_.push_back(&tensor->parameter);
+      out->tensors_.push_back(std::move(tensor));
+    }
+    out->rules_.push_back(std::move(rule));
+  }
+  if (out->rules_.empty()) return Invalid(std::string(row.name) + ": no parameter groups");
+  MALMOI_TRY(CheckOverlap(out->pointers_));
+  out->visited_.resize(out->tensors_.size());
+  std::vector<const Shape*> shapes;
+  for (const auto& tensor : out->tensors_) shapes.push_back(&tensor->parameter.shape);
+  for (auto& rule : out->rules_) {
+    TorchGenerator random(engine.seed);
+    rule->Draw(random, shapes);
+  }
+  return std::unique_ptr<Optimizer>(std::move(out));
+}
+
+int Engine::Phases() const {
+  int phases = 1;
+  for (const auto& rule : rules_) phases = std::max(phases, rule->phases());
+  return phases;
+}
+
+Status Engine::CheckInputs(const StepInputs& inputs) const {
+  if (!inputs.hessian.empty() && inputs.hessian.size() != tensors_.size()) {
+    return Invalid("hessian for " + std::to_string(inputs.hessian.size()) + " parameters of " +
+                   std::to_string(tensors_.size()));
+  }
+  for (const auto& t : tensors_) {
+    const Parameter& p = t->parameter;
+    if (p.grad != nullptr && p.grad == p.data && Elements(p.shape) > 0) {
+      return Invalid("gradient of '" + p.name + "' is the parameter itself");
+    }
+    if (p.storage != Storage::kF64 && p.grad != nullptr && p.grad_storage != Storage::kF32 &&
+        p.grad_storage != Storage::kBf16) {
+      return Invalid("gradient of '" + p.name + "' is neither f32 nor bf16");
+    }
+  }
+  return Ok();
+}
+
+bool Engine::AllFinite() const {
+  for (const auto& t : tensors_) {
+    if (t->parameter.grad == nullptr) continue;
+    PassJob job;
+    // A sum of squares may overflow; a product with zero is NaN for all that is not finite.
+    job.kernel = &SumOfZeroTimesGradient;
+    job.f64 = t->parameter.storage == Storage::kF64;
+    job.source[1] = {const_cast<void*>(t->parameter.grad), GradStorage(t->parameter), nullptr,
+                     false};
+    job.n = Elements(t->parameter.shape);
+    PassSums sums;
+    RunRange(job, 0, job.n, &sums);
+    if (!(sums.sum[0] == 0)) return false;
+  }
+  return true;
+}
+
+double Engine::GradientNorm() const {
+  double total = 0;
+  for (const auto& t : tensors_) {
+    if (t->parameter.grad == nullptr) continue;
+    PassJob job;
+    job.kernel = &NormOfGradient;
+    job.f64 = t->parameter.storage == Storage::kF64;
+    job.source[1] = {const_cast<void*>(t->parameter.grad), GradStorage(t->parameter), nullptr,
+                     false};
+    job.n = Elements(t->parameter.shape);
+    PassSums sums;
+    RunRange(job, 0, job.n, &sums);
+    total += sums.sum[0];
+  }
+  return std::sqrt(total);
+}
+
+Status Engine::Prepare(const StepInputs& inputs, StepReport* report) {
+  if (open_) return Invalid("a step is open: call EndStep first");
+  if (eval_) return Invalid("the parameters are at the averaged point: call Train first");
+  MALMOI_TRY(CheckInputs(inputs));
+  inputs_ = &inputs;
+  if (inputs.has_seed) generator_ = TorchGenerator(inputs.seed);
+  scale_ = inputs.grad_scale;
+  if (inputs.check_inf && !AllFinite()) {
+    report->skipped = true;
+    return Ok();
+  }
+  for (auto& rule : rules_) MALMOI_TRY(rule->Accept(inputs));
+  if (options_.clip_norm > 0) {
+    report->grad_norm = std::fabs(inputs.grad_scale) * GradientNorm();
+    if (report->grad_norm > options_.clip_norm) {
+      scale_ *= options_.clip_norm / (report->grad_norm + 1e-6);
+    }
+  }
+  ++steps_;
+  for (auto& rule : rules_) {
+    ++rule->step_count;
+    rule->Begin();
+  }
+  std::vector<Rule*> rules;
+  for (auto& rule : rules_) rules.push_back(rule.get());
+  rules[0]->Start(rules);
+  return Ok();
+}
+
+void Engine::InitState(Tensor& t) {
+  StateList list;
+  const Rule& rule = *rules_[t.group];
+  rule.DeclareNamed(list, t.parameter.shape, t.parameter.name);
+  const bool f64 = t.parameter.storage == Storage::kF64;
+  const std::size_t n = Elements(t.parameter.shape);
+  t.state = {};
+  for (auto& item : list.items) {
+    Stream s;
+    s.name = std::move(item.name);
+    s.full = item.full;
+    s.non_negative = item.non_negative;
+    s.shape = item.full ? t.parameter.shape : item.shape;
+    s.n = item.full ? n : Elements(item.shape);
+    s.storage = f64 ? Storage::kF64 : Storage::kF32;
+    if (!f64 && item.full && !item.exact) {
+      if (options_.state_storage != Storage::kF32) {
+        s.storage = options_.state_storage;
+      } else if (t.parameter.storage == Storage::kBf16 && !options_.f32_states) {
+        s.storage = Storage::kBf16;
+      }
+    }
+    if (item.bf16) s.storage = Storage::kBf16;
+    s.bytes = Buffer<unsigned char>(StorageBytes(s.storage, s.n));
+    if (s.storage == Storage::kQ8) s.scales = Buffer<float>((s.n + kQ8Block - 1) / kQ8Block);
+    t.state.streams.push_back(std::move(s));
+  }
+  t.state.scalars = std::move(list.scalars);
+  if (rule.adanorm) {
+    t.state.scalars.push_back({"exp_grad_adanorm", ScalarKind::kTensor1, 0});
+  }
+  t.state.initialized = true;
+  if ((options_.kahan || rule.Kahan()) && t.parameter.storage == Storage::kBf16) {
+    t.kahan = Buffer<unsigned char>(n * 2);
+  }
+}
+
+void Engine::Open(Tensor& t, int phase) {
+  TensorStep& s = t.step;
+  const Rule& rule = *rules_[t.group];
+  const Parameter& p = t.parameter;
+  s.first_ = phase == 0 ? !t.state.initialized : s.first_;
+  if (!t.state.initialized) InitState(t);
+  s.n_ = Elements(p.shape);
+  s.shape_ = &p.shape;
+  s.name_ = &p.name;
+  s.state_ = &t.state;
+  s.p_ = {p.data, p.storage, nullptr, false};
+  s.g_ = {const_cast<void*>(p.grad), GradStorage(p), nullptr, false};
+  s.raw_g_ = s.g_;
+  s.f64_ = p.storage == Storage::kF64;
+  s.phase_ = phase;
+  s.adanorm_ = rule.adanorm;
+  s.cautious_ = rule.cautious;
+  s.adanorm_r_ = rule.adanorm_r;
+  s.kahan_ = t.kahan.empty() ? nullptr : t.kahan.data();
+  s.rounding_key_ = 0;
+  if (options_.stochastic_rounding && p.storage == Storage::kBf16) {
+    s.rounding_key_ = (options_.seed + 1) * 0xd1342543de82ef95ull + steps_ * 0x2545f4914f6cdd1dull +
+                      s.index_ * 0x9e3779b97f4a7c15ull;
+    if (s.rounding_key_ == 0) s.rounding_key_ = 1;
+  }
+  s.grad_scale = rule.maximize ? -scale_ : scale_;
+  s.l2 = 0;
+  s.decay = 1;
+  s.post_decay = 1;
+  s.no_decay_ = t.no_decay;
+  for (std::size_t k = 0; k < kStateSlots; ++k) s.slots[k] = static_cast<int>(k);
+  s.out.fill(0);
+  s.extra = nullptr;
+  s.random = &generator_;
+  if (inputs_ != nullptr && !inputs_->hessian.empty()) s.extra = inputs_->hessian[s.index_];
+}
+
+// g -= its mean over all dimensions but the first, into a copy that the passes then read.
+void Engine::CentralizeGradient(Tensor& t, Workspace* workspace) {
+  TensorStep& s = t.step;
+  const Parameter& p = t.parameter;
+  if (p.shape.size() < rules_[t.group]->CenterFrom() || s.n_ == 0) return;
+  const std::size_t rows = s.rows(), cols = s.cols();
+  const auto center = [&](auto* g) {
+    for (std::size_t r = 0; r < rows; ++r) {
+      double sum = 0;
+      for (std::size_t c = 0; c < cols; ++c) sum += static_cast<double>(g[r * cols + c]);
+      const auto mean =
+          static_cast<std::remove_reference_t<decltype(*g)>>(sum / static_cast<double>(cols));
+      for (std::size_t c = 0; c < cols; ++c) g[r * cols + c] -= mean;
+    }
+  };
+  void* copy =
+      workspace->Get(kCenterBuffer, StorageBytes(s.f64_ ? Storage::kF64 : Storage::kF32, s.n_));
+  if (s.f64_) {
+    std::memcpy(copy, p.grad, s.n_ * 8);
+    center(static_cast<double*>(copy));
+  } else {
+    if (s.g_.storage == Storage::kBf16) {
+      FromBf16(static_cast<const std::uint16_t*>(p.grad), static_cast<float*>(copy), s.n_);
+    } else {
+      std::memcpy(copy, p.grad, s.n_ * 4);
+    }
+    center(static_cast<float*>(copy));
+  }
+  s.g_ = {copy, s.f64_ ? Storage::kF64 : Storage::kF32, nullptr, false};
+}
+
+void Engine::Visit(const Rule& rule, Tensor& t, Workspace* workspace, os::ThreadPool* pool,
+                   std::vector<PassJob>* recorder) {
+  TensorStep& s = t.step;
+  s.workspace_ = workspace;
+  s.pool_ = pool;
+  s.recorder_ = recorder;
+  if (rule.use_gc) CentralizeGradient(t, workspace);
+  rule.Step(s);
+  if (recorder == nullptr) s.Flush();
+}
+
+void Engine::VisitAll(int phase) {
+  std::vector<PassJob> recorded;
+  std::vector<Tensor*> small;
+  std::vector<Tensor*> large;
+  for (auto& t : tensors_) {
+    if (t->parameter.grad == nullptr || Elements(t->parameter.shape) == 0) continue;
+    Rule& rule = *rules_[t->group];
+    if (phase >= rule.phases()) continue;
+    Open(*t, phase);
+    if (rule.OnePass() && !rule.cautious && !rule.adanorm && !rule.use_gc &&
+        (!t->step.first_ || rule.FreshOnePass())) {
+      Visit(rule, *t, &workspaces_[0], nullptr, &recorded);
+    } else {
+      if (rule.Draws()) {
+        Visit(rule, *t, &workspaces_[0], &pool_, nullptr);
+        continue;
+      }
+      (t->step.n_ >= kShared ? large : small).push_back(t.get());
+    }
+  }
+  RunRecorded(recorded);
+  pool_.ParallelFor(small.size(), [&](std::size_t part, std::size_t begin, std::size_t end) {
+    for (std::size_t i = begin; i < end; ++i) {
+      Visit(*rules_[small[i]->group], *small[i], &workspaces_[part], nullptr, nullptr);
+    }
+  });
+  for (Tensor* t : large) Visit(*rules_[t->group], *t, &workspaces_[0], &pool_, nullptr);
+}
+
+void Engine::RunRecorded(const std::vector<PassJob>& jobs) {
+  std::vector<std::size_t> start = {0};
+  for (const PassJob& job : jobs) start.push_back(start.back() + (job.n + kUnit - 1) / kUnit);
+  pool_.ParallelFor(start.back(), [&](std::size_t, std::size_t begin, std::size_t end) {
+    auto j = static_cast<std::size_t>(std::upper_bound(start.begin(), start.end(), begin) -
+                                      start.begin() - 1);
+    PassSums unused;
+    for (; j < jobs.size() && start[j] < end; ++j) {
+      const std::size_t from = (std::max(begin, start[j]) - start[j]) * kUnit;
+      const std::size_t to = std::min(jobs[j].n, (std::min(end, start[j + 1]) - start[j]) * kUnit);
+      if (from < to) RunRange(jobs[j], from, to, &unused);
+    }
+  });
+}
+
+void Engine::Between(int phase) {
+  for (auto& rule : rules_) rule->totals().fill(0);
+  for (auto& t : tensors_) {
+    if (t->parameter.grad == nullptr || Elements(t->parameter.shape) == 0) continue;
+    auto& totals = rules_[t->group]->totals();
+    for (std::size_t i = 0; i < totals.size(); ++i) totals[i] += t->step.out[i];
+    rules_[t->group]->Visited(t->step);
+  }
+  if (phase == 0) {
+    std::array<double, 8> sum{};
+    for (auto& t : tensors_) {
+      if (t->parameter.grad == nullptr || Elements(t->parameter.shape) == 0) continue;
+      t->step.own = t->step.out;
+      t->step.before = sum;
+      for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += t->step.out[i];
+    }
+    for (auto& t : tensors_) t->step.total = sum;
+  }
+  std::vector<Rule*> rules;
+  for (auto& rule : rules_) rules.push_back(rule.get());
+  rules[0]->Between(phase, rules);
+}
+
+Result<StepReport> Engine::Step(const StepInputs& inputs) {
+  StepReport report;
+  MALMOI_TRY(Prepare(inputs, &report));
+  if (!report.skipped) {
+    const int phases = Phases();
+    for (int phase = 0; phase < phases; ++phase) {
+      VisitAll(phase);
+      Between(phase);
+    }
+  }
+  inputs_ = nullptr;
+  return report;
+}
+
+Status Engine::BeginStep(const StepInputs& inputs) {
+  if (!inputs.hessian.empty() || inputs.closure) {
+    return Error(Code::kUnsupported, "a step in pieces takes no closure and no hessian");
+  }
+  StepReport report;
+  MALMOI_TRY(Prepare(inputs, &report));
+  inputs_ = nullptr;
+  open_ = true;
+  visited_.assign(tensors_.size(), false);
+  return Ok();
+}
+
+Status Engine::StepParam(std::size_t parameter) {
+  if (!open_) return Invalid("no step is open: call BeginStep first");
+  if (parameter >= tensors_.size()) {
+    return Invalid("parameter " + std::to_string(parameter) + " of " +
+                   std::to_string(tensors_.size()));
+  }
+  Tensor& t = *tensors_[parameter];
+  if (visited_[parameter]) return Invalid("parameter '" + t.parameter.name + "' has had its step");
+  if (t.parameter.grad == nullptr) {
+    return Invalid("parameter '" + t.parameter.name + "' has no gradient");
+  }
+  visited_[parameter] = true;
+  if (Elements(t.parameter.shape) == 0) return Ok();
+  Open(t, 0);
+  Visit(*rules_[t.group], t, &workspaces_[0], &pool_, nullptr);
+  return Ok();
+}
+
+Status Engine::EndStep() {
+  if (!open_) return Invalid("no step is open: call BeginStep first");
+  open_ = false;
+  const int phases = Phases();
+  // Parameters that were not stepped sit this one out.
+  std::vector<const void*> kept;
+  for (std::size_t i = 0; i < tensors_.size(); ++i) {
+    kept.push_back(tensors_[i]->parameter.grad);
+    if (!visited_[i]) tensors_[i]->parameter.grad = nullptr;
+  }
+  Between(0);
+  for (int phase = 1; phase < phases; ++phase) {
+    VisitAll(phase);
+    Between(phase);
+  }
+  for (std::size_t i = 0; i < tensors_.size(); ++i) tensors_[i]->parameter.grad = kept[i];
+  return Ok();
+}
+
+void Engine::SwitchAll(bool to_eval) {
+  for (auto& t : tensors_) {
+    if (!t->state.initialized || Elements(t->parameter.shape) == 0) continue;
+    Open(*t, 0);
+    t->step.workspace_ = &workspaces_[0];
+    t->step.pool_ = &pool_;
+    t->step.recorder_ = nullptr;
+    rules_[t->group]->Switch(t->step, to_eval);
+    t->step.Flush();
+  }
+}
+
+Status Engine::Eval() {
+  if (!eval_) SwitchAll(true);
+  eval_ = true;
+  return Ok();
+}
+
+Status Engine::Train() {
+  if (eval_) SwitchAll(false);
+  eval_ = false;
+  return Ok();
+}
+
+}  // namespace malmoi::optim

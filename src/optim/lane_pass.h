@@ -1,0 +1,96 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+// What the engine hands to a kernel, and how a kernel is written. A kernel is one formula over
+// sixteen f32 or eight f64 virtual lanes, compiled for every instruction-set level:
+//
+//   OPTIM_KERNEL(LionDirection, kG | kS0, kS0 | kU) {
+//     x.u = Sign(Lerp(x.s0, x.g, x.c(0)));
+//     x.s0 = Lerp(x.s0, x.g, x.c(1));
+//   }
+//
+// `x` has the element streams as members, loaded and stored by the engine as the two masks say
+// (read, then written), and constants x.c(i). x.Sum(i, v) and x.Top(i, v) reduce.
+//
+//   p   the parameter, already multiplied by PassArgs::decay
+//   g   the gradient, already scaled (unscale, clip, maximize), plus l2 * p
+//   u   a direction. A kernel that writes it does not write p: the engine subtracts step * u, or
+//       keeps u for a pass that needs a statistic of it first
+//   s0  the tensor's states, in the order of their declaration or of TensorStep::Slots
+//
+// This header is read by files compiled with an instruction set's own flags: plain types only.
+namespace malmoi::optim {
+
+inline constexpr int kStateSlots = 8;
+inline constexpr int kStreams = 3 + kStateSlots;
+inline constexpr int kConstants = 20;
+inline constexpr int kSums = 8;
+inline constexpr int kTops = 2;
+inline constexpr unsigned kP = 1, kG = 2, kU = 4, kS0 = 8, kS1 = 16, kS2 = 32, kS3 = 64, kS4 = 128,
+                          kS5 = 256, kS6 = 512, kS7 = 1024;
+
+template <class T>
+struct PassArgs {
+  T* stream[kStreams];  // p, g, u, s0 ...; null where unused. g is only read.
+  T constant[kConstants];
+  T grad_scale = 1;
+  T l2 = 0;          // g += l2 * p, after decay.
+  T decay = 1;       // p *= decay, before everything else.
+  T step = 0;        // p -= step * u, in kernels that write u, unless keep_u;
+  T post_decay = 1;  // then p *= post_decay.
+  bool keep_u = false;
+  std::size_t n = 0;
+  double sums[kSums];  // Out: of this pass, over its n elements.
+  double tops[kTops];  // Out: maxima, at least 0.
+};
+
+struct KernelBodies {
+  void (*f32)(PassArgs<float>* args);
+  void (*f64)(PassArgs<double>* args);
+};
+
+// A kernel as the engine knows it: one body a level, in the order of os::CpuLevel up to
+// kAvx512.
+struct Kernel {
+  const char* name;
+  unsigned reads;
+  unsigned writes;
+  const KernelBodies* levels[3];
+};
+
+}  // namespace malmoi::optim
+
+#define OPTIM_JOIN2(a, b) a##b
+#define OPTIM_JOIN(a, b) OPTIM_JOIN2(a, b)
+
+#if defined(MALMOI_OPTIM_LEVEL)
+// In a level's file: the body, run over the level's lanes (run-inl.h).
+#define OPTIM_KERNEL(Name, reads_, writes_)                                 \
+  struct Name##Body {                                                       \
+    static constexpr unsigned kReads = (reads_);                            \
+    static constexpr unsigned kWrites = (writes_);                          \
+    template <class V>                                                      \
+    static OPTIM_INLINE void Update(Lane<V>& x);                            \
+  };                                                                        \
+  extern const KernelBodies OPTIM_JOIN(k##Name##_, MALMOI_OPTIM_LEVEL);     \
+  const KernelBodies OPTIM_JOIN(k##Name##_, MALMOI_OPTIM_LEVEL) = {         \
+      &RunPass<Name##Body, F32, float>, &RunPass<Name##Body, F64, double>}; \
+  template <class V>                                                        \
+  OPTIM_INLINE void Name##Body::Update(Lane<V>& x)
+#else
+#if defined(__x86_64__)
+#define OPTIM_LEVELS(Name) \
+  { &k##Name##_scalar, &k##Name##_avx2, &k##Name##_avx512 }
+#else
+#define OPTIM_LEVELS(Name) \
+  { &k##Name##_scalar, &k##Name##_scalar, &k##Name##_scalar }
+#endif
+// Elsewhere: the handle. The body is parsed and never instantiated.
+#define OPTIM_KERNEL(Name, reads_, writes_)                                     \
+  extern const KernelBodies k##Name##_scalar, k##Name##_avx2, k##Name##_avx512; \
+  inline const Kernel Name = {#Name, (reads_), (writes_), OPTIM_LEVELS(Name)};  \
+  template <class X>                                                            \
+  void Name##Body([[maybe_unused]] X& x)
+#endif

@@ -1,0 +1,433 @@
+// Rules with second moments kept by rows and columns: AdaFactor, Adalite, CAME, SM3.
+#if !defined(MALMOI_OPTIM_LEVEL)
+#include "optim/rule.h"
+
+namespace malmoi::optim {
+
+// A tensor as batches of rows x columns over its last two dimensions, and its two means.
+struct LastTwo {
+  std::size_t batch = 1, rows = 1, cols = 1;
+  explicit LastTwo(const Shape& shape) {
+    rows = static_cast<std::size_t>(shape[shape.size() - 2]);
+    cols = static_cast<std::size_t>(shape[shape.size() - 1]);
+    for (std::size_t i = 0; i + 2 < shape.size(); ++i) batch *= static_cast<std::size_t>(shape[i]);
+  }
+  static Shape RowShape(const Shape& shape) { return Shape(shape.begin(), shape.end() - 1); }
+  static Shape ColShape(const Shape& shape) {
+    Shape out(shape.begin(), shape.end() - 2);
+    out.push_back(shape.back());
+    return out;
+  }
+  // row[b, r] += weight (mean of v over columns - row), and the same for columns.
+  template <class T>
+  void Average(std::span<const T> v, double weight, std::span<T> row, std::span<T> col) const {
+    std::vector<double> down(cols);
+    for (std::size_t b = 0; b < batch; ++b) {
+      std::fill(down.begin(), down.end(), 0.0);
+      for (std::size_t r = 0; r < rows; ++r) {
+        const T* at = v.data() + (b * rows + r) * cols;
+        double across = 0;
+        for (std::size_t c = 0; c < cols; ++c) {
+          across += static_cast<double>(at[c]);
+          down[c] += static_cast<double>(at[c]);
+        }
+        Follow(&row[b * rows + r], across / static_cast<double>(cols), weight);
+      }
+      for (std::size_t c = 0; c < cols; ++c) {
+        Follow(&col[b * cols + c], down[c] / static_cast<double>(rows), weight);
+      }
+    }
+  }
+  // out = 1 / sqrt(row / mean(row)) * 1 / sqrt(col).
+  template <class T>
+  void InverseRoot(std::span<const T> row, std::span<const T> col, std::span<T> out) const {
+    std::vector<T> of_col(cols);
+    for (std::size_t b = 0; b < batch; ++b) {
+      double mean = 0;
+      for (std::size_t r = 0; r < rows; ++r) mean += static_cast<double>(row[b * rows + r]);
+      mean /= static_cast<double>(rows);
+      for (std::size_t c = 0; c < cols; ++c) {
+        of_col[c] = static_cast<T>(1.0 / std::sqrt(static_cast<double>(col[b * cols + c])));
+      }
+      for (std::size_t r = 0; r < rows; ++r) {
+        const auto of_row =
+            static_cast<T>(1.0 / std::sqrt(static_cast<double>(row[b * rows + r]) / mean));
+        T* at = out.data() + (b * rows + r) * cols;
+        for (std::size_t c = 0; c < cols; ++c) at[c] = of_row * of_col[c];
+      }
+    }
+  }
+  template <class T>
+  static void Follow(T* state, double value, double weight) {
+    *state = static_cast<T>(static_cast<double>(*state) +
+                            weight * (value - static_cast<double>(*state)));
+  }
+};
+
+template <class T>
+double RootMeanSquare(std::span<const T> x) {
+  double sum = 0;
+  for (const T v : x) sum += static_cast<double>(v) * static_cast<double>(v);
+  return std::sqrt(sum / static_cast<double>(x.size()));
+}
+
+// n / (1 + how many agree): what cautious updates are scaled by.
+template <class T>
+void MaskCautious(std::span<T> u, std::span<const T> g) {
+  double agree = 0;
+  for (std::size_t i = 0; i < u.size(); ++i) agree += u[i] * g[i] > 0;
+  const auto factor = static_cast<T>(static_cast<double>(u.size()) / (agree + 1.0));
+  for (std::size_t i = 0; i < u.size(); ++i) u[i] = u[i] * g[i] > 0 ? u[i] * factor : T{0};
+}
+
+// Shazeer and Stern 2018 (arXiv:1804.04235).
+struct AdaFactor : Rule {
+  std::vector<double> betas{0.9, 0.999};
+  double decay_rate = -0.8, clip_threshold = 1, eps1 = 1e-30, eps2 = 1e-3;
+  bool ams_bound = false, scale_parameter = true, relative_step = true, warmup_init = false;
+  std::string momentum_dtype = "torch.bfloat16";
+  void Bind(Fields& f) override {
+    f("lr", lr)("betas", betas)("decay_rate", decay_rate)("weight_decay", weight_decay);
+    f("weight_decouple", weight_decouple)("fixed_decay", fixed_decay);
+    f("clip_threshold", clip_threshold)("ams_bound", ams_bound);
+    f("scale_parameter", scale_parameter)("relative_step", relative_step);
+    f("warmup_init", warmup_init)("eps1", eps1)("eps2", eps2);
+    f("momentum_dtype", momentum_dtype, "torch.bfloat16|torch.float32|torch.float64");
+    f("maximize", maximize);
+  }
+  bool HasMomentum() const { return !std::isnan(betas[0]); }
+  void Declare(StateList& s, const Shape& shape) const override {
+    s.Scalar("RMS", ScalarKind::kTensor0);
+    if (HasMomentum()) {
+      s.Like("exp_avg");
+      s.items.back().bf16 = momentum_dtype == "torch.bfloat16";
+    }
+    if (shape.size() >= 2) {
+      s.Sized("exp_avg_sq_row", LastTwo::RowShape(shape));
+      s.Sized("exp_avg_sq_col", LastTwo::ColShape(shape));
+    } else {
+      s.Square("exp_avg_sq");
+    }
+    if (ams_bound) s.Square("exp_avg_sq_hat");
+  }
+  void Step(TensorStep& t) const override { t.f64() ? Run<double>(t) : Run<float>(t); }
+  template <class T>
+  void Run(TensorStep& t) const {
+    const auto k = static_cast<double>(step_count);
+    const double beta2 = std::min(betas[1], 1.0 - std::pow(k, decay_rate)), weight = 1.0 - beta2;
+    const std::span<T> p = t.P<T>(), g = t.G<T>(), u = t.Scratch<T>(0);
+    double rate = lr;
+    if (relative_step) rate = std::min(warmup_init ? 1e-6 * k : 0.01, 1.0 / std::sqrt(k));
+    t.scalar(0) = RootMeanSquare<T>(p);
+    if (scale_parameter) rate *= std::max(eps2, t.scalar(0));
+    DecayAt(t, rate);
+    t.DecayWhole(p, g);
+    for (std::size_t i = 0; i < u.size(); ++i) u[i] = g[i] * g[i] + static_cast<T>(eps1);
+    if (t.shape().size() >= 2) {
+      const LastTwo as(t.shape());
+      const auto row = t.State<T>(t.SlotOf("exp_avg_sq_row"));
+      const auto col = t.State<T>(t.SlotOf("exp_avg_sq_col"));
+      as.Average<T>(u, weight, row, col);
+      as.InverseRoot<T>(row, col, u);
+    } else {
+      const auto v = t.State<T>(t.SlotOf("exp_avg_sq"));
+      for (std::size_t i = 0; i < u.size(); ++i) {
+        v[i] += static_cast<T>(weight) * (u[i] - v[i]);
+        u[i] = T{1} / std::sqrt(v[i]);
+      }
+    }
+    if (ams_bound) {
+      const auto top = t.State<T>(t.SlotOf("exp_avg_sq_hat"));
+      for (std::size_t i = 0; i < u.size(); ++i) {
+        top[i] = std::max(top[i], T{1} / u[i]);
+        u[i] = T{1} / std::sqrt(top[i] / static_cast<T>(weight));
+      }
+    }
+    for (std::size_t i = 0; i < u.size(); ++i) u[i] *= g[i];
+    const double clip = std::max(1.0, RootMeanSquare<T>(u) / clip_threshold);
+    for (T& v : u) v = v / static_cast<T>(clip) * static_cast<T>(rate);
+    Follow<T>(t, p, g, u);
+  }
+  template <class T>
+  void Follow(TensorStep& t, std::span<T> p, std::span<T> g, std::span<T> u) const {
+    if (HasMomentum()) {
+      const auto m = t.State<T>(t.SlotOf("exp_avg"));
+      const auto w = static_cast<T>(1.0 - betas[0]);
+      const bool bf16 = momentum_dtype == "torch.bfloat16";
+      for (std::size_t i = 0; i < u.size(); ++i) {
+        // In bf16 both sides of the average are rounded.
+        const T value = bf16 ? RoundBf16(u[i]) : u[i];
+        m[i] += w * (value - m[i]);
+        if (bf16) m[i] = RoundBf16(m[i]);
+        u[i] = m[i];
+      }
+      if (cautious) MaskCautious<T>(u, g);
+    }
+    for (std::size_t i = 0; i < u.size(); ++i) p[i] -= u[i];
+  }
+};
+OPTIM_RULE(AdaFactor, "adafactor");
+
+// Luo et al. 2023 (arXiv:2307.02047).
+struct CAME : Rule {
+  std::vector<double> betas{0.9, 0.999, 0.9999};
+  double clip_threshold = 1, eps1 = 1e-30, eps2 = 1e-16;
+  bool ams_bound = false;
+  CAME() { lr = 2e-4; }
+  void Bind(Fields& f) override {
+    f("lr", lr)("betas", betas)("weight_decay", weight_decay)("weight_decouple", weight_decouple);
+    f("fixed_decay", fixed_decay)("clip_threshold", clip_threshold)("ams_bound", ams_bound);
+    f("eps1", eps1)("eps2", eps2)("maximize", maximize);
+  }
+  void Declare(StateList& s, const Shape& shape) const override {
+    s.Scalar("RMS", ScalarKind::kTensor0);
+    s.Like("exp_avg");
+    if (shape.size() >= 2) {
+      for (const char* name : {"exp_avg_sq", "exp_avg_res"}) {
+        s.Sized(std::string(name) + "_row", LastTwo::RowShape(shape));
+        s.Sized(std::string(name) + "_col", LastTwo::ColShape(shape));
+      }
+    } else {
+      s.Square("exp_avg_sq");
+    }
+    if (ams_bound) s.Square("exp_avg_sq_hat");
+  }
+  void Step(TensorStep& t) const override {
+    Decay(t);
+    t.f64() ? Run<double>(t) : Run<float>(t);
+  }
+  template <class T>
+  void Run(TensorStep& t) const {
+    const std::span<T> p = t.P<T>(), g = t.G<T>(), u = t.Scratch<T>(0), res = t.Scratch<T>(1);
+    t.scalar(0) = RootMeanSquare<T>(p);
+    t.DecayWhole(p, g);
+    const bool factored = t.shape().size() >= 2;
+    for (std::size_t i = 0; i < u.size(); ++i) u[i] = g[i] * g[i] + static_cast<T>(eps1);
+    if (factored) {
+      const LastTwo as(t.shape());
+      const auto row = t.State<T>(1), col = t.State<T>(2);
+      as.Average<T>(u, 1.0 - betas[1], row, col);
+      as.InverseRoot<T>(row, col, u);
+    } else {
+      const auto v = t.State<T>(1);
+      for (std::size_t i = 0; i < u.size(); ++i) {
+        v[i] = v[i] * static_cast<T>(betas[1]) + static_cast<T>(1.0 - betas[1]) * u[i];
+        u[i] = T{1} / std::sqrt(v[i]);
+      }
+    }
+    if (ams_bound) {
+      const auto top = t.State<T>(t.SlotOf("exp_avg_sq_hat"));
+      for (std::size_t i = 0; i < u.size(); ++i) {
+        top[i] = std::max(top[i], T{1} / u[i]);
+        u[i] = T{1} / std::sqrt(top[i] / static_cast<T>(betas[1]));
+      }
+    }
+    for (std::size_t i = 0; i < u.size(); ++i) u[i] *= g[i];
+    const auto clip = static_cast<T>(std::max(1.0, RootMeanSquare<T>(u) / clip_threshold));
+    const auto m = t.State<T>(0);
+    for (std::size_t i = 0; i < u.size(); ++i) {
+      u[i] /= clip;
+      m[i] += static_cast<T>(1.0 - betas[0]) * (u[i] - m[i]);
+      res[i] = (u[i] - m[i]) * (u[i] - m[i]) + static_cast<T>(eps2);
+      u[i] = m[i];
+    }
+    if (factored) {
+      const LastTwo as(t.shape());
+      const auto row = t.State<T>(3), col = t.State<T>(4);
+      as.Average<T>(res, 1.0 - betas[2], row, col);
+      as.InverseRoot<T>(row, col, res);
+      for (std::size_t i = 0; i < u.size(); ++i) u[i] *= res[i];
+    }
+    if (cautious) MaskCautious<T>(u, g);
+    for (std::size_t i = 0; i < u.size(); ++i) p[i] -= static_cast<T>(lr) * u[i];
+  }
+};
+OPTIM_RULE(CAME, "came");
+
+// Anil et al. 2019 (arXiv:1901.11150). One accumulator a dimension.
+struct SM3 : Rule {
+  double momentum = 0, beta = 0, eps = 1e-30;
+  SM3() { lr = 1e-1; }
+  void Bind(Fields& f) override {
+    f("lr", lr)("momentum", momentum)("beta", beta)("eps", eps)("maximize", maximize);
+  }
+  void Declare(StateList& s, const Shape& shape) const override {
+    s.Like("momentum_buffer");
+    if (shape.empty()) s.Sized("accumulator_0", {});
+    for (std::size_t i = 0; i < shape.size(); ++i) {
+      Shape one(shape.size(), 1);
+      one[i] = shape[i];
+      s.Sized("accumulator_" + std::to_string(i), one);
+    }
+  }
+  void Step(TensorStep& t) const override { t.f64() ? Run<double>(t) : Run<float>(t); }
+  template <class T>
+  void Run(TensorStep& t) const {
+    const std::span<T> p = t.P<T>(), g = t.G<T>(), m = t.State<T>(0);
+    const std::size_t rank = std::max<std::size_t>(t.shape().size(), 1);
+    std::vector<std::size_t> stride(rank, 1), size(rank, 1);
+    for (std::size_t d = rank; d-- > 0;) {
+      if (!t.shape().empty()) size[d] = static_cast<std::size_t>(t.shape()[d]);
+      if (d + 1 < rank) stride[d] = stride[d + 1] * size[d + 1];
+    }
+    std::vector<std::span<T>> kept;
+    std::vector<std::vector<T>> top(rank);
+    for (std::size_t d = 0; d < rank; ++d) {
+      kept.push_back(t.State<T>(static_cast<int>(d) + 1));
+      top[d].assign(size[d], -std::numeric_limits<T>::infinity());
+    }
+    for (std::size_t i = 0; i < p.size(); ++i) {
+      T nu = kept[0][i / stride[0] % size[0]];
+      for (std::size_t d = 1; d < rank; ++d) nu = std::min(nu, kept[d][i / stride[d] % size[d]]);
+      if (beta > 0) nu *= static_cast<T>(beta);
+      nu += static_cast<T>(1.0 - beta) * g[i] * g[i];
+      for (std::size_t d = 0; d < rank; ++d) {
+        T& best = top[d][i / stride[d] % size[d]];
+        best = std::max(best, nu);
+      }
+      T u = g[i] / std::sqrt(nu + static_cast<T>(eps));
+      if (momentum > 0) u = m[i] += static_cast<T>(1.0 - momentum) * (u - m[i]);
+      p[i] -= static_cast<T>(lr) * u;
+    }
+    for (std::size_t d = 0; d < rank; ++d) {
+      for (std::size_t j = 0; j < size[d]; ++j) {
+        kept[d][j] = beta > 0 ? std::max(kept[d][j], top[d][j]) : top[d][j];
+      }
+    }
+  }
+};
+OPTIM_RULE(SM3, "sm3");
+
+// pytorch-optimizer's Adalite: moments of matrices as outer products, weighted by softmax.
+struct Adalite : Rule {
+  std::vector<double> betas{0.9, 0.999};
+  double g_norm_min = 1e-10, ratio_min = 1e-4, tau = 1, eps1 = 1e-6, eps2 = 1e-10;
+  Adalite() { weight_decay = 1e-2; }
+  void Bind(Fields& f) override {
+    f("lr", lr)("betas", betas)("weight_decay", weight_decay)("weight_decouple", weight_decouple);
+    f("fixed_decay", fixed_decay)("g_norm_min", g_norm_min)("ratio_min", ratio_min)("tau", tau);
+    f("eps1", eps1)("eps2", eps2)("maximize", maximize);
+  }
+  void Declare(StateList& s, const Shape& shape) const override {
+    if (shape.size() < 2) {
+      s.Like("m_avg");
+      s.Square("v_avg");
+      return;
+    }
+    const std::int64_t rows = shape[0], cols = static_cast<std::int64_t>(Elements(shape)) / rows;
+    s.Sized("v_avg_0", {rows});
+    s.Sized("v_avg_1", {cols});
+    s.Sized("m_avg_c", {rows, 1});
+    s.Sized("m_avg_r", {1, cols});
+    s.Sized("m_avg_u", {1, 1});
+  }
+  void Step(TensorStep& t) const override {
+    Decay(t);
+    t.f64() ? Run<double>(t) : Run<float>(t);
+  }
+  template <class T>
+  void Run(TensorStep& t) const {
+    const std::span<T> p = t.P<T>(), g = t.G<T>();
+    const bool matrix = t.shape().size() >= 2;
+    if (!weight_decouple) t.DecayWhole(p, g);
+    const auto n = static_cast<double>(t.n());
+    const std::size_t extent = matrix ? t.rows() + t.cols() : t.shape().empty() ? 0 : t.n();
+    if (extent > 1) {
+      const double ratio = RootMeanSquare<T>(p) * std::sqrt(n) /
+                           std::max(RootMeanSquare<T>(g) * std::sqrt(n), g_norm_min);
+      for (T& v : g) v *= static_cast<T>(std::max(ratio, ratio_min));
+    }
+    const std::span<T> u = t.Scratch<T>(0);
+    matrix ? Matrix<T>(t, g, u) : Vector<T>(t, g, u);
+    for (std::size_t i = 0; i < p.size(); ++i) {
+      if (weight_decouple) p[i] *= static_cast<T>(t.decay);
+      p[i] -= static_cast<T>(lr) * u[i];
+    }
+  }
+  template <class T>
+  void Vector(TensorStep& t, std::span<T> g, std::span<T> u) const {
+    const auto m = t.State<T>(0), v = t.State<T>(1);
+    const auto w1 = static_cast<T>(1.0 - betas[0]), w2 = static_cast<T>(1.0 - betas[1]);
+    for (std::size_t i = 0; i < u.size(); ++i) {
+      m[i] += w1 * (g[i] - m[i]);
+      const T d = g[i] - m[i];
+      v[i] += w2 * (d * d - v[i]);
+      const T hat = v[i] / static_cast<T>(Debias(betas[1]));
+      u[i] = (m[i] + w1 * (g[i] - m[i])) / std::sqrt(hat + static_cast<T>(eps1));
+    }
+  }
+  static std::vector<double> Softmax(const std::vector<double>& x, double scale) {
+    const double top = *std::max_element(x.begin(), x.end()) / scale;
+    std::vector<double> out;
+    double sum = 0;
+    for (const double v : x) sum += out.emplace_back(std::exp(v / scale - top));
+    for (double& v : out) v /= sum;
+    return out;
+  }
+  template <class T>
+  void Matrix(TensorStep& t, std::span<T> g, std::span<T> u) const {
+    const std::size_t rows = t.rows(), cols = t.cols();
+    const auto v0 = t.State<T>(0), v1 = t.State<T>(1), mc = t.State<T>(2), mr = t.State<T>(3);
+    const auto mu = t.State<T>(4);
+    const std::span<T> m = t.Scratch<T>(1), v = t.Scratch<T>(2);
+    double total = 0;
+    for (const T x : v0) total += static_cast<double>(x);
+    const double divisor = std::max(total, eps2);
+    std::vector<double> row(rows), col(cols);
+    for (std::size_t r = 0; r < rows; ++r) {
+      for (std::size_t c = 0; c < cols; ++c) {
+        const std::size_t i = r * cols + c;
+        m[i] = mc[r] * mu[0] * mr[c];
+        m[i] += static_cast<T>(1.0 - betas[0]) * (g[i] - m[i]);
+        v[i] = static_cast<T>(static_cast<double>(v0[r] * v1[c]) / divisor);
+        const T d = g[i] - m[i];
+        v[i] += static_cast<T>(1.0 - betas[1]) * (d * d - v[i]);
+        row[r] += static_cast<double>(v[i]), col[c] += static_cast<double>(v[i]);
+      }
+    }
+    double all = 0;
+    for (std::size_t r = 0; r < rows; ++r) {
+      all += row[r];
+      v0[r] = static_cast<T>(row[r]);
+      row[r] /= static_cast<double>(cols);
+    }
+    for (std::size_t c = 0; c < cols; ++c) {
+      v1[c] = static_cast<T>(col[c] / std::max(all, eps2));
+      col[c] /= static_cast<double>(rows);
+    }
+    const auto of_row = Softmax(row, 1), of_col = Softmax(col, 1);
+    for (std::size_t i = 0; i < u.size(); ++i) {
+      const double weight = 1.0 - of_row[i / cols] * of_col[i % cols];
+      m[i] += static_cast<T>(weight) * (g[i] - m[i]);
+      const T look = m[i] + static_cast<T>(1.0 - betas[0]) * (g[i] - m[i]);
+      const T hat = v[i] / static_cast<T>(Debias(betas[1]));
+      u[i] = look / std::sqrt(hat + static_cast<T>(eps1));
+    }
+    Compress<T>(m, Softmax(row, tau), Softmax(col, tau), mc, mr, mu);
+  }
+  // The momentum as an outer product: its weighted row and column sums and one scale.
+  template <class T>
+  void Compress(std::span<T> m, const std::vector<double>& of_row,
+                const std::vector<double>& of_col, std::span<T> mc, std::span<T> mr,
+                std::span<T> mu) const {
+    const std::size_t rows = of_row.size(), cols = of_col.size();
+    std::vector<double> c(rows), r(cols);
+    for (std::size_t i = 0; i < m.size(); ++i) {
+      c[i / cols] += static_cast<double>(m[i]) * of_col[i % cols];
+      r[i % cols] += static_cast<double>(m[i]) * of_row[i / cols];
+    }
+    double cc = 0, rr = 0, cmr = 0;
+    for (const double x : c) cc += x * x;
+    for (const double x : r) rr += x * x;
+    for (std::size_t i = 0; i < m.size(); ++i) {
+      cmr += c[i / cols] * static_cast<double>(m[i]) * r[i % cols];
+    }
+    mu[0] = static_cast<T>(cmr / std::max(cc * rr, eps2));
+    for (std::size_t i = 0; i < rows; ++i) mc[i] = static_cast<T>(c[i]);
+    for (std::size_t i = 0; i < cols; ++i) mr[i] = static_cast<T>(r[i]);
+  }
+};
+OPTIM_RULE(Adalite, "adalite");
+
+}  // namespace malmoi::optim
+#endif

@@ -1,0 +1,476 @@
+#include "optim/tensor_step.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "base/check.h"
+#include "optim/builtin_kernels.h"
+#include "optim/storage.h"
+#include "os/cpu_info.h"
+#include "os/thread_pool.h"
+
+namespace malmoi::optim {
+namespace {
+
+// Elements whose sums are added up as one; fixed, so that threads cannot change a result.
+constexpr std::size_t kChunk = std::size_t{1} << 16;
+constexpr std::size_t kStage = 1024;  // Elements converted at a time; stays in L1.
+
+template <class T>
+struct StageBuffers {
+  alignas(64) T data[kStreams][kStage];
+};
+
+bool Direct(const PassJob::Source& source, bool f64) {
+  return source.data == nullptr || source.storage == (f64 ? Storage::kF64 : Storage::kF32);
+}
+
+void LoadStage(const PassJob::Source& s, std::size_t begin, std::size_t n, float* out) {
+  if (s.storage == Storage::kBf16) {
+    FromBf16(static_cast<const std::uint16_t*>(s.data) + begin, out, n);
+  } else {
+    FromQ8(static_cast<const std::uint8_t*>(s.data) + begin, s.scales + begin / kQ8Block,
+           s.non_negative, out, n);
+  }
+}
+void LoadStage(const PassJob::Source& s, std::size_t begin, std::size_t n, double* out) {
+  for (std::size_t i = 0; i < n; ++i) {
+    float v;
+    if (s.storage == Storage::kF32) {
+      v = static_cast<const float*>(s.data)[begin + i];
+    } else {
+      FromBf16(static_cast<const std::uint16_t*>(s.data) + begin + i, &v, 1);
+    }
+    out[i] = static_cast<double>(v);
+  }
+}
+void StoreStage(const PassJob::Source& s, std::size_t begin, std::size_t n, const float* in) {
+  if (s.storage == Storage::kBf16) {
+    ToBf16(in, static_cast<std::uint16_t*>(s.data) + begin, n);
+  } else {
+    ToQ8(in, s.non_negative, static_cast<std::uint8_t*>(s.data) + begin,
+         s.scales + begin / kQ8Block, n);
+  }
+}
+void StoreStage(const PassJob::Source& s, std::size_t begin, std::size_t n, const double* in) {
+  for (std::size_t i = 0; i < n; ++i) {
+    const auto v = static_cast<float>(in[i]);
+    if (s.storage == Storage::kF32) {
+      static_cast<float*>(s.data)[begin + i] = v;
+    } else {
+      ToBf16(&v, static_cast<std::uint16_t*>(s.data) + begin + i, 1);
+    }
+  }
+}
+
+// The low half of a bf16 parameter that Kahan compensation keeps beside it.
+void LoadKahan(const PassJob& job, std::size_t begin, std::size_t n, float* p) {
+  const auto* low = static_cast<const std::uint16_t*>(job.kahan) + begin;
+  float part[kStage];
+  FromBf16(low, part, n);
+  for (std::size_t i = 0; i < n; ++i) p[i] += part[i];
+}
+void StoreP(const PassJob& job, std::size_t begin, std::size_t n, float* p) {
+  auto* out = static_cast<std::uint16_t*>(job.source[0].data) + begin;
+  if (job.rounding_key != 0) {
+    ToBf16Stochastic(p, out, n, job.rounding_key, begin);
+  } else {
+    ToBf16(p, out, n);
+  }
+  if (job.kahan == nullptr) return;
+  float kept[kStage];
+  FromBf16(out, kept, n);
+  for (std::size_t i = 0; i < n; ++i) p[i] -= kept[i];
+  ToBf16(p, static_cast<std::uint16_t*>(job.kahan) + begin, n);
+}
+void LoadKahan(const PassJob&, std::size_t, std::size_t, double*) {}
+void StoreP(const PassJob&, std::size_t, std::size_t, double*) {}
+
+const KernelBodies& Bodies(const Kernel& kernel) {
+  return *kernel.levels[static_cast<int>(os::BaseCpuLevel(os::ActiveCpuLevel()))];
+}
+void Call(const KernelBodies& bodies, PassArgs<float>* args) {
+  bodies.f32(args);
+}
+void Call(const KernelBodies& bodies, PassArgs<double>* args) {
+  bodies.f64(args);
+}
+
+template <class T>
+void AddSums(const PassArgs<T>& args, PassSums* out) {
+  for (int i = 0; i < kSums; ++i) out->sum[static_cast<std::size_t>(i)] += args.sums[i];
+  for (int i = 0; i < kTops; ++i) {
+    auto& top = out->top[static_cast<std::size_t>(i)];
+    if (!(args.tops[i] <= top)) top = args.tops[i];
+  }
+}
+
+template <class T>
+void RunRangeT(const PassJob& job, std::size_t begin, std::size_t end, PassSums* out) {
+  const unsigned reads = job.kernel->reads;
+  const unsigned writes = job.kernel->writes;
+  const bool direction = (writes & kU) != 0;
+  const KernelBodies& bodies = Bodies(*job.kernel);
+  PassArgs<T> args;
+  std::memset(args.stream, 0, sizeof(args.stream));
+  for (int i = 0; i < kConstants; ++i) args.constant[i] = static_cast<T>(job.constant[i]);
+  args.grad_scale = static_cast<T>(job.grad_scale);
+  args.l2 = static_cast<T>(job.l2);
+  args.decay = static_cast<T>(job.decay);
+  args.step = static_cast<T>(job.step);
+  args.post_decay = static_cast<T>(job.post_decay);
+  args.keep_u = job.keep_u;
+
+  unsigned used_in = reads, used_out = writes & ~kU;
+  if (direction && job.keep_u) used_out |= kU;
+  if (direction && !job.keep_u) used_in |= kP, used_out |= kP;
+  if (job.l2 != 0) used_in |= kP;
+  bool all_direct = true;
+  for (int s = 0; s < kStreams; ++s) {
+    if (((used_in | used_out) >> s & 1) == 0) continue;
+    all_direct = all_direct && Direct(job.source[s], job.f64);
+    args.stream[s] = static_cast<T*>(job.source[s].data);
+  }
+  if (all_direct) {
+    for (int s = 0; s < kStreams; ++s) {
+      if (args.stream[s] != nullptr) args.stream[s] += begin;
+    }
+    args.n = end - begin;
+    Call(bodies, &args);
+    AddSums(args, out);
+    return;
+  }
+  StageBuffers<T> stage;
+  for (std::size_t i = begin; i < end; i += kStage) {
+    const std::size_t n = std::min(kStage, end - i);
+    for (int s = 0; s < kStreams; ++s) {
+      if (((used_in | used_out) >> s & 1) == 0) continue;
+      if (Direct(job.source[s], job.f64)) {
+        args.stream[s] = static_cast<T*>(job.source[s].data) + i;
+        continue;
+      }
+      args.stream[s] = stage.data[s];
+      if ((used_in >> s & 1) == 0) continue;
+      LoadStage(job.source[s], i, n, stage.data[s]);
+      if (s == 0 && job.kahan != nullptr) LoadKahan(job, i, n, stage.data[s]);
+    }
+    args.n = n;
+    Call(bodies, &args);
+    AddSums(args, out);
+    for (int s = 0; s < kStreams; ++s) {
+      if ((used_out >> s & 1) == 0 || Direct(job.source[s], job.f64)) continue;
+      if (s == 0) {
+        StoreP(job, i, n, stage.data[s]);
+      } else {
+        StoreStage(job.source[s], i, n, stage.data[s]);
+      }
+    }
+  }
+}
+
+}  // namespace
+
+std::size_t Elements(const Shape& shape) {
+  std::size_t n = 1;
+  for (const auto d : shape) n *= static_cast<std::size_t>(d);
+  return n;
+}
+
+std::size_t StorageBytes(Storage storage, std::size_t n) {
+  switch (storage) {
+    case Storage::kF64:
+      return n * 8;
+    case Storage::kBf16:
+      return n * 2;
+    case Storage::kQ8:
+      return n;
+    case Storage::kF32:
+      break;
+  }
+  return n * 4;
+}
+
+void RunRange(const PassJob& job, std::size_t begin, std::size_t end, PassSums* out) {
+  if (job.f64) {
+    RunRangeT<double>(job, begin, end, out);
+  } else {
+    RunRangeT<float>(job, begin, end, out);
+  }
+}
+
+float RoundBf16(float v) {
+  std::uint16_t b;
+  ToBf16(&v, &b, 1);
+  FromBf16(&b, &v, 1);
+  return v;
+}
+double RoundBf16(double v) {
+  return static_cast<double>(RoundBf16(static_cast<float>(v)));
+}
+
+Stream* TensorState::Find(std::string_view name) {
+  for (Stream& s : streams) {
+    if (s.name == name) return &s;
+  }
+  return nullptr;
+}
+ScalarState* TensorState::FindScalar(std::string_view name) {
+  for (ScalarState& s : scalars) {
+    if (s.name == name) return &s;
+  }
+  return nullptr;
+}
+
+void* Workspace::Get(int i, std::size_t bytes) {
+  const auto at = static_cast<std::size_t>(i);
+  if (buffer.size() <= at) buffer.resize(at + 1);
+  if (buffer[at].size() < bytes) buffer[at] = Buffer<unsigned char>(bytes + bytes / 8);
+  return buffer[at].data();
+}
+
+void TensorStep::Slots(std::initializer_list<int> states) {
+  std::size_t k = 0;
+  for (const int s : states) slots[k++] = s;
+}
+
+int TensorStep::SlotOf(std::string_view state) const {
+  for (std::size_t i = 0; i < state_->streams.size(); ++i) {
+    if (state_->streams[i].name == state) return static_cast<int>(i);
+  }
+  return -1;
+}
+
+PassJob TensorStep::Job(const Kernel& kernel, std::initializer_list<double> constants) {
+  MALMOI_CHECK(constants.size() <= kConstants);
+  PassJob job;
+  job.kernel = &kernel;
+  job.source[0] = p_;
+  job.source[1] = g_;
+  const unsigned used = kernel.reads | kernel.writes;
+  for (int k = 0; k < kStateSlots; ++k) {
+    if ((used >> (3 + k) & 1) == 0) continue;
+    const int i = slots[static_cast<std::size_t>(k)];
+    MALMOI_CHECK(i >= 0 && i < static_cast<int>(state_->streams.size()));
+    Stream& s = state_->streams[static_cast<std::size_t>(i)];
+    MALMOI_CHECK(s.full);
+    job.source[3 + k] = {s.bytes.data(), s.storage, s.scales.data(), s.non_negative};
+  }
+  if ((used & kU) != 0) {
+    job.source[2] = {nullptr, f64_ ? Storage::kF64 : Storage::kF32, nullptr, false};
+  }
+  std::copy(constants.begin(), constants.end(), job.constant);
+  job.grad_scale = grad_scale;
+  job.l2 = l2;
+  job.decay = decay;
+  job.f64 = f64_;
+  job.n = n_;
+  job.kahan = kahan_;
+  job.rounding_key = rounding_key_;
+  return job;
+}
+
+PassSums TensorStep::RunNow(const PassJob& job) {
+  const std::size_t chunks = (n_ + kChunk - 1) / kChunk;
+  std::vector<PassSums> parts(chunks);
+  const auto run = [&](std::size_t, std::size_t begin, std::size_t end) {
+    for (std::size_t c = begin; c < end; ++c) {
+      RunRange(job, c * kChunk, std::min(n_, (c + 1) * kChunk), &parts[c]);
+    }
+  };
+  if (pool_ != nullptr && chunks > 1) {
+    pool_->ParallelFor(chunks, run);
+  } else {
+    run(0, 0, chunks);
+  }
+  PassSums sums;
+  for (const PassSums& part : parts) {
+    for (std::size_t i = 0; i < kSums; ++i) sums.sum[i] += part.sum[i];
+    for (std::size_t i = 0; i < kTops; ++i) {
+      if (!(part.top[i] <= sums.top[i])) sums.top[i] = part.top[i];
+    }
+  }
+  return sums;
+}
+
+PassSums TensorStep::Reduce(const Kernel& kernel, std::initializer_list<double> constants) {
+  MALMOI_CHECK(recorder_ == nullptr);
+  PassJob job = Job(kernel, constants);
+  if (((kernel.reads | kernel.writes) & kU) != 0) {
+    job.keep_u = true;
+    job.source[2].data = workspace_->Get(kKeptBuffer, StorageBytes(job.source[2].storage, n_));
+  }
+  return RunNow(job);
+}
+
+void TensorStep::Apply(const Kernel& kernel, std::initializer_list<double> constants) {
+  PassJob job = Job(kernel, constants);
+  if (((kernel.reads | kernel.writes) & kU) != 0) {
+    MALMOI_CHECK(recorder_ == nullptr);
+    job.keep_u = (kernel.writes & kU) != 0;
+    job.source[2].data = workspace_->Get(kKeptBuffer, StorageBytes(job.source[2].storage, n_));
+  }
+  if (recorder_ != nullptr) {
+    recorder_->push_back(job);
+  } else {
+    RunNow(job);
+  }
+}
+
+void TensorStep::Update(const Kernel& kernel, std::initializer_list<double> constants,
+                        double step) {
+  if (cautious_) {
+    Reduce(kernel, constants);
+    const double agree = Reduce(CountAgreement).sum[0];
+    const double factor = static_cast<double>(n_) / (agree + 1.0);
+    Apply(SubtractAgreeing, {step, factor, post_decay});
+    return;
+  }
+  UpdatePlain(kernel, constants, step);
+}
+
+void TensorStep::UpdatePlain(const Kernel& kernel, std::initializer_list<double> constants,
+                             double step) {
+  PassJob job = Job(kernel, constants);
+  job.step = step;
+  job.post_decay = post_decay;
+  if (recorder_ != nullptr) {
+    recorder_->push_back(job);
+  } else {
+    RunNow(job);
+  }
+}
+
+double TensorStep::AdaNorm() {
+  if (!adanorm_) return 1.0;
+  const double norm = std::sqrt(Reduce(NormOfGradient).sum[0]);
+  double& kept = state_->scalars.back().value;
+  kept = adanorm_r_ * kept + (1.0 - adanorm_r_) * norm;
+  return norm > 0 && kept > norm ? kept / norm : 1.0;
+}
+
+void TensorStep::CopyP(int i) {
+  const std::array<int, kStateSlots> kept = slots;
+  const double kept_decay = decay;
+  decay = 1;
+  slots[0] = i;
+  Reduce(CopyParameter);
+  slots = kept;
+  decay = kept_decay;
+}
+
+void TensorStep::CopyRawGradient(int i, double factor) {
+  const std::array<int, kStateSlots> kept = slots;
+  const double kept_scale = grad_scale, kept_l2 = l2;
+  const PassJob::Source kept_g = g_;
+  g_ = raw_g_;
+  grad_scale = factor;
+  l2 = 0;
+  slots[0] = i;
+  Reduce(CopyGradient);
+  slots = kept;
+  grad_scale = kept_scale;
+  l2 = kept_l2;
+  g_ = kept_g;
+}
+
+void TensorStep::CopyExtra(int i) {
+  const PassJob::Source kept = raw_g_;
+  raw_g_ = {const_cast<void*>(extra), p_.storage, nullptr, false};
+  CopyRawGradient(i);
+  raw_g_ = kept;
+}
+
+void* TensorStep::WholeBytes(int stream) {
+  MALMOI_CHECK(recorder_ == nullptr);
+  const Storage compute = f64_ ? Storage::kF64 : Storage::kF32;
+  PassJob::Source source;
+  std::size_t n = n_;
+  if (stream == 0) source = p_;
+  if (stream == 1) source = g_;
+  if (stream >= 3) {
+    Stream& s = state_->streams[static_cast<std::size_t>(stream - 3)];
+    source = {s.bytes.data(), s.storage, s.scales.data(), s.non_negative};
+    n = s.n;
+  }
+  if (source.storage == compute && stream != 1) return source.data;
+  const auto at = static_cast<std::size_t>(stream);
+  if (whole_.size() <= at) whole_.resize(at + 1, nullptr);
+  if (whole_[at] != nullptr) return whole_[at];
+  void* wide = workspace_->Get(kWholeBuffer + stream, StorageBytes(compute, n));
+  whole_[at] = wide;
+  if (source.storage == compute) {
+    std::memcpy(wide, source.data, StorageBytes(compute, n));
+  } else if (f64_) {
+    LoadStage(source, 0, n, static_cast<double*>(wide));
+  } else {
+    LoadStage(source, 0, n, static_cast<float*>(wide));
+    if (stream == 0 && kahan_ != nullptr) {
+      PassJob job;
+      job.kahan = kahan_;
+      for (std::size_t i = 0; i < n; i += kStage) {
+        LoadKahan(job, i, std::min(kStage, n - i), static_cast<float*>(wide) + i);
+      }
+    }
+  }
+  return wide;
+}
+
+template <class T>
+std::span<T> TensorStep::P() {
+  return {static_cast<T*>(WholeBytes(0)), n_};
+}
+template <class T>
+std::span<T> TensorStep::G() {
+  const bool fresh = whole_.size() < 2 || whole_[1] == nullptr;
+  T* g = static_cast<T*>(WholeBytes(1));
+  if (fresh) {
+    for (std::size_t i = 0; i < n_; ++i) g[i] *= static_cast<T>(grad_scale);
+  }
+  return {g, n_};
+}
+template <class T>
+std::span<T> TensorStep::State(int i) {
+  return {static_cast<T*>(WholeBytes(3 + i)), state_->streams[static_cast<std::size_t>(i)].n};
+}
+template <class T>
+std::span<T> TensorStep::Scratch(int i) {
+  MALMOI_CHECK(i >= 0 && i < 3);
+  return {static_cast<T*>(workspace_->Get(kScratchBuffer + i, n_ * sizeof(T))), n_};
+}
+template std::span<float> TensorStep::P<float>();
+template std::span<double> TensorStep::P<double>();
+template std::span<float> TensorStep::G<float>();
+template std::span<double> TensorStep::G<double>();
+template std::span<float> TensorStep::State<float>(int);
+template std::span<double> TensorStep::State<double>(int);
+template std::span<float> TensorStep::Scratch<float>(int);
+template std::span<double> TensorStep::Scratch<double>(int);
+
+void TensorStep::Flush() {
+  for (std::size_t s = 0; s < whole_.size(); ++s) {
+    if (whole_[s] == nullptr || s == 1 || s == 2) continue;
+    if (s == 0 && !f64_) {
+      PassJob job;
+      job.source[0] = p_;
+      job.kahan = kahan_;
+      job.rounding_key = rounding_key_;
+      for (std::size_t i = 0; i < n_; i += kStage) {
+        StoreP(job, i, std::min(kStage, n_ - i), static_cast<float*>(whole_[0]) + i);
+      }
+      continue;
+    }
+    if (s < 3) continue;
+    Stream& stream = state_->streams[s - 3];
+    const PassJob::Source source = {stream.bytes.data(), stream.storage, stream.scales.data(),
+                                    stream.non_negative};
+    if (f64_) {
+      StoreStage(source, 0, stream.n, static_cast<const double*>(whole_[s]));
+    } else {
+      StoreStage(source, 0, stream.n, static_cast<const float*>(whole_[s]));
+    }
+  }
+  whole_.clear();
+}
+
+}  // namespace malmoi::optim

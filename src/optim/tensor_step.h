@@ -1,0 +1,230 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <initializer_list>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/buffer.h"
+#include "base/result.h"
+#include "optim/lane_pass.h"
+
+namespace malmoi::os {
+class ThreadPool;
+}
+
+namespace malmoi::optim {
+
+class TorchGenerator;  // optim/torch_generator.h
+
+using Shape = std::vector<std::int64_t>;
+std::size_t Elements(const Shape& shape);
+
+// How numbers are kept. Arithmetic is in f64 for kF64 parameters, in f32 for all others.
+enum class Storage : std::uint8_t {
+  kF32,
+  kF64,
+  kBf16,  // Round to nearest even, or stochastically (EngineOptions).
+  kQ8,    // 8 bits an element and one f32 scale a block of 256; states only. See storage.h.
+};
+std::size_t StorageBytes(Storage storage, std::size_t n);  // Without kQ8's scales.
+
+// A state as long as its parameter, or of a shape of its own.
+struct Stream {
+  std::string name;
+  Storage storage = Storage::kF32;
+  Shape shape;
+  std::size_t n = 0;
+  bool full = true;           // Has the parameter's elements, so that kernels can stream it.
+  bool non_negative = false;  // Chooses kQ8's code.
+  Buffer<unsigned char> bytes;
+  Buffer<float> scales;  // kQ8.
+};
+
+// A number kept a tensor, and how the reference's state_dict shows it.
+enum class ScalarKind : std::uint8_t { kInt, kFloat, kBool, kTensor0, kTensor1 };
+struct ScalarState {
+  std::string name;
+  ScalarKind kind = ScalarKind::kFloat;
+  double value = 0;
+};
+
+float RoundBf16(float v);
+double RoundBf16(double v);
+
+// What Rule::Declare fills in.
+class StateList {
+ public:
+  struct Item {
+    std::string name;
+    Shape shape;
+    bool full = false;
+    bool non_negative = false;
+    bool exact = false;  // Never kept in fewer bits than f32 (counters, denominators near 0).
+    bool bf16 = false;   // Always kept as bf16.
+  };
+  void Like(const std::string& name) { items.push_back({name, {}, true}); }
+  // Second moments: never negative.
+  void Square(const std::string& name) { items.push_back({name, {}, true, true}); }
+  void Sized(const std::string& name, const Shape& shape) { items.push_back({name, shape}); }
+  void Scalar(const std::string& name, ScalarKind kind, double initial = 0) {
+    scalars.push_back({name, kind, initial});
+  }
+  std::vector<Item> items;
+  std::vector<ScalarState> scalars;
+};
+
+struct TensorState {
+  bool initialized = false;
+  std::vector<Stream> streams;
+  std::vector<ScalarState> scalars;
+  Stream* Find(std::string_view name);
+  ScalarState* FindScalar(std::string_view name);
+};
+
+// Buffers that a thread reuses from tensor to tensor.
+struct Workspace {
+  std::vector<Buffer<unsigned char>> buffer;
+  void* Get(int i, std::size_t bytes);
+};
+// Its first buffers: the kept direction, the rules' scratch, the centred gradient; then one for
+// each stream that is widened as a whole.
+inline constexpr int kKeptBuffer = 0, kScratchBuffer = 1, kCenterBuffer = 4, kWholeBuffer = 5;
+
+// One kernel over one tensor, ready to run on any range of it.
+struct PassJob {
+  struct Source {
+    void* data = nullptr;
+    Storage storage = Storage::kF32;
+    float* scales = nullptr;
+    bool non_negative = false;
+  };
+  const Kernel* kernel = nullptr;
+  Source source[kStreams];
+  double constant[kConstants] = {};
+  double grad_scale = 1, l2 = 0, decay = 1, step = 0, post_decay = 1;
+  bool keep_u = false;
+  bool f64 = false;
+  std::size_t n = 0;
+  void* kahan = nullptr;           // bf16 compensation of p.
+  std::uint64_t rounding_key = 0;  // Nonzero: bf16 p is rounded stochastically with this key.
+};
+
+// Results of a pass.
+struct PassSums {
+  std::array<double, kSums> sum{};
+  std::array<double, kTops> top{};
+};
+
+// Runs elements [begin, end) of a job and adds to *out. `begin` is a multiple of 256.
+void RunRange(const PassJob& job, std::size_t begin, std::size_t end, PassSums* out);
+
+// One tensor's visit by a rule: its data, its states and the passes over them. Made by the engine.
+class TensorStep {
+ public:
+  // --- what it is
+  std::size_t n() const { return n_; }
+  const Shape& shape() const { return *shape_; }
+  const std::string& name() const { return *name_; }
+  bool first() const { return first_; }  // The states are fresh: all zeros.
+  int phase() const { return phase_; }
+  bool f64() const { return f64_; }
+  std::size_t index() const { return index_; }  // Among the optimizer's parameters.
+  bool decays() const { return !no_decay_; }    // False: masked by EngineOptions::no_decay.
+
+  // --- settings of the passes that follow; reset before each visit
+  double grad_scale = 1;  // Includes unscaling, clipping and the sign of maximize.
+  double l2 = 0;
+  double decay = 1;
+  double post_decay = 1;  // Update only: p *= post_decay at the end.
+  // Slot k of kernels is state slots[k]; at first k itself.
+  std::array<int, kStateSlots> slots{};
+  void Slots(std::initializer_list<int> states);
+  int SlotOf(std::string_view state) const;  // Index of a state; -1 where there is none.
+
+  // --- passes. Reductions see all elements in a fixed order, whatever the threads.
+  // Runs now and returns the sums. A kernel that writes u keeps it for the next passes.
+  PassSums Reduce(const Kernel& kernel, std::initializer_list<double> constants = {});
+  // Runs now, or later with other tensors where the rule is OnePass.
+  void Apply(const Kernel& kernel, std::initializer_list<double> constants = {});
+  // A direction kernel: p -= step * u, with the engine's options on the way (cautious masks;
+  // Kahan and stochastic rounding are in the store itself).
+  void Update(const Kernel& kernel, std::initializer_list<double> constants, double step);
+  // The same without those options, for rules that have seen to them themselves.
+  void UpdatePlain(const Kernel& kernel, std::initializer_list<double> constants, double step);
+  // The factor for gradients that go into the first moment; 1 without adanorm.
+  double AdaNorm();
+
+  // --- the tensor's numbers, by position of declaration
+  double& scalar(std::size_t i) { return state_->scalars[i].value; }
+  // Sums for Rule::Between. After the first visit: this tensor's own of then, those of all tensors
+  // before it, and of all (over the groups).
+  std::array<double, 8> out{};
+  std::array<double, 8> own{}, before{}, total{};
+
+  // --- whole arrays, for rules that are not written as passes (needs OnePass() == false). T is
+  // float, or double when f64(). p and states may be written; the engine stores them afterwards.
+  template <class T>
+  std::span<T> P();
+  template <class T>
+  std::span<T> G();  // Scaled by grad_scale, without l2; writable scratch.
+  template <class T>
+  std::span<T> State(int i);
+  template <class T>
+  std::span<T> Kept() {  // The direction that Reduce kept.
+    return {static_cast<T*>(workspace_->Get(kKeptBuffer, n_ * sizeof(T))), n_};
+  }
+  template <class T>
+  std::span<T> Scratch(int i);  // i < 3, n elements, not cleared.
+  // Stores what was changed in whole arrays; done after each visit, needed before a pass in it.
+  void Flush();
+  // What passes do with decay and l2, on whole arrays.
+  template <class T>
+  void DecayWhole(std::span<T> p, std::span<T> g) const {
+    for (std::size_t i = 0; i < p.size(); ++i) {
+      p[i] *= static_cast<T>(decay);
+      if (l2 != 0) g[i] += static_cast<T>(l2) * p[i];
+    }
+  }
+  // The tensor as [rows, columns]: the first dimension by all others.
+  std::size_t rows() const { return shape_->empty() ? 1 : static_cast<std::size_t>((*shape_)[0]); }
+  std::size_t cols() const { return rows() == 0 ? 0 : n_ / rows(); }
+  // A caller's tensor of the parameter's shape and dtype (StepInputs::hessian); null: none given.
+  const void* extra = nullptr;
+  TorchGenerator* random = nullptr;  // For rules that draw.
+  // Copies p into state i; the gradient as the caller gave it, times factor, into state i.
+  void CopyP(int i);
+  void CopyRawGradient(int i, double factor = 1);
+  void CopyExtra(int i);  // `extra` below, which must be there.
+
+  os::ThreadPool* pool() const { return pool_; }  // Null inside a parallel region.
+
+ private:
+  friend class Engine;
+  PassJob Job(const Kernel& kernel, std::initializer_list<double> constants);
+  PassSums RunNow(const PassJob& job);
+  void* WholeBytes(int stream);
+
+  std::size_t n_ = 0;
+  std::size_t index_ = 0;
+  const Shape* shape_ = nullptr;
+  const std::string* name_ = nullptr;
+  TensorState* state_ = nullptr;
+  PassJob::Source p_, g_, raw_g_;
+  bool first_ = false, f64_ = false, no_decay_ = false;
+  int phase_ = 0;
+  bool adanorm_ = false, cautious_ = false;
+  double adanorm_r_ = 0.95;
+  void* kahan_ = nullptr;
+  std::uint64_t rounding_key_ = 0;
+  Workspace* workspace_ = nullptr;
+  std::vector<PassJob>* recorder_ = nullptr;
+  os::ThreadPool* pool_ = nullptr;
+  std::vector<void*> whole_;  // By stream: p, g, u, then the states.
+};
+
+}  // namespace malmoi::optim

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+namespace malmoi::optim {
+
+// torch's CPU generator: the numbers that torch.randn, torch.randperm and torch.bernoulli give
+// after torch.manual_seed(seed), so that optimizers that draw can be compared. Normals of 16 and
+// more elements differ from torch's in the last bits, where its vector logarithm does. Thread
+// safety: none.
+class TorchGenerator {
+ public:
+  explicit TorchGenerator(std::uint64_t seed);
+
+  std::uint32_t Random();
+  std::uint64_t Random64();
+  // Standard normals, as torch.randn of that many f32 (f64) elements.
+  void Normal(std::span<float> out);
+  void Normal(std::span<double> out);
+  // The order of torch.randperm(n).
+  std::vector<std::int64_t> Permutation(std::int64_t n);
+  // torch.bernoulli of one f32 probability.
+  bool Bernoulli(double p);
+  // numpy.random.random() after numpy.random.seed(seed), which has the same engine.
+  double NumpyUniform();
+
+ private:
+  double SmallNormal();  // Pairs, of which the second is kept for the next call.
+  template <class T>
+  T Uniform();
+  template <class T>
+  void Fill16(T* data);
+  template <class T>
+  void Fill(std::span<T> out);
+
+  std::array<std::uint32_t, 624> state_;
+  int next_ = 624;
+  std::optional<double> kept_;
+};
+
+}  // namespace malmoi::optim

@@ -1,0 +1,83 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "vec/bitmap_internal.h"
+#include "vec/filter.h"
+#include "vec/part_internal.h"
+#include "vec/text_rules_internal.h"
+
+namespace malmoi::vec {
+
+enum class ColumnKind : std::uint8_t {
+  kKeyword,
+  kUuid,
+  kInteger,
+  kNumber,
+  kBool,
+  kDatetime,
+  kGeo,
+  kText,
+  kPresence,
+};
+
+// The values of one payload field over the rows of one part: each distinct value with its rows.
+// Immutable.
+struct Column {
+  // Distinct and rising; by kind only one of these is used. Geo points stand once a row, by rising
+  // latitude. Words: keywords, a UUID's 16 bytes, tokens.
+  std::vector<std::string> words;
+  std::vector<std::int64_t> integers;  // Also bools and datetimes.
+  std::vector<double> numbers;
+  std::vector<GeoPoint> places;
+  // Rows of value i: rows[offsets[i]] to rows[offsets[i + 1]], rising, each once. Of places:
+  // rows[i].
+  std::vector<std::uint32_t> offsets;
+  std::vector<std::uint32_t> rows;
+  Bitmap any;    // Rows with a value of the kind.
+  Bitmap other;  // Rows with a value of another kind than this and null.
+  // kPresence: number of values and whether one is null.
+  std::vector<std::uint32_t> counts;
+  Bitmap nulls;
+
+  std::size_t values() const { return offsets.empty() ? 0 : offsets.size() - 1; }
+  void AddRows(std::size_t value, Bitmap* out) const {
+    for (std::uint32_t i = offsets[value]; i < offsets[value + 1]; ++i) out->Set(rows[i]);
+  }
+  std::size_t memory_bytes() const;
+};
+
+// Which column: of a path, as a kind, for text by rules.
+struct ColumnSpec {
+  std::string key;
+  ColumnKind kind = ColumnKind::kKeyword;
+  std::vector<PathStep> path;
+  std::shared_ptr<const TextRules> rules;  // kText only.
+  bool declared = false;  // There is a payload index: build at once. Else when it is often wanted.
+};
+
+Column BuildColumn(const Part& part, std::uint32_t rows, const ColumnSpec& spec);
+
+// The columns of one part. Thread-safe; who finds one missing builds it while others wait.
+class ColumnSet {
+ public:
+  // Null where the part still grows or the field is not (yet) worth a column.
+  std::shared_ptr<const Column> Get(const Part& part, std::uint32_t rows, const ColumnSpec& spec);
+  std::size_t memory_bytes() const;
+
+ private:
+  struct Entry {
+    std::shared_ptr<const Column> column;
+    std::shared_ptr<const TextRules> rules;
+    std::uint32_t asked = 0;
+  };
+  mutable std::mutex mutex_;  // guards: entries_
+  std::map<std::pair<std::string, ColumnKind>, Entry> entries_;
+};
+
+}  // namespace malmoi::vec

@@ -1,0 +1,173 @@
+// Goal: payload indexes change no answer, only its cost; facets, ordered scrolls and full text do
+// what read.h says, in memory and in segments.
+// Method: random payloads; facets and orders against a plain count; full text against expectations
+// written by hand, for Korean, Japanese and Chinese too.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <map>
+#include <random>
+
+#include "json/value.h"
+#include "os/fault_vfs.h"
+#include "vec/collection.h"
+
+using namespace malmoi;
+using namespace malmoi::vec;
+
+namespace {
+
+Filter FilterOf(const std::string& condition) {
+  return ParseFilter(json::Parse(R"({"must":[)" + condition + "]}").value()).value();
+}
+
+std::shared_ptr<Collection> Make(Database& db) {
+  CollectionConfig config;
+  config.dense[""] = {.dim = 1, .distance = Distance::kDot};
+  return db.Create("c", config).value();
+}
+
+void Index(Collection& c, const std::string& key, PayloadIndexParams params) {
+  const Operation op = CreateIndexOp{.key = key, .params = std::move(params)};
+  const auto outcome = c.Write({&op, 1});
+  if (!outcome.ok()) FAIL(outcome.error().message());
+}
+
+std::string TextMatches(const Collection& c, const std::string& mode, const std::string& text) {
+  const Filter filter = FilterOf(R"({"key":"t","match":{")" + mode + R"(":")" + text + R"("}})");
+  const auto page = c.Scroll(std::nullopt, 500, &filter, false);
+  REQUIRE(page.ok());
+  std::string out;
+  for (const auto& p : page.value().points) out += ToString(p.id) + " ";
+  return out;
+}
+
+std::shared_ptr<Collection> WithTexts(Database& db, const std::vector<std::string>& texts) {
+  auto c = Make(db);
+  for (std::uint64_t i = 0; i < texts.size(); ++i) {
+    const Point p{.id = i, .vectors = {}, .payload = R"({"t":")" + texts[i] + "\"}"};
+    REQUIRE(c->Upsert({&p, 1}).ok());
+  }
+  return c;
+}
+
+}  // namespace
+
+TEST_CASE("facets and orders equal a plain count over random payloads") {
+  std::mt19937_64 random(7);
+  os::FaultVfs vfs(1);
+  auto db = Database::Open(vfs, "/db", 2).value();
+  const auto c = Make(*db);
+  Index(*c, "k", {.kind = IndexKind::kKeyword});
+  Index(*c, "n", {.kind = IndexKind::kInteger});
+  Index(*c, "x", {.kind = IndexKind::kFloat});
+  Index(*c, "b", {.kind = IndexKind::kBool});
+  std::map<std::string, std::uint64_t> words;
+  std::vector<std::pair<std::int64_t, std::uint64_t>> numbers;
+  for (std::uint64_t i = 0; i < 700; ++i) {
+    const std::string word = "w" + std::to_string(random() % 9);
+    const auto n = static_cast<std::int64_t>(random() % 50) - 25;
+    const Point p{.id = i,
+                  .vectors = {},
+                  .payload = R"({"k":[")" + word + R"(","all",")" + word + R"("],"n":)" +
+                             std::to_string(n) + R"(,"x":)" + std::to_string(n) + ".5" +
+                             R"(,"b":true})"};
+    REQUIRE(c->Upsert({&p, 1}).ok());
+    if (i == 300) REQUIRE(c->Checkpoint().ok());
+    if (i % 5 == 0) {
+      REQUIRE(c->Delete(std::vector<PointId>{i}).ok());
+      continue;
+    }
+    numbers.emplace_back(n, i);
+    if (n >= 0) ++words[word];
+    if (n >= 0) ++words["all"];
+  }
+  const Filter filter = FilterOf(R"({"key":"n","range":{"gte":0}})");
+  const auto facets = c->Facet("k", 100, &filter);
+  REQUIRE(facets.ok());
+  REQUIRE(facets.value().size() == words.size());
+  CHECK(facets.value()[0].value == FacetValue("all"));
+  for (const auto& f : facets.value()) CHECK(words.at(std::get<std::string>(f.value)) == f.count);
+  CHECK(c->Facet("b", 1, nullptr).value()[0].count == 560);
+  CHECK(c->Facet("zz", 1, nullptr).error().code() == Code::kInvalidArgument);
+
+  std::sort(numbers.begin(), numbers.end());
+  const auto rising = c->ScrollBy({.key = "n", .start_from = std::int64_t{-10}}, 100, nullptr, {});
+  REQUIRE(rising.ok());
+  auto it = std::lower_bound(numbers.begin(), numbers.end(),
+                             std::pair<std::int64_t, std::uint64_t>{-10, 0});
+  for (const auto& o : rising.value()) {
+    CHECK(std::get<std::int64_t>(o.value) == it->first);
+    CHECK(o.point.id == PointId(it->second));
+    ++it;
+  }
+  const auto falling = c->ScrollBy({.key = "x", .descending = true}, 1000, &filter, {});
+  REQUIRE(falling.ok());
+  CHECK(falling.value().size() == words["all"]);
+  for (std::size_t i = 1; i < falling.value().size(); ++i) {
+    CHECK(falling.value()[i - 1].value >= falling.value()[i].value);
+  }
+  CHECK(c->ScrollBy({.key = "k"}, 1, nullptr, {}).error().code() == Code::kInvalidArgument);
+
+  const auto sample = c->Sample(50, &filter, 3);
+  REQUIRE(sample.value().size() == 50);
+  const auto tests = c->Test(sample.value(), filter);
+  CHECK(std::count(tests.value().begin(), tests.value().end(), true) == 50);
+}
+
+TEST_CASE("full text by word, prefix, stop words, stems and phrases") {
+  os::FaultVfs vfs(1);
+  auto db = Database::Open(vfs, "/db", 1).value();
+  const auto c = WithTexts(
+      *db, {"The quick brown Fox jumps", "a fox is quick", "Foxes jumped", "Crème brûlée", "the"});
+  for (int round = 0; round < 2; ++round) {
+    Index(*c, "t", {.kind = IndexKind::kText, .text = {.phrase_matching = true}});
+    CHECK(TextMatches(*c, "text", "fox QUICK") == "0 1 ");
+    CHECK(TextMatches(*c, "phrase", "quick brown") == "0 ");
+    CHECK(TextMatches(*c, "phrase", "brown quick") == "");
+    CHECK(TextMatches(*c, "text_any", "foxes zzz brown") == "0 2 ");
+    CHECK(TextMatches(*c, "text", "jump") == "");
+    Index(*c, "t",
+          {.kind = IndexKind::kText,
+           .text = {.stopword_languages = {"english"}, .stemmer = "english"}});
+    CHECK(TextMatches(*c, "text", "jump fox") == "0 2 ");
+    CHECK(TextMatches(*c, "text", "the fox") == "0 1 2 ");
+    CHECK(TextMatches(*c, "text", "the") == "");
+    Index(*c, "t",
+          {.kind = IndexKind::kText,
+           .text = {.tokenizer = Tokenizer::kPrefix, .min_token_len = 2, .ascii_folding = true}});
+    CHECK(TextMatches(*c, "text", "fo qui") == "0 1 ");
+    CHECK(TextMatches(*c, "text", "creme bru") == "3 ");
+    Index(*c, "t",
+          {.kind = IndexKind::kText,
+           .text = {.tokenizer = Tokenizer::kWhitespace, .min_token_len = 4, .lowercase = false}});
+    CHECK(TextMatches(*c, "text", "quick") == "0 1 ");
+    CHECK(TextMatches(*c, "text", "Quick") == "");
+    CHECK(TextMatches(*c, "text", "Fox") == "");
+    REQUIRE(c->Checkpoint().ok());
+  }
+  const Operation wrong =
+      CreateIndexOp{"t", {.kind = IndexKind::kText, .text = {.stemmer = "klingon"}}};
+  CHECK(c->Write({&wrong, 1}).error().code() == Code::kInvalidArgument);
+}
+
+TEST_CASE("Korean, Japanese and Chinese nouns are found before particles and inside runs") {
+  os::FaultVfs vfs(1);
+  auto db = Database::Open(vfs, "/db", 1).value();
+  const auto c =
+      WithTexts(*db, {"서울에서 열린 회의는 끝났다", "한국어 검색은 조사가 붙은 명사를 찾는다",
+                      "東京都に住んでいます", "我们在北京大学学习数据库", "Seoul 회의 record"});
+  Index(*c, "t", {.kind = IndexKind::kText, .text = {.tokenizer = Tokenizer::kMultilingual}});
+  for (int round = 0; round < 2; ++round) {
+    CHECK(TextMatches(*c, "text", "서울") == "0 ");
+    CHECK(TextMatches(*c, "text", "회의") == "0 4 ");
+    CHECK(TextMatches(*c, "text", "검색") == "1 ");
+    CHECK(TextMatches(*c, "text", "명사 검색") == "1 ");
+    CHECK(TextMatches(*c, "text", "회의 seoul") == "4 ");
+    CHECK(TextMatches(*c, "text", "東京") == "2 ");
+    CHECK(TextMatches(*c, "text", "北京 数据库") == "3 ");
+    CHECK(TextMatches(*c, "phrase", "조사가 붙은") == "1 ");
+    CHECK(TextMatches(*c, "text", "부산") == "");
+    REQUIRE(c->Checkpoint().ok());
+  }
+}
