@@ -65,6 +65,10 @@ Result<model::OpenOptions> OpenOptionsOf(const EngineOptions& options) {
     return Error(Code::kInvalidArgument,
                  "pooling '" + options.pooling + "' is not one of cls, mean, splade, last-token");
   }
+  // float16 computes in f32: of what there is, the nearest that loses nothing.
+  if (options.dtype != "float16") {
+    MALMOI_TRY(out.precision, kernels::ParsePrecision(options.dtype));
+  }
   return out;
 }
 
