@@ -148,7 +148,7 @@ class ModelEngine final : public Engine {
       }
       CutTo(limit, &cut);
     }
-    const text::EncodeOptions encode = {.add_special_tokens = true,
+    const text::EncodeOptions encode = {.add_special_tokens = encoder_->config().special_tokens,
                                         .max_tokens = options.truncate ? info_.max_tokens : 0,
                                         .cut_left = options.cut_left};
     MALMOI_TRY(text::Encoding encoding, Encode(cut, prompt, encode));
