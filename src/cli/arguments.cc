@@ -31,6 +31,10 @@ class Builder {
     command->add_option_function<std::string>(
         "--" + name, [this, name](const std::string& value) { out_->flags[name] = value; }, help);
   }
+  void Model(CLI::App* command, const std::string& help) {
+    Setting(command, "model", help);
+    Setting(command, "dtype", "arithmetic of the embedding model: float32, bfloat16, int8");
+  }
   void Retrieval(CLI::App* command, bool many_modes) {
     auto* mode = command->add_option("--mode", out_->modes,
                                      "hybrid, dense or lexical (default: hybrid" +
@@ -47,7 +51,7 @@ class Builder {
         ->add_option("--dense-share", out_->dense_share,
                      "weight of the dense leg, 0 to 1 (default: by language)")
         ->check(CLI::Range(0.0, 1.0));
-    Setting(command, "model", "embedding model: id, directory, or none");
+    Model(command, "embedding model: id, directory, or none");
   }
   void Searching(CLI::App* command, const char* what) {
     Retrieval(command, false);
@@ -98,7 +102,7 @@ void AddDocumentCommands(Builder* b, Arguments* out) {
   index->add_option("path", out->positional, "files or folders")->required();
   index->add_flag("--watch", out->watch, "stay and follow changes");
   b->Setting(index, "collection", "collection to fill");
-  b->Setting(index, "model", "embedding model: id, directory, or none");
+  b->Model(index, "embedding model: id, directory, or none");
   b->Setting(index, "jobs", "reader processes; 0: all usable cores");
 
   CLI::App* search = b->Add("search", "passages for a query");
@@ -122,34 +126,22 @@ void AddDocumentCommands(Builder* b, Arguments* out) {
   b->Setting(status, "collection", "collection to look at");
 }
 
-void AddSystemCommands(Builder* b, Arguments* out) {
-  CLI::App* eval = b->Add("eval", "measure retrieval on a set in BEIR form");
-  eval->add_option("directory", out->positional,
-                   "folder with corpus.jsonl, queries.jsonl and qrels/test.tsv")
-      ->required()
-      ->expected(1);
-  b->Retrieval(eval, true);
-  eval->add_flag("--chunked", out->chunked, "a document counts by its best chunk");
-  eval->add_flag("--answers", out->answers, "also measure extractive answers and refusals");
-  eval->add_option("--evidence-min", out->evidence_min, "with --answers: refuse below this")
-      ->check(CLI::Range(0.0, 1.0));
-  eval->add_option("--gate", out->gates,
-                   "exit 1 unless METRIC>=NUMBER, e.g. ndcg@10>=0.67 or hybrid:recall@100>=0.9");
+void AddServeStore(CLI::App* serve, Arguments* out) {
+  CLI::App* store =
+      serve->add_subcommand("store", "the vector store alone, with Qdrant's REST API");
+  const auto option = [&](const std::string& name, const std::string& help) {
+    store->add_option_function<std::string>(
+        "--" + name, [out, name](const std::string& value) { out->store[name] = value; }, help);
+  };
+  option("storage", "folder of the collections (default ./storage)");
+  option("snapshots", "folder of the snapshots (default STORAGE/snapshots)");
+  option("config-path",
+         "settings in Qdrant's YAML form; QDRANT__SECTION__KEY variables win over it");
+  option("host", "address (default 127.0.0.1)");
+  option("port", "port of the REST API (default 6333); 0: any free one");
+}
 
-  CLI::App* serve = b->Add("serve", "page, OpenAI-compatible chat and search API on one port");
-  b->Setting(serve, "host", "address (default 127.0.0.1)");
-  b->Setting(serve, "port", "port (default 7700)");
-  b->Setting(serve, "api-key", "key that clients must send; needed beyond loopback");
-  b->Setting(serve, "collection", "collection where a request names none");
-  b->Setting(serve, "model", "embedding model");
-  b->Setting(serve, "jobs", "reader processes");
-  b->Llm(serve);
-
-  b->EmbedFlags(b->Add("embed",
-                       "embedding and rerank server: the API of text-embeddings-inference, of "
-                       "OpenAI, Cohere, Jina and Ollama",
-                       serve));
-
+void AddModelCommands(Builder* b, Arguments* out) {
   CLI::App* models = b->Add("models", "embedding models at hand, and how to get more");
   models->require_subcommand(1);
   CLI::App* pull = b->Add("pull", "download a model from the Hugging Face hub", models);
@@ -172,14 +164,47 @@ void AddSystemCommands(Builder* b, Arguments* out) {
   check->add_option("directory", out->positional, "model folder with expected.safetensors")
       ->required()
       ->expected(1);
+}
+
+void AddSystemCommands(Builder* b, Arguments* out) {
+  CLI::App* eval = b->Add("eval", "measure retrieval on a set in BEIR form");
+  eval->add_option("directory", out->positional,
+                   "folder with corpus.jsonl, queries.jsonl and qrels/test.tsv")
+      ->required()
+      ->expected(1);
+  b->Retrieval(eval, true);
+  eval->add_flag("--chunked", out->chunked, "a document counts by its best chunk");
+  eval->add_flag("--answers", out->answers, "also measure extractive answers and refusals");
+  eval->add_option("--evidence-min", out->evidence_min, "with --answers: refuse below this")
+      ->check(CLI::Range(0.0, 1.0));
+  eval->add_option("--gate", out->gates,
+                   "exit 1 unless METRIC>=NUMBER, e.g. ndcg@10>=0.67 or hybrid:recall@100>=0.9");
+
+  CLI::App* serve = b->Add("serve", "page, OpenAI-compatible chat and search API on one port");
+  b->Setting(serve, "host", "address (default 127.0.0.1)");
+  b->Setting(serve, "port", "port (default 7700)");
+  b->Setting(serve, "api-key", "key that clients must send; needed beyond loopback");
+  b->Setting(serve, "collection", "collection where a request names none");
+  b->Model(serve, "embedding model");
+  b->Setting(serve, "jobs", "reader processes");
+  b->Llm(serve);
+  AddServeStore(serve, out);
+
+  b->EmbedFlags(b->Add("embed",
+                       "embedding and rerank server: the API of text-embeddings-inference, of "
+                       "OpenAI, Cohere, Jina and Ollama",
+                       serve));
+
+  AddModelCommands(b, out);
 
   CLI::App* doctor = b->Add("doctor", "check processor, assets, model, index and disk");
-  b->Setting(doctor, "model", "embedding model to check");
+  b->Model(doctor, "embedding model to check");
   CLI::App* bench = b->Add("bench", "speed of this machine: kernels, embedding, search");
-  b->Setting(bench, "model", "embedding model to measure");
+  b->Model(bench, "embedding model to measure");
   bench
       ->add_option("what", out->positional,
-                   "optim: steps of optimizers against plain traffic; store: the vector store")
+                   "embed: each dtype; optim: steps of optimizers against plain traffic; store: "
+                   "the vector store")
       ->expected(0, 1);
   bench->add_option("--only", out->only, "optim: registry names, comma-separated")->delimiter(',');
   bench->add_option("--params", out->parameters_millions, "optim: millions of parameters (25)")

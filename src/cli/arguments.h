@@ -27,6 +27,8 @@ struct Arguments {
   bool chunked = false;
   bool answers = false;
   std::vector<std::string> gates;
+  // serve store: storage, snapshots, config-path, host, port as given.
+  std::map<std::string, std::string> store;
   // bench store
   bool writes = false;
   std::size_t points = 100'000;

@@ -175,6 +175,7 @@ Result<rag::LibraryOptions> MakeLibraryOptions(const Settings& settings, bool ne
   options.data_directory = settings.Get("data");
   options.model = settings.Get("model");
   options.threads = static_cast<std::size_t>(settings.GetInt("threads"));
+  MALMOI_TRY(options.precision, kernels::ParsePrecision(settings.Get("dtype")));
   options.jobs = static_cast<std::size_t>(settings.GetInt("jobs"));
   if (needs_generator) {
     MALMOI_TRY(options.generator, rag::OpenGenerator({.llm = settings.Get("llm"),

@@ -24,6 +24,8 @@ struct Figure {
 };
 
 constexpr int kRuns = 5;
+constexpr kernels::Precision kPrecisions[] = {
+    kernels::Precision::kFloat32, kernels::Precision::kBfloat16, kernels::Precision::kInt8};
 const char* const kTexts[] = {
     "말모이는 문서를 읽고, 질문에 답하며, 답이 나온 곳을 함께 보여 준다.",
     "A retrieval system is only as good as the passages that it finds for a question.",
@@ -46,16 +48,24 @@ Figure Measure(const std::string& name, const std::string& unit, F work) {
   return {name, median, (rates.back() - rates.front()) / median, unit};
 }
 
-Figure BenchGemm() {
+Figure BenchGemm(kernels::Precision precision) {
   constexpr std::size_t kM = 256, kN = 1536, kK = 384;
   Buffer<float> a(kM * kK), w(kN * kK), c(kM * kN);
   for (std::size_t i = 0; i < a.size(); ++i) a[i] = static_cast<float>(i % 7) - 3;
   for (std::size_t i = 0; i < w.size(); ++i) w[i] = static_cast<float>(i % 5) - 2;
-  const auto packed = kernels::PackWeights(w.span(), kN, kK);
-  return Measure("matrix product, one core", "GFLOP/s", [&] {
+  const auto packed = kernels::PackWeights(w.span(), kN, kK, precision);
+  const std::size_t stride = kernels::ActivationStride(precision, packed->level(), kK);
+  Buffer<std::uint8_t> rows(kM * stride);
+  Buffer<kernels::RowScale> scales(kM);
+  const kernels::Activations narrow{rows.data(), stride, scales.data()};
+  kernels::Narrow(precision, packed->level(), a.data(), kK, kM, kK, narrow);
+  const std::string name =
+      "matrix product, one core, " + std::string(kernels::PrecisionName(precision));
+  return Measure(name, "GFLOP/s", [&] {
     constexpr int kRepeat = 10;
     for (int i = 0; i < kRepeat; ++i) {
-      kernels::Gemm(*packed, {.a = a.data(), .lda = kK, .m = kM, .c = c.data(), .ldc = kN});
+      kernels::Gemm(
+          *packed, {.a = a.data(), .lda = kK, .narrow = narrow, .m = kM, .c = c.data(), .ldc = kN});
     }
     return kRepeat * 2e-9 * kM * kN * kK;
   });
@@ -87,7 +97,8 @@ Result<Figure> BenchAnalysis() {
   });
 }
 
-Status BenchEmbedding(embed::Embedder& embedder, std::vector<Figure>* figures) {
+Status BenchEmbedding(embed::Embedder& embedder, const std::string& dtype,
+                      std::vector<Figure>* figures) {
   std::vector<std::string> passages;
   for (int i = 0; i < 32; ++i) {
     std::string passage;
@@ -100,10 +111,11 @@ Status BenchEmbedding(embed::Embedder& embedder, std::vector<Figure>* figures) {
     tokens += static_cast<double>(std::min(embedder.CountTokens(view), embedder.max_tokens()));
   }
   MALMOI_TRY(embedder.Embed(views, embed::Prompt::kPassage));
-  figures->push_back(Measure("embedding of passages, " + embedder.id(), "tokens/s", [&] {
+  const std::string model = embedder.id() + ", " + dtype;
+  figures->push_back(Measure("embedding of passages, " + model, "tokens/s", [&] {
     return embedder.Embed(views, embed::Prompt::kPassage).ok() ? tokens : 0;
   }));
-  figures->push_back(Measure("embedding of single questions, " + embedder.id(), "queries/s", [&] {
+  figures->push_back(Measure("embedding of single questions, " + model, "queries/s", [&] {
     double done = 0;
     for (const char* text : kTexts) {
       const std::string_view s = text;
@@ -117,19 +129,33 @@ Status BenchEmbedding(embed::Embedder& embedder, std::vector<Figure>* figures) {
 }  // namespace
 
 Result<int> CmdBench(const Context& context) {
-  if (!context.arguments.positional.empty()) {
+  const bool embed = !context.arguments.positional.empty();
+  if (embed) {
     const std::string& what = context.arguments.positional[0];
     if (what == "optim") return CmdBenchOptim(context);
     if (what == "store") return CmdBenchStore(context);
-    return Error(Code::kInvalidArgument, "bench '" + what + "': there are optim and store");
+    if (what != "embed") {
+      return Error(Code::kInvalidArgument,
+                   "bench '" + what + "': there are embed, optim and store");
+    }
   }
-  std::vector<Figure> figures = {BenchGemm(), BenchScan()};
-  MALMOI_TRY(auto analysis, BenchAnalysis());
-  figures.push_back(std::move(analysis));
-  MALMOI_TRY(const auto embedder,
-             rag::OpenEmbedder(context.settings.Get("model"),
-                               static_cast<std::size_t>(context.settings.GetInt("threads"))));
-  if (embedder) MALMOI_TRY(BenchEmbedding(*embedder, &figures));
+  std::vector<Figure> figures;
+  for (const auto precision : kPrecisions) figures.push_back(BenchGemm(precision));
+  if (!embed) {
+    figures.push_back(BenchScan());
+    MALMOI_TRY(auto analysis, BenchAnalysis());
+    figures.push_back(std::move(analysis));
+  }
+  MALMOI_TRY(const auto chosen, kernels::ParsePrecision(context.settings.Get("dtype")));
+  for (const auto precision : kPrecisions) {
+    if (!embed && precision != chosen) continue;
+    MALMOI_TRY(
+        const auto embedder,
+        rag::OpenEmbedder(context.settings.Get("model"),
+                          static_cast<std::size_t>(context.settings.GetInt("threads")), precision));
+    if (!embedder) continue;
+    MALMOI_TRY(BenchEmbedding(*embedder, std::string(kernels::PrecisionName(precision)), &figures));
+  }
 
   json::Writer w;
   w.BeginObject().Field("cpu_level", os::CpuLevelName(os::ActiveCpuLevel()));
@@ -138,7 +164,7 @@ Result<int> CmdBench(const Context& context) {
     w.BeginObject().Field("name", f.name).Field("value", f.value).Field("unit", f.unit);
     w.Field("spread", f.spread).EndObject();
     if (!context.arguments.json) {
-      std::fprintf(context.out, "%-56s %12s %-10s (spread %s %%)\n", f.name.c_str(),
+      std::fprintf(context.out, "%-66s %12s %-10s (spread %s %%)\n", f.name.c_str(),
                    FormatFixed(f.value, 1).c_str(), f.unit.c_str(),
                    FormatFixed(100 * f.spread, 0).c_str());
     }

@@ -9,6 +9,7 @@
 #include "embed/model_store.h"
 #include "json/value.h"
 #include "json/writer.h"
+#include "kernels/gemm.h"
 #include "os/cpu_info.h"
 #include "os/paths.h"
 #include "rag/parts.h"
@@ -41,7 +42,11 @@ Check CheckCpu() {
   for (const auto level : os::AvailableCpuLevels()) {
     detail += " " + std::string(os::CpuLevelName(level));
   }
-  return {"processor", State::kOk, detail};
+  const std::string_view tiles = kernels::TileCheck();
+  if (tiles.empty() || tiles == "ok") return {"processor", State::kOk, detail};
+  return {
+      "processor", State::kWarning,
+      detail + "; its AMX tiles are not used: " + std::string(tiles) + " from their definition"};
 }
 
 Check CheckAsset(const char* name, const char* path, const char* without) {
@@ -53,10 +58,14 @@ Check CheckAsset(const char* name, const char* path, const char* without) {
 Check CheckModel(const Settings& settings) {
   const std::string& id = settings.Get("model");
   if (id == "none") return {"model", State::kWarning, "none: search by words only"};
-  const auto embedder = rag::OpenEmbedder(id, static_cast<std::size_t>(settings.GetInt("threads")));
+  const auto precision = kernels::ParsePrecision(settings.Get("dtype"));
+  if (!precision.ok()) return {"model", State::kProblem, precision.error().message()};
+  const auto embedder = rag::OpenEmbedder(id, static_cast<std::size_t>(settings.GetInt("threads")),
+                                          precision.value());
   if (!embedder.ok()) return {"model", State::kProblem, embedder.error().message()};
   std::string detail = id + ", " + std::to_string(embedder.value()->dim()) + " dimensions, up to " +
-                       std::to_string(embedder.value()->max_tokens()) + " tokens";
+                       std::to_string(embedder.value()->max_tokens()) + " tokens, " +
+                       settings.Get("dtype");
   for (const auto& info : embed::ListModels()) {
     if (info.id == id && !info.label.empty()) detail += ", " + info.label;
   }

@@ -70,7 +70,9 @@ Result<int> CmdEval(const Context& context) {
   MALMOI_TRY(ports.analyzer, rag::OpenAnalyzer());
   const auto threads = static_cast<std::size_t>(context.settings.GetInt("threads"));
   if (NeedsModel(options)) {
-    MALMOI_TRY(ports.embedder, rag::OpenEmbedder(context.settings.Get("model"), threads));
+    MALMOI_TRY(const auto precision, kernels::ParsePrecision(context.settings.Get("dtype")));
+    MALMOI_TRY(ports.embedder,
+               rag::OpenEmbedder(context.settings.Get("model"), threads, precision));
   }
   const std::string directory = os::JoinPath(context.settings.Get("data"), "eval");
   MALMOI_TRY(os::PosixVfs().MakeDirs(directory));

@@ -15,6 +15,7 @@ constexpr Command kCommands[] = {
     {"verify", CmdVerify},
     {"status", CmdStatus},
     {"eval", CmdEval},
+    {"serve store", CmdServeStore},
     {"serve", CmdServe},
     {"models pull", CmdModels},
     {"models list", CmdModels},

@@ -22,6 +22,7 @@ constexpr Definition kDefinitions[] = {
     {"collection", "default", Kind::kText, "collection to use"},
     {"model", "multilingual-e5-small", Kind::kText,
      "embedding model: id, directory, or none for lexical search only"},
+    {"dtype", "float32", Kind::kText, "arithmetic of the embedding model: float32, bfloat16, int8"},
     {"threads", "0", Kind::kNumber, "computing threads; 0: all usable cores"},
     {"jobs", "0", Kind::kNumber, "reader processes; 0: all usable cores"},
     {"llm", "none", Kind::kText,

@@ -132,7 +132,7 @@ class ModelEmbedder final : public Embedder {
 Result<std::shared_ptr<Embedder>> Embedder::Open(const std::string& directory,
                                                  const EmbedderOptions& options) {
   const std::string where = "open embedding model '" + directory + "'";
-  MALMOI_TRY(auto encoder, model::Encoder::Open(directory));
+  MALMOI_TRY(auto encoder, model::Encoder::Open(directory, {.precision = options.precision}));
   MALMOI_TRY(auto tokenizer_json,
              os::ReadFile(os::PosixVfs(), os::JoinPath(directory, "tokenizer.json")).With(where));
   MALMOI_TRY(auto tokenizer, text::Tokenizer::FromJson(tokenizer_json).With(where));

@@ -10,6 +10,7 @@
 #include "base/buffer.h"
 #include "base/cancel.h"
 #include "base/result.h"
+#include "kernels/gemm.h"
 
 namespace malmoi::embed {
 
@@ -26,6 +27,9 @@ struct EmbedderOptions {
   // Tokens that one call handles before it looks at `cancel` and lets a shorter call go first:
   // about half a second of work for a small model on two cores.
   std::size_t batch_tokens = 4096;
+  // What the model's products multiply. Vectors of different precisions are not comparable to the
+  // last bits, so it is part of the fingerprint.
+  kernels::Precision precision = kernels::Precision::kFloat32;
 };
 
 // Text to vectors with one model: prompt + tokenizer + encoder + pooling. Prompts are those of

@@ -5,6 +5,7 @@
 #include "base/utf8.h"
 #include "embed/about_internal.h"
 #include "json/value.h"
+#include "kernels/gemm.h"
 #include "model/encoder.h"
 #include "os/cpu_info.h"
 #include "os/paths.h"
@@ -49,6 +50,10 @@ ModelKind KindOf(model::Task task) {
 
 Result<model::OpenOptions> OpenOptionsOf(const EngineOptions& options) {
   model::OpenOptions out;
+  // No processor here multiplies float16 faster than float32, which holds all its values.
+  if (options.dtype != "float16") {
+    MALMOI_TRY(out.precision, kernels::ParsePrecision(options.dtype));
+  }
   if (options.pooling == "splade") {
     out.task = model::Task::kSparse;
   } else if (options.pooling == "cls") {
@@ -143,7 +148,7 @@ class ModelEngine final : public Engine {
       }
       CutTo(limit, &cut);
     }
-    const text::EncodeOptions encode = {.add_special_tokens = true,
+    const text::EncodeOptions encode = {.add_special_tokens = encoder_->config().special_tokens,
                                         .max_tokens = options.truncate ? info_.max_tokens : 0,
                                         .cut_left = options.cut_left};
     MALMOI_TRY(text::Encoding encoding, Encode(cut, prompt, encode));
@@ -320,7 +325,7 @@ Result<std::shared_ptr<Engine>> Engine::Open(const std::string& directory,
   EngineInfo info;
   info.id = ModelIdOf(directory, about);
   info.directory = directory;
-  info.dtype = options.dtype;
+  info.dtype = kernels::PrecisionName(encoder->precision());
   Describe(encoder->config(), model_config, &info);
   MALMOI_TRY(SetMaxTokens(encoder->config().max_tokens, options, &info).With(where));
   MALMOI_TRY(SetPrompts(config, &options, &info).With(where));

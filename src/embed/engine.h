@@ -24,8 +24,8 @@ struct EngineOptions {
   std::size_t batch_jobs_max = 0;  // 0: no limit.
   std::size_t jobs_max = 512;      // Sequences admitted at a time.
   bool auto_truncate = true;
-  std::string pooling;  // "cls", "mean", "splade", "last-token"; empty: the model's.
-  std::string dtype = "float32";
+  std::string pooling;            // "cls", "mean", "splade", "last-token"; empty: the model's.
+  std::string dtype = "float32";  // Or "bfloat16", "int8"; "float16" runs as float32.
   std::optional<std::string> default_prompt;       // At most one of the two.
   std::optional<std::string> default_prompt_name;  // A name of the model's prompts.
   Scheduler::OnBatch on_batch = nullptr;

@@ -11,6 +11,7 @@ Value Convert(simdjson::dom::element e) {
   switch (e.type()) {
     case simdjson::dom::element_type::ARRAY: {
       std::vector<Value> items;
+      items.reserve(simdjson::dom::array(e).size());  // At most 0xFFFFFF is told of longer ones.
       for (const auto item : simdjson::dom::array(e)) items.push_back(Convert(item));
       return Value::Array(std::move(items));
     }

@@ -1,113 +1,68 @@
 #include "kernels/attention.h"
 
-#include <algorithm>
-
+#include "base/check.h"
 #include "kernels/gemm_internal.h"
 
 namespace malmoi::kernels {
-namespace {
 
-constexpr std::size_t kQueries = 48;  // A multiple of every level's tile height.
-constexpr std::size_t kPanelMax = 32;
-
-constexpr std::size_t RoundUp(std::size_t n) {
-  return (n + kPanelMax - 1) / kPanelMax * kPanelMax;
+bool AttentionTakesBf16(os::CpuLevel level, std::size_t head_dim) {
+#if defined(__x86_64__)
+  return level >= os::CpuLevel::kAvx512Bf16 && head_dim % 2 == 0;
+#else
+  return false;
+#endif
 }
-
-// The keys begin .. end that a block of queries is multiplied with, packed.
-struct Keys {
-  std::size_t begin, end;
-  float* keys;    // Of k, as the columns of the first product.
-  float* values;  // Of v, as the rows of the second.
-};
-
-void Pack(const GemmTable& table, const AttentionArgs& args, const Keys& to) {
-  const std::size_t count = to.end - to.begin;
-  table.pack(args.k + to.begin * args.ld, args.ld, count, args.head_dim, to.keys);
-  table.pack_transposed(args.v + to.begin * args.ld, args.ld, args.head_dim, count, to.values);
-}
-
-// Scores of query i over keys.begin .. keys.end become probabilities, zero for keys it cannot see.
-void SoftmaxRow(const GemmTable& table, const AttentionArgs& args, const Keys& keys, std::size_t i,
-                float* scores) {
-  const std::size_t first = args.before < i ? i - args.before : 0;
-  const std::size_t left = args.tokens - i - 1;
-  const std::size_t last = args.after < left ? i + args.after + 1 : args.tokens;
-  std::fill(scores, scores + (first - keys.begin), 0.0f);
-  std::fill(scores + (last - keys.begin), scores + (keys.end - keys.begin), 0.0f);
-  float* seen = scores + (first - keys.begin);
-  const bool scaled = args.by_distance != nullptr || args.bias != nullptr;
-  table.softmax(seen, last - first, scaled ? 1.0f : args.scale);
-}
-
-void AddBias(const AttentionArgs& args, const Keys& keys, std::size_t row, std::size_t rows,
-             float* scores, std::size_t ld) {
-  const std::size_t count = keys.end - keys.begin;
-  for (std::size_t r = 0; r < rows; ++r) {
-    float* s = scores + r * ld;
-    for (std::size_t j = 0; j < count; ++j) s[j] *= args.scale;
-    if (args.by_distance == nullptr) continue;
-    const float* distance = args.by_distance + static_cast<std::ptrdiff_t>(keys.begin) -
-                            static_cast<std::ptrdiff_t>(row + r);
-    for (std::size_t j = 0; j < count; ++j) s[j] += distance[j];
-  }
-  if (args.bias != nullptr) args.bias->Add(row, rows, keys.begin, count, scores, ld);
-}
-
-void Block(const GemmTable& table, const AttentionArgs& args, const Keys& keys, std::size_t row,
-           std::size_t rows, float* scores) {
-  const std::size_t count = keys.end - keys.begin;
-  const std::size_t score_ld = RoundUp(args.tokens);
-  RawGemm qk{};
-  qk.a = args.q + row * args.ld;
-  qk.lda = args.ld;
-  qk.m = rows;
-  qk.packed = keys.keys;
-  qk.k = args.head_dim;
-  qk.column_end = count;
-  qk.c = scores;
-  qk.ldc = score_ld;
-  table.gemm(qk);
-  if (args.by_distance != nullptr || args.bias != nullptr) {
-    AddBias(args, keys, row, rows, scores, score_ld);
-  }
-  for (std::size_t r = 0; r < rows; ++r) {
-    SoftmaxRow(table, args, keys, row + r, scores + r * score_ld);
-  }
-  RawGemm pv{};
-  pv.a = scores;
-  pv.lda = score_ld;
-  pv.m = rows;
-  pv.packed = keys.values;
-  pv.k = count;
-  pv.column_end = args.head_dim;
-  pv.c = args.out + row * args.ldo;
-  pv.ldc = args.ldo;
-  table.gemm(pv);
-}
-
-}  // namespace
 
 std::size_t AttentionScratch(std::size_t tokens, std::size_t head_dim) {
-  return RoundUp(tokens) * head_dim + tokens * RoundUp(head_dim) + kQueries * RoundUp(tokens);
+  // Keys, values, the scores of 48 queries and, for bfloat16, their probabilities.
+  const auto padded = [](std::size_t n) { return (n + 31) / 32 * 32; };
+  constexpr std::size_t kQueries = 48;
+  return padded(tokens) * head_dim + (tokens + 1) * padded(head_dim) +
+         kQueries * padded(tokens) * 3 / 2;
 }
 
 void Attention(os::CpuLevel level, const AttentionArgs& args, float* scratch) {
-  const GemmTable& table = GemmOfLevel(static_cast<int>(level));
-  Keys keys{0, args.tokens, scratch, scratch + RoundUp(args.tokens) * args.head_dim};
-  float* scores = keys.values + args.tokens * RoundUp(args.head_dim);
-  // A window on both sides: pack what a block sees, so that the work is linear in tokens.
-  const bool window = args.before < args.tokens && args.after < args.tokens && args.before > 0;
-  if (!window) Pack(table, args, keys);
-  for (std::size_t row = 0; row < args.tokens; row += kQueries) {
-    const std::size_t rows = std::min(kQueries, args.tokens - row);
-    if (window) {
-      keys.begin = args.before < row ? row - args.before : 0;
-      keys.end = std::min(args.tokens, row + rows + args.after);
-      Pack(table, args, keys);
-    }
-    Block(table, args, keys, row, rows, scores);
-  }
+  RawAttention r{};
+  r.q = reinterpret_cast<const char*>(args.q);
+  r.k = reinterpret_cast<const char*>(args.k);
+  r.v = reinterpret_cast<const char*>(args.v);
+  r.ld = args.ld * sizeof(float);
+  r.tokens = args.tokens;
+  r.head_dim = args.head_dim;
+  r.scale = args.scale;
+  r.out = reinterpret_cast<char*>(args.out);
+  r.ldo = args.ldo * sizeof(float);
+  r.out_form = kFloatForm;
+  r.before = args.before;
+  r.after = args.after;
+  r.by_distance = args.by_distance;
+  r.bias = args.bias;
+  r.add_bias = [](const void* bias, std::size_t row, std::size_t rows, std::size_t key,
+                  std::size_t keys, float* scores, std::size_t ld) {
+    static_cast<const ScoreBias*>(bias)->Add(row, rows, key, keys, scores, ld);
+  };
+  r.scratch = reinterpret_cast<char*>(scratch);
+  RowsOfLevel(static_cast<int>(level)).attention(r);
+}
+
+void AttentionBf16(os::CpuLevel level, const Bf16AttentionArgs& args, float* scratch) {
+  MALMOI_CHECK(AttentionTakesBf16(level, args.head_dim));
+  RawAttention r{};
+  r.q = static_cast<const char*>(args.q);
+  r.k = static_cast<const char*>(args.k);
+  r.v = static_cast<const char*>(args.v);
+  r.ld = args.ld * 2;
+  r.tokens = args.tokens;
+  r.head_dim = args.head_dim;
+  r.scale = args.scale;
+  r.out = static_cast<char*>(args.out);
+  r.ldo = args.ldo * (args.out_bf16 ? 2 : 4);
+  r.out_form = args.out_bf16 ? kBf16Form : kFloatForm;
+  r.before = r.after = kAllTokens;
+  r.scratch = reinterpret_cast<char*>(scratch);
+#if defined(__x86_64__)
+  NativeBf16Attention(r);
+#endif
 }
 
 }  // namespace malmoi::kernels

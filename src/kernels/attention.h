@@ -21,7 +21,7 @@ class ScoreBias {
 // out = softmax(scale * Q K^T + bias) V for one head of one sequence. q, k and v are
 // [tokens, head_dim], rows `ld` apart, as slices of one product; out's rows are `ldo` apart and
 // overlap none of them. A query at i sees the keys i - before .. i + after: all of them, unless
-// said otherwise; after = 0 is causal attention, both equal a sliding window.
+// said otherwise; after = 0 is causal attention, both equal a sliding window. `scale` > 0.
 //
 // A row's bits depend on this sequence alone. Single-threaded. Blocked over 48 queries, so the
 // scores of a block stay in L2 and memory is linear in `tokens`; with a window the work is too.
@@ -45,5 +45,23 @@ struct AttentionArgs {
 // Floats that `scratch` must have for sequences up to `tokens`, at any level.
 std::size_t AttentionScratch(std::size_t tokens, std::size_t head_dim);
 void Attention(os::CpuLevel level, const AttentionArgs& args, float* scratch);
+
+// The same over bfloat16 (16 bits an element), every token attending to every token, with
+// exponentials to 4e-6 and sums in f32. `out` is bfloat16 or f32; ld and ldo count elements.
+struct Bf16AttentionArgs {
+  const void* q = nullptr;
+  const void* k = nullptr;
+  const void* v = nullptr;
+  std::size_t ld = 0;
+  std::size_t tokens = 0;
+  std::size_t head_dim = 0;
+  float scale = 1;
+  void* out = nullptr;
+  std::size_t ldo = 0;
+  bool out_bf16 = false;
+};
+// Whether a level has it: products of pairs, and heads of whole pairs. Else MALMOI_CHECK.
+bool AttentionTakesBf16(os::CpuLevel level, std::size_t head_dim);
+void AttentionBf16(os::CpuLevel level, const Bf16AttentionArgs& args, float* scratch);
 
 }  // namespace malmoi::kernels

@@ -108,7 +108,8 @@ void CheckCase(const Case& c, kernels::Epilogue e) {
   std::vector<float> fused;
   AtEveryLevel([&](os::CpuLevel level) {
     const auto packed = kernels::PackWeights(c.w, c.n, c.k);
-    REQUIRE(packed->level() == os::BaseCpuLevel(level));
+    REQUIRE(packed->level() == level);
+    REQUIRE(packed->kernel_level() == os::BaseCpuLevel(level));
     const auto out = Product(*packed, c, e);
     std::size_t wrong = 0;
     for (std::size_t i = 0; i < out.size(); ++i) {

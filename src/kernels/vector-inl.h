@@ -170,6 +170,40 @@ inline V16 Gelu(V16 x) {
   return Sub(positive, Mul(a, tail));
 }
 
+// e^x for x in [-87, 88], clamped to it, by 2^f of degree 4: relative error < 4e-6, which what is
+// rounded to bfloat16 does not notice.
+inline V16 ExpQuick(V16 x) {
+  x = Max(Set(-87.0f), Min(Set(88.0f), x));
+  const V16 magic = Set(12582912.0f);
+  const V16 shifted = Fma(x, Set(1.44269504f), magic);
+  const V16 f = Fma(x, Set(1.44269504f), Sub(magic, shifted));
+  V16 p = Set(0.0095701f);
+  p = Fma(p, f, Set(0.05591787f));
+  p = Fma(p, f, Set(0.24024745f));
+  p = Fma(p, f, Set(0.69312181f));
+  p = Fma(p, f, Set(0.99999926f));
+  return Mul(p, Pow2(shifted));
+}
+
+// x * Phi(x) with Phi(x) - 1/2 = x P(x^2) for |x| <= 4.3, where P makes Phi exactly 0 or 1: a
+// least-maximum fit of this file's own. Absolute error < 5e-5. NaN stays NaN.
+inline V16 GeluQuick(V16 x) {
+  const V16 z = Max(Set(-4.3f), Min(Set(4.3f), x));
+  const V16 s = Mul(z, z);
+  V16 p = Set(5.19792346e-11f);
+  p = Fma(p, s, Set(-5.09673037e-09f));
+  p = Fma(p, s, Set(2.2023676e-07f));
+  p = Fma(p, s, Set(-5.58108022e-06f));
+  p = Fma(p, s, Set(9.35611624e-05f));
+  p = Fma(p, s, Set(-0.00111398599f));
+  p = Fma(p, s, Set(0.00985380791f));
+  p = Fma(p, s, Set(-0.0664497733f));
+  p = Fma(p, s, Set(0.398998455f));
+  // Rounding leaves Phi(-4.3) a little off zero, which a large x would magnify.
+  const V16 phi = Max(Set(0), Fma(z, p, Set(0.5f)));
+  return Mul(x, Min(Set(1), phi));
+}
+
 // x / (1 + exp(-2 u)), u = sqrt(2 / pi) (x + 0.044715 x^3): equal to 0.5 x (1 + tanh(u)).
 inline V16 GeluTanh(V16 x) {
   const V16 x2 = Mul(x, x);

@@ -5,9 +5,10 @@
 namespace malmoi::model {
 namespace {
 
-// Tokens a worker takes through all layers at a time: 512 rows of the widest buffer of the small
-// models (3 x 384 floats) are 2.4 MB, and a chunk is 20 ms of work, so cancelling is prompt.
-constexpr std::size_t kChunkTokens = 512;
+// Tokens a worker takes through all layers at a time: 256 rows of the widest buffer of the small
+// models (3 x 384 floats) are 1.2 MB, about what L2 holds, and a chunk is 30 ms of work at most, so
+// cancelling is prompt.
+constexpr std::size_t kChunkTokens = 256;
 
 Error OutOfRange(std::size_t sequence, const std::string& what) {
   return Error(Code::kOutOfRange, "sequence " + std::to_string(sequence) + ": " + what);

@@ -173,7 +173,7 @@ Result<std::shared_ptr<const Encoder>> OpenStack(const std::string& directory,
   StackEncoderParts parts;
   parts.file = file;
   MALMOI_TRY(parts.model, LoadFamily({.config = *config,
-                                      .reader = WeightReader(file),
+                                      .reader = WeightReader(file, options.precision),
                                       .task = task,
                                       .yes_id = modules.yes_id.value_or(-1),
                                       .no_id = modules.no_id.value_or(-1)}));
@@ -189,8 +189,12 @@ Result<std::shared_ptr<const Encoder>> OpenStack(const std::string& directory,
   MALMOI_TRY(LoadTokenHeads(folder, *config, &parts));
   // BERT's embedders had no more than sizes from the first; others are told by their whole file.
   const bool plain = c.family == "bert" && c.task == Task::kEmbedding && modules.identity.empty();
-  parts.fingerprint = Fingerprint(c, plain ? "" : config->Dump() + modules.identity,
-                                  parts.model.stack.activation, *file);
+  std::string more = plain ? "" : config->Dump() + modules.identity;
+  // f32 adds nothing: what was indexed before there was a choice stays comparable.
+  if (options.precision != kernels::Precision::kFloat32) {
+    more += kernels::PrecisionName(options.precision);
+  }
+  parts.fingerprint = Fingerprint(c, more, parts.model.stack.activation, *file);
   return MakeStackEncoder(std::move(parts));
 }
 

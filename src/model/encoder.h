@@ -10,6 +10,7 @@
 #include "base/buffer.h"
 #include "base/cancel.h"
 #include "base/result.h"
+#include "kernels/gemm.h"
 #include "os/cpu_info.h"
 #include "os/thread_pool.h"
 
@@ -67,6 +68,9 @@ struct EncoderConfig {
 struct OpenOptions {
   std::optional<Task> task = std::nullopt;  // kSparse for a masked-LM model without modules.json.
   std::optional<Pooling> pooling = std::nullopt;
+  // What the layers' products multiply; norms, residuals, softmax sums, heads and pooling are f32.
+  // A static embedding has no products and stays f32.
+  kernels::Precision precision = kernels::Precision::kFloat32;
 };
 
 struct EncodeOptions {
@@ -101,10 +105,11 @@ struct Outputs {
 
 // A text encoder from a model directory: config.json, *.safetensors (mapped; shards too),
 // sentence-transformers' modules.json, 1_Pooling and 2_Dense folders, sentence_bert_config.json.
-// f32 throughout. Reference implementation: transformers and sentence-transformers.
+// Reference implementation: transformers and sentence-transformers.
 //
 // Bit-exact: a sequence's results do not depend on what else is in the batch, on the order or on
-// the number of threads; AVX2 and AVX-512 give the same bits, the scalar level differs by rounding.
+// the number of threads. In f32 AVX2 and AVX-512 give the same bits, the scalar level differs by
+// rounding; see kernels/gemm.h for the other precisions.
 // The vocabulary's table stays mapped, all other weights are packed at opening for the CPU level
 // that is active then. Memory: linear in the tokens of a chunk (512, or one longer sequence).
 // Thread safety: all methods may run concurrently; each call uses `pool` for parallelism over
@@ -119,9 +124,12 @@ class Encoder {
   virtual ~Encoder() = default;
 
   virtual const EncoderConfig& config() const = 0;
-  virtual os::CpuLevel level() const = 0;  // The level that products run at.
-  // SHA-256 (hexadecimal) of what decides the vectors but for the tokenizer: configuration, every
-  // tensor's name, type, shape and first 4 KiB. Two checkpoints of one architecture differ in it.
+  virtual os::CpuLevel level() const = 0;         // The level that was active at opening.
+  virtual os::CpuLevel kernel_level() const = 0;  // Of the products' code: at most level().
+  virtual kernels::Precision precision() const = 0;
+  // SHA-256 (hexadecimal) of what decides the vectors but for the tokenizer: configuration,
+  // precision (where it is not f32), every tensor's name, type, shape and first 4 KiB. Two
+  // checkpoints of one architecture differ in it.
   virtual const std::string& fingerprint() const = 0;
 
   // All wanted outputs in one pass through the layers. `cancel`, if given, is polled between groups

@@ -82,7 +82,8 @@ void AtEveryLevel(const std::string& directory, F f) {
     CAPTURE(std::string(os::CpuLevelName(level)));
     auto encoder = model::Encoder::Open(directory);
     REQUIRE(encoder.ok());
-    REQUIRE(encoder.value()->level() == os::BaseCpuLevel(level));
+    REQUIRE(encoder.value()->level() == level);
+    REQUIRE(encoder.value()->kernel_level() == os::BaseCpuLevel(level));
     f(*encoder.value());
     os::SetCpuLevelForTest(before);
   }

@@ -2,6 +2,7 @@
 
 #include "kernels/attention.h"
 #include "model/forward_internal.h"
+#include "model/post_norm_internal.h"
 
 namespace malmoi::model {
 namespace {
@@ -49,7 +50,7 @@ class Pass {
         // RoBERTa does not count padding tokens, wherever they stand.
         const bool padding = batch_.ids[t] == input.padding_id;
         const auto place = static_cast<std::size_t>(padding ? input.padding_id : position++);
-        EmbedToken(t, place, {to + (t - first_) * width, width});
+        EmbedToken(input, batch_, t, place, {to + (t - first_) * width, width});
       }
     }
     if (!input.norm.empty()) input.norm.Apply(to, to, tokens_);
@@ -58,23 +59,6 @@ class Pass {
         {.x = to, .ldx = width, .rows = tokens_, .y = arena_.x.data(), .ldy = hidden_}, team_);
     if (!input.projected_norm.empty()) {
       input.projected_norm.Apply(arena_.x.data(), arena_.x.data(), tokens_);
-    }
-  }
-
-  void EmbedToken(std::size_t t, std::size_t place, std::span<float> x) {
-    const InputEmbedding& input = stack_.input;
-    tensor::WidenF32(*input.words, static_cast<std::size_t>(batch_.ids[t]) * x.size(), x);
-    if (input.scale != 1) {
-      for (float& v : x) v *= input.scale;
-    }
-    if (!input.types.empty()) {
-      const auto type = batch_.type_ids.empty() ? 0 : static_cast<std::size_t>(batch_.type_ids[t]);
-      const float* types = input.types.data() + type * x.size();
-      for (std::size_t i = 0; i < x.size(); ++i) x[i] += types[i];
-    }
-    if (!input.positions.empty()) {
-      const float* positions = input.positions.data() + place * x.size();
-      for (std::size_t i = 0; i < x.size(); ++i) x[i] += positions[i];
     }
   }
 
@@ -208,6 +192,23 @@ class Pass {
 
 }  // namespace
 
+void EmbedToken(const InputEmbedding& input, const PackedBatch& batch, std::size_t t,
+                std::size_t place, std::span<float> x) {
+  tensor::WidenF32(*input.words, static_cast<std::size_t>(batch.ids[t]) * x.size(), x);
+  if (input.scale != 1) {
+    for (float& v : x) v *= input.scale;
+  }
+  if (!input.types.empty()) {
+    const auto type = batch.type_ids.empty() ? 0 : static_cast<std::size_t>(batch.type_ids[t]);
+    const float* types = input.types.data() + type * x.size();
+    for (std::size_t i = 0; i < x.size(); ++i) x[i] += types[i];
+  }
+  if (!input.positions.empty()) {
+    const float* positions = input.positions.data() + place * x.size();
+    for (std::size_t i = 0; i < x.size(); ++i) x[i] += positions[i];
+  }
+}
+
 void Arena::Grow(const Stack& stack, std::size_t new_tokens, std::size_t new_longest,
                  std::size_t threads) {
   if (new_tokens > tokens) {
@@ -216,7 +217,9 @@ void Arena::Grow(const Stack& stack, std::size_t new_tokens, std::size_t new_lon
     normed = Buffer<float>(tokens * std::max(stack.hidden, stack.input.width));
     qkv = Buffer<float>(tokens * stack.qkv_width());
     context = Buffer<float>(tokens * stack.heads * stack.head_dim);
-    middle = Buffer<float>(std::min(tokens, kRowBlock) * stack.width * (stack.gated ? 2 : 1));
+    middle = Buffer<float>(std::min(tokens, kRowBlock) *
+                           (stack.width * (stack.gated ? 2 : 1) + kMiddlePadding));
+    narrow.Grow(stack, tokens);
   }
   if (new_longest > longest) {
     longest = new_longest;
@@ -236,7 +239,8 @@ void Arena::Grow(const Stack& stack, std::size_t new_tokens, std::size_t new_lon
     need += stack.layers.front().attention.disentangled->Scratch(longest);
   }
   if (need > scratch_size || threads * scratch_size > scratch.size()) {
-    scratch_size = std::max(need, scratch_size);
+    // Parts of whole cache lines: threads write side by side.
+    scratch_size = std::max((need + 15) / 16 * 16, scratch_size);
     scratch = Buffer<float>(threads * scratch_size);
   }
 }
@@ -249,7 +253,11 @@ void Forward(const Stack& stack, const PackedBatch& batch, Chunk chunk, os::Thre
   }
   arena->Grow(stack, batch.starts[chunk.end] - batch.starts[chunk.begin], longest,
               team == nullptr ? 1 : team->threads());
-  Pass(stack, batch, chunk, team, arena).Run(probe);
+  if (IsPostNorm(stack)) {
+    PostNormForward(stack, batch, chunk, team, arena, probe);
+  } else {
+    Pass(stack, batch, chunk, team, arena).Run(probe);
+  }
 }
 
 }  // namespace malmoi::model

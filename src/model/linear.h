@@ -43,14 +43,20 @@ class Linear {
  public:
   Linear() = default;  // Absent: n() == 0.
   // `w` [n, k] row-major as torch keeps it; `bias` [n] or empty.
-  Linear(std::span<const float> w, std::size_t n, std::size_t k, std::span<const float> bias);
+  Linear(std::span<const float> w, std::size_t n, std::size_t k, std::span<const float> bias,
+         kernels::Precision precision = kernels::Precision::kFloat32);
 
   bool empty() const { return w_ == nullptr; }
   std::size_t n() const { return w_ == nullptr ? 0 : w_->n(); }
   std::size_t k() const { return w_ == nullptr ? 0 : w_->k(); }
   os::CpuLevel level() const { return w_->level(); }
+  kernels::Precision precision() const { return w_->precision(); }
+  // For a forward pass that keeps activations narrow between products.
+  const kernels::PackedWeights& weights() const { return *w_; }
+  const float* bias() const { return bias_.data(); }
 
-  // With `team`, the columns are split over its threads; the same bits either way.
+  // With `team`, the columns are split over its threads; the same bits either way. x is rounded to
+  // the layer's precision on the calling thread, in memory that the thread keeps.
   void Apply(const LinearArgs& args, os::ThreadPool* team) const;
 
  private:

@@ -20,6 +20,10 @@ class StackEncoder final : public Encoder {
 
   const EncoderConfig& config() const override { return parts_.model.config; }
   os::CpuLevel level() const override { return parts_.model.stack.level(); }
+  os::CpuLevel kernel_level() const override {
+    return parts_.model.stack.layers.front().attention.qkv.weights().kernel_level();
+  }
+  kernels::Precision precision() const override { return parts_.model.stack.precision(); }
   const std::string& fingerprint() const override { return parts_.fingerprint; }
 
   Result<Outputs> Run(const PackedBatch& batch, const Wanted& wanted, os::ThreadPool& pool,

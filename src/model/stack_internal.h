@@ -74,6 +74,7 @@ struct Stack {
 
   std::size_t qkv_width() const { return (heads + 2 * kv_heads) * head_dim; }
   os::CpuLevel level() const { return layers.front().attention.qkv.level(); }
+  kernels::Precision precision() const { return layers.front().attention.qkv.precision(); }
 };
 
 }  // namespace malmoi::model

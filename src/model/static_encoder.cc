@@ -55,6 +55,8 @@ class StaticEncoder final : public Encoder {
 
   const EncoderConfig& config() const override { return config_; }
   os::CpuLevel level() const override { return kernels::VectorLevel(); }
+  os::CpuLevel kernel_level() const override { return kernels::VectorLevel(); }
+  kernels::Precision precision() const override { return kernels::Precision::kFloat32; }
   const std::string& fingerprint() const override { return fingerprint_; }
 
   Result<Outputs> Run(const PackedBatch& batch, const Wanted& wanted, os::ThreadPool& pool,

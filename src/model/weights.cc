@@ -99,7 +99,7 @@ Result<Linear> WeightReader::Stacked(const std::vector<Part>& parts, std::size_t
     }
     row += part.rows;
   }
-  return Linear(w.span(), n, k, b.span());
+  return Linear(w.span(), n, k, b.span(), precision_);
 }
 
 Result<Linear> WeightReader::Swapped(const std::string& name, std::size_t rows,
@@ -111,7 +111,7 @@ Result<Linear> WeightReader::Swapped(const std::string& name, std::size_t rows,
     MALMOI_TRY(b, Load(name + ".bias", {Size(2 * rows)}));
     std::swap_ranges(b.data(), b.data() + rows, b.data() + rows);
   }
-  return Linear(w.span(), 2 * rows, k, b.span());
+  return Linear(w.span(), 2 * rows, k, b.span(), precision_);
 }
 
 Result<Linear> WeightReader::Named(const std::string& weight, const std::string& bias,

@@ -20,7 +20,11 @@ Result<std::shared_ptr<const tensor::SafeTensors>> OpenWeights(const std::string
 // configuration's, or has values that are no finite numbers is kCorruption, naming it.
 class WeightReader {
  public:
-  explicit WeightReader(std::shared_ptr<const tensor::SafeTensors> file) : file_(std::move(file)) {}
+  // `precision` is what products below the model's prefix are packed for; what At reads (heads) and
+  // Named ones are f32: they are few, and their results are what is compared.
+  explicit WeightReader(std::shared_ptr<const tensor::SafeTensors> file,
+                        kernels::Precision precision = kernels::Precision::kFloat32)
+      : file_(std::move(file)), precision_(precision) {}
 
   // Takes the first prefix under which `name` exists; the first one where none has it.
   void ChoosePrefix(const std::vector<std::string>& prefixes, const std::string& name);
@@ -55,6 +59,7 @@ class WeightReader {
 
  private:
   std::shared_ptr<const tensor::SafeTensors> file_;
+  kernels::Precision precision_;
   std::string prefix_;
 };
 

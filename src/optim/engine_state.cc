@@ -193,6 +193,10 @@ Result<ParameterState> Engine::State(std::size_t parameter) const {
 Status Engine::SetState(std::size_t parameter, const ParameterState& state) {
   if (parameter >= tensors_.size()) return Invalid("no parameter " + std::to_string(parameter));
   Tensor& t = *tensors_[parameter];
+  if (Elements(t.parameter.shape) == 0) {
+    if (state.tensors.empty()) return Ok();
+    return Invalid("parameter '" + t.parameter.name + "' has no elements and keeps no state");
+  }
   TensorState kept = std::move(t.state);
   Buffer<unsigned char> kept_kahan = std::move(t.kahan);
   t.kahan = {};

@@ -37,6 +37,9 @@ Status Rule::CheckAll() {
   }
   const json::Value betas = fields.Get("betas");
   for (const json::Value& item : betas.items()) {
+    if (item.is_null() && !NullBeta()) {
+      return Error(Code::kInvalidArgument, "betas has a null: expected numbers from 0 to 1");
+    }
     const auto beta = item.AsDouble();
     if (beta && !(*beta >= 0 && *beta <= 1)) {
       return OutOfRange("betas", *beta, "numbers from 0 to 1");

@@ -42,6 +42,8 @@ class Rule {
   // The tensor's states, in slot order, with the reference's state_dict keys.
   virtual void Declare(StateList& states, const Shape& shape) const = 0;
 
+  // Whether an element of betas may be null.
+  virtual bool NullBeta() const { return false; }
   // The same for rules whose states depend on the parameter's name.
   virtual void DeclareNamed(StateList& states, const Shape& shape, std::string_view) const {
     Declare(states, shape);

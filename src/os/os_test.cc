@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <numeric>
 #include <vector>
@@ -96,6 +97,37 @@ TEST_CASE("paths") {
   CHECK(os::DirName("b") == ".");
   CHECK(os::AbsolutePath("/a/./b/../c") == "/a/c");
   CHECK_FALSE(os::ExecutablePath().empty());
+}
+
+TEST_CASE("ThreadPool: threads that work together meet at each step") {
+  for (const std::size_t threads : {1u, 2u, 5u}) {
+    os::ThreadPool pool(threads, "team");
+    std::vector<int> at(threads, 0);
+    std::atomic<int> behind{0}, runs{0};
+    const auto steps = [&](std::size_t part, std::size_t parts, os::Barrier& barrier) {
+      ++runs;
+      for (int step = 1; step <= 200; ++step) {
+        at[part] = step;
+        barrier.Wait();
+        for (std::size_t other = 0; other < parts; ++other) behind += at[other] != step;
+        barrier.Wait();
+      }
+    };
+    pool.Together(steps);
+    CHECK(behind == 0);
+    CHECK(runs == static_cast<int>(threads));
+    // A nested call has no other threads to wait for.
+    runs = 0;
+    pool.ParallelFor(threads, [&](std::size_t part, std::size_t, std::size_t) {
+      if (part == 0) {
+        pool.Together([&](std::size_t, std::size_t parts, os::Barrier& barrier) {
+          runs += static_cast<int>(parts);
+          barrier.Wait();
+        });
+      }
+    });
+    CHECK(runs == 1);
+  }
 }
 
 TEST_CASE("CPU levels: names round-trip and the active one is available") {

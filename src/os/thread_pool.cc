@@ -33,6 +33,22 @@ struct ThreadPool::State {
     if (begin < end) f(part, begin, end);
   }
 
+  // With `busy` taken: all parts at once, this thread's too.
+  void RunAll(const Body& f, std::size_t n) {
+    {
+      const std::lock_guard lock(mutex);
+      body = &f;
+      count = n;
+      pending = threads - 1;
+      ++generation;
+    }
+    start.notify_all();
+    RunPart(f, n, 0);
+    std::unique_lock lock(mutex);
+    done.wait(lock, [&] { return pending == 0; });
+    busy.store(false, std::memory_order_release);
+  }
+
   void Work(std::size_t part) {
     std::uint64_t seen = 0;
     std::unique_lock lock(mutex);
@@ -78,18 +94,19 @@ void ThreadPool::ParallelFor(std::size_t count, const Body& body) {
     for (std::size_t part = 0; part < s.threads; ++part) s.RunPart(body, count, part);
     return;
   }
-  {
-    const std::lock_guard lock(s.mutex);
-    s.body = &body;
-    s.count = count;
-    s.pending = s.threads - 1;
-    ++s.generation;
+  s.RunAll(body, count);
+}
+
+void ThreadPool::Together(const std::function<void(std::size_t, std::size_t, Barrier&)>& body) {
+  State& s = *state_;
+  if (s.threads == 1 || s.busy.exchange(true, std::memory_order_acquire)) {
+    Barrier alone(1);
+    body(0, 1, alone);
+    return;
   }
-  s.start.notify_all();
-  s.RunPart(body, count, 0);
-  std::unique_lock lock(s.mutex);
-  s.done.wait(lock, [&] { return s.pending == 0; });
-  s.busy.store(false, std::memory_order_release);
+  Barrier barrier(s.threads);
+  s.RunAll([&](std::size_t part, std::size_t, std::size_t) { body(part, s.threads, barrier); },
+           s.threads);
 }
 
 }  // namespace malmoi::os

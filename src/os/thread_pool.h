@@ -5,6 +5,8 @@
 #include <memory>
 #include <string>
 
+#include "os/barrier.h"
+
 namespace malmoi::os {
 
 // A fixed set of named threads for computation. ParallelFor splits [0, count) into one contiguous
@@ -26,6 +28,11 @@ class ThreadPool {
   void ParallelFor(
       std::size_t count,
       const std::function<void(std::size_t part, std::size_t begin, std::size_t end)>& body);
+  // body(part, parts, barrier) on all threads at once, which may meet at the barrier between steps:
+  // for work of many short steps, where ParallelFor's waking would cost as much as a step. A nested
+  // or concurrent call is one part. Results must not depend on `parts`.
+  void Together(
+      const std::function<void(std::size_t part, std::size_t parts, Barrier& barrier)>& body);
 
  private:
   struct State;

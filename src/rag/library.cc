@@ -87,7 +87,7 @@ Result<std::shared_ptr<OpenCollection>> LibraryImpl::Find(const std::string& col
 Result<std::shared_ptr<embed::Embedder>> LibraryImpl::GetEmbedder() {
   const std::lock_guard lock(model_mutex_);
   if (embedder_ == nullptr) {
-    MALMOI_TRY(embedder_, OpenEmbedder(options_.model, options_.threads));
+    MALMOI_TRY(embedder_, OpenEmbedder(options_.model, options_.threads, options_.precision));
   }
   return embedder_;
 }

@@ -12,6 +12,7 @@
 #include "catalog/catalog.h"
 #include "ingest/document.h"
 #include "ingest/reader.h"
+#include "kernels/gemm.h"
 #include "rag/answer.h"
 #include "rag/lexical.h"
 #include "rag/retriever.h"
@@ -20,10 +21,11 @@ namespace malmoi::rag {
 
 struct LibraryOptions {
   std::string data_directory;
-  std::string model = "multilingual-e5-small";  // "none": lexical search only.
-  std::size_t threads = 0;                      // 0: usable cores.
-  std::size_t jobs = 0;                         // Reader children; 0: usable cores.
-  std::shared_ptr<llm::Generator> generator;    // Null: extractive answers.
+  std::string model = "multilingual-e5-small";                  // "none": lexical search only.
+  std::size_t threads = 0;                                      // 0: usable cores.
+  kernels::Precision precision = kernels::Precision::kFloat32;  // Of the embedding model.
+  std::size_t jobs = 0;                                         // Reader children; 0: usable cores.
+  std::shared_ptr<llm::Generator> generator;                    // Null: extractive answers.
   bool lazy_model = true;  // Open the embedding model at the first use, not at start.
   // Used in place of the model and of the sandboxed readers, where the composition root (or a test)
   // brings its own.

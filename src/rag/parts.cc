@@ -26,11 +26,12 @@ Result<std::shared_ptr<const text::Analyzer>> OpenAnalyzer() {
   return text::Analyzer::Create(options).With("open analyser");
 }
 
-Result<std::shared_ptr<embed::Embedder>> OpenEmbedder(const std::string& model,
-                                                      std::size_t threads) {
+Result<std::shared_ptr<embed::Embedder>> OpenEmbedder(const std::string& model, std::size_t threads,
+                                                      kernels::Precision precision) {
   if (model == "none" || model.empty()) return std::shared_ptr<embed::Embedder>();
   MALMOI_TRY(const std::string directory, embed::FindModel(model));
-  return embed::Embedder::Open(directory, {.threads = threads}).With("open model '" + model + "'");
+  return embed::Embedder::Open(directory, {.threads = threads, .precision = precision})
+      .With("open model '" + model + "'");
 }
 
 Result<std::shared_ptr<llm::Generator>> OpenGenerator(const GeneratorSettings& settings) {

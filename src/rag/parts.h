@@ -5,6 +5,7 @@
 
 #include "base/result.h"
 #include "embed/embedder.h"
+#include "kernels/gemm.h"
 #include "llm/generator.h"
 #include "text/analyzer.h"
 
@@ -20,8 +21,9 @@ std::string JapaneseDictionary();
 Result<std::shared_ptr<const text::Analyzer>> OpenAnalyzer();
 
 // `model` is an id, a directory, or "none" (null). Errors: those of FindModel and Embedder::Open.
-Result<std::shared_ptr<embed::Embedder>> OpenEmbedder(const std::string& model,
-                                                      std::size_t threads);
+Result<std::shared_ptr<embed::Embedder>> OpenEmbedder(
+    const std::string& model, std::size_t threads,
+    kernels::Precision precision = kernels::Precision::kFloat32);
 
 // `llm` is "none" (null), "local" (the asset), a .gguf file, or an endpoint's URL.
 struct GeneratorSettings {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
@@ -23,6 +24,8 @@ class Vectorizer {
   virtual Result<std::vector<SparseVector>> Sparse(const std::string& model,
                                                    std::span<const std::string_view> texts,
                                                    bool is_query) = 0;
+  // Tokens of `text` for that model, for reports of use; 0 where that is not known.
+  virtual std::uint64_t CountTokens(const std::string&, std::string_view) { return 0; }
 };
 
 }  // namespace malmoi::vec

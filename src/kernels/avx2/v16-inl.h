@@ -90,5 +90,43 @@ inline float Sqrt(float x) {
   return _mm_cvtss_f32(_mm_sqrt_ss(_mm_set_ss(x)));
 }
 
+inline V16 FromInts(const void* p) {
+  const auto* v = static_cast<const __m256i*>(p);
+  return {_mm256_cvtepi32_ps(_mm256_loadu_si256(v)), _mm256_cvtepi32_ps(_mm256_loadu_si256(v + 1))};
+}
+inline __m256i Bf16Bits(__m256 a) {
+  const __m256i u = _mm256_castps_si256(a);
+  const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(u, 16), _mm256_set1_epi32(1));
+  const __m256i up = _mm256_add_epi32(u, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff)));
+  const __m256i nan = _mm256_castps_si256(_mm256_cmp_ps(a, a, _CMP_UNORD_Q));
+  return _mm256_blendv_epi8(up, _mm256_or_si256(u, _mm256_set1_epi32(0x400000)), nan);
+}
+// The low halves of the lanes of both, in order.
+inline __m256i LowHalves(__m256i low, __m256i high) {
+  const __m256i mask = _mm256_set1_epi32(0xffff);
+  const __m256i packed =
+      _mm256_packus_epi32(_mm256_and_si256(low, mask), _mm256_and_si256(high, mask));
+  return _mm256_permute4x64_epi64(packed, 0xd8);
+}
+inline void StoreBf16(void* p, V16 a) {
+  _mm256_storeu_si256(static_cast<__m256i*>(p), LowHalves(_mm256_srli_epi32(Bf16Bits(a.lo), 16),
+                                                          _mm256_srli_epi32(Bf16Bits(a.hi), 16)));
+}
+inline V16 RoundBf16(V16 a) {
+  const __m256i mask = _mm256_set1_epi32(static_cast<int>(0xffff0000u));
+  return {_mm256_castsi256_ps(_mm256_and_si256(Bf16Bits(a.lo), mask)),
+          _mm256_castsi256_ps(_mm256_and_si256(Bf16Bits(a.hi), mask))};
+}
+inline void StoreShorts(void* p, V16 a) {
+  _mm256_storeu_si256(static_cast<__m256i*>(p),
+                      LowHalves(_mm256_castps_si256(a.lo), _mm256_castps_si256(a.hi)));
+}
+inline void StoreBytes(void* p, V16 a) {
+  const __m256i halves = _mm256_and_si256(
+      LowHalves(_mm256_castps_si256(a.lo), _mm256_castps_si256(a.hi)), _mm256_set1_epi16(0xff));
+  _mm_storeu_si128(static_cast<__m128i*>(p), _mm_packus_epi16(_mm256_castsi256_si128(halves),
+                                                              _mm256_extracti128_si256(halves, 1)));
+}
+
 }  // namespace
 }  // namespace malmoi::kernels

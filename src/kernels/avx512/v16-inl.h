@@ -84,5 +84,33 @@ inline float Sqrt(float x) {
   return _mm_cvtss_f32(_mm_sqrt_ss(_mm_set_ss(x)));
 }
 
+// Sixteen integers of 32 bits, converted.
+inline V16 FromInts(const void* p) {
+  return {_mm512_cvtepi32_ps(_mm512_loadu_si512(p))};
+}
+// Rounded to bfloat16, to nearest and ties to even; NaN stays NaN. The low halves are not cleared.
+inline __m512i Bf16Bits(V16 a) {
+  const __m512i u = _mm512_castps_si512(a.v);
+  const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(u, 16), _mm512_set1_epi32(1));
+  const __m512i up = _mm512_add_epi32(u, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
+  const __mmask16 nan = _mm512_cmp_ps_mask(a.v, a.v, _CMP_UNORD_Q);
+  return _mm512_mask_or_epi32(up, nan, u, _mm512_set1_epi32(0x400000));
+}
+inline void StoreBf16(void* p, V16 a) {
+  const __m256i out = _mm512_cvtepi32_epi16(_mm512_srli_epi32(Bf16Bits(a), 16));
+  _mm256_storeu_si256(static_cast<__m256i*>(p), out);
+}
+inline V16 RoundBf16(V16 a) {
+  return {_mm512_castsi512_ps(
+      _mm512_and_si512(Bf16Bits(a), _mm512_set1_epi32(static_cast<int>(0xffff0000u))))};
+}
+// The low 8 or 16 bits of each lane.
+inline void StoreBytes(void* p, V16 a) {
+  _mm_storeu_si128(static_cast<__m128i*>(p), _mm512_cvtepi32_epi8(_mm512_castps_si512(a.v)));
+}
+inline void StoreShorts(void* p, V16 a) {
+  _mm256_storeu_si256(static_cast<__m256i*>(p), _mm512_cvtepi32_epi16(_mm512_castps_si512(a.v)));
+}
+
 }  // namespace
 }  // namespace malmoi::kernels

@@ -106,5 +106,33 @@ inline float Sqrt(float x) {
   return __builtin_sqrtf(x);
 }
 
+inline V16 FromInts(const void* p) {
+  std::int32_t ints[16];
+  __builtin_memcpy(ints, p, sizeof(ints));
+  return ForLanes([&](int i) { return static_cast<float>(ints[i]); });
+}
+inline std::uint32_t Bf16Bits(float x) {
+  const auto u = BitsOf<std::uint32_t>(x);
+  return x != x ? u | 0x400000u : u + 0x7fffu + ((u >> 16) & 1);
+}
+inline void StoreBf16(void* p, const V16& a) {
+  std::uint16_t out[16];
+  for (int i = 0; i < 16; ++i) out[i] = static_cast<std::uint16_t>(Bf16Bits(a.v[i]) >> 16);
+  __builtin_memcpy(p, out, sizeof(out));
+}
+inline V16 RoundBf16(const V16& a) {
+  return ForLanes([&](int i) { return BitsOf<float>(Bf16Bits(a.v[i]) & 0xffff0000u); });
+}
+inline void StoreShorts(void* p, const V16& a) {
+  std::uint16_t out[16];
+  for (int i = 0; i < 16; ++i) out[i] = static_cast<std::uint16_t>(BitsOf<std::uint32_t>(a.v[i]));
+  __builtin_memcpy(p, out, sizeof(out));
+}
+inline void StoreBytes(void* p, const V16& a) {
+  std::uint8_t out[16];
+  for (int i = 0; i < 16; ++i) out[i] = static_cast<std::uint8_t>(BitsOf<std::uint32_t>(a.v[i]));
+  __builtin_memcpy(p, out, sizeof(out));
+}
+
 }  // namespace
 }  // namespace malmoi::kernels

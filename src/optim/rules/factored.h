@@ -95,6 +95,7 @@ struct AdaFactor : Rule {
     f("momentum_dtype", momentum_dtype, "torch.bfloat16|torch.float32|torch.float64");
     f("maximize", maximize);
   }
+  bool NullBeta() const override { return true; }
   bool HasMomentum() const { return !std::isnan(betas[0]); }
   void Declare(StateList& s, const Shape& shape) const override {
     s.Scalar("RMS", ScalarKind::kTensor0);

@@ -1,0 +1,255 @@
+// docs/formats/ann.md has the layout.
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+#include "ann/graph_index_internal.h"
+#include "base/bytes.h"
+#include "base/hash.h"
+
+namespace malmoi::ann {
+namespace {
+
+constexpr std::string_view kMagic = "MALMOIAN";
+constexpr std::uint32_t kVersion = 1;
+constexpr std::size_t kAlign = 64;
+constexpr std::size_t kWriteBytes = std::size_t{4} << 20;
+
+enum Kind : std::uint32_t {
+  kMean = 1,
+  kFirst,
+  kSecond,
+  kFactors,
+  kFineScale,
+  kLinks,
+  kPresent,
+  kDeleted,
+  kLandmarks,
+};
+
+std::uint64_t Aligned(std::uint64_t n) {
+  return (n + kAlign - 1) / kAlign * kAlign;
+}
+
+std::string_view Bytes(const void* data, std::uint64_t size) {
+  return {static_cast<const char*>(data), size};
+}
+
+Error Damaged(const std::string& what) {
+  return Error(Code::kCorruption, what + "; delete the file and build the index again");
+}
+
+Status WriteAll(os::File& file, std::uint64_t offset, std::string_view bytes) {
+  for (std::size_t at = 0; at < bytes.size(); at += kWriteBytes) {
+    MALMOI_TRY(file.Write(offset + at, bytes.substr(at, kWriteBytes)));
+  }
+  return Ok();
+}
+
+}  // namespace
+
+std::vector<GraphIndex::Part> GraphIndex::Parts(const Landmarks& landmarks,
+                                                std::uint32_t rows) const {
+  const std::uint64_t n = rows;
+  const std::uint64_t words = (n + 63) / 64 * 8;
+  std::vector<Part> parts = {
+      {kMean, frame_.mean.data(), frame_.mean.size() * sizeof(float)},
+      {kFirst, arrays_.first, n * arrays_.code_bytes},
+      {kFactors, arrays_.factors, n * sizeof(Factors)},
+      {kLinks, arrays_.links, n * arrays_.degree * sizeof(std::uint32_t)},
+      {kPresent, arrays_.present, words},
+      {kDeleted, arrays_.deleted, words},
+      {kLandmarks, landmarks.ids.data(), landmarks.ids.size() * sizeof(std::uint32_t)},
+  };
+  if (options_.codes == Codes::kEight) {
+    parts.push_back({kSecond, arrays_.second, n * arrays_.code_bytes});
+    parts.push_back({kFineScale, arrays_.fine_scale, n * sizeof(float)});
+  }
+  return parts;
+}
+
+Status GraphIndex::Save(os::Vfs& vfs, const std::string& path) const {
+  const std::lock_guard lock(write_mutex_);
+  std::shared_ptr<const Landmarks> landmarks;
+  {
+    const std::lock_guard shared(shared_mutex_);
+    landmarks = landmarks_;
+  }
+  const std::uint32_t rows = bound_.load(std::memory_order_acquire);
+  const std::vector<Part> parts = Parts(*landmarks, rows);
+  std::string head(kMagic);
+  Put<std::uint32_t>(&head, kVersion);
+  Put<std::uint8_t>(&head, static_cast<std::uint8_t>(options_.metric));
+  Put<std::uint8_t>(&head, static_cast<std::uint8_t>(options_.codes));
+  Put<std::uint16_t>(&head, 0);
+  for (const std::uint32_t v :
+       {options_.dim, options_.capacity, options_.degree, options_.build_window, rows,
+        static_cast<std::uint32_t>(landmarks->ids.size())}) {
+    Put<std::uint32_t>(&head, v);
+  }
+  Put<float>(&head, options_.alpha);
+  Put<float>(&head, frame_.max_norm2);
+  Put<std::uint64_t>(&head, options_.seed);
+  Put<std::uint32_t>(&head, static_cast<std::uint32_t>(parts.size()));
+  std::uint64_t offset = Aligned(head.size() + parts.size() * 24 + 4);
+  std::vector<std::uint64_t> offsets;
+  for (const Part& part : parts) {
+    Put<std::uint32_t>(&head, part.kind);
+    Put<std::uint32_t>(&head, Crc32c(Bytes(part.data, part.size)));
+    Put<std::uint64_t>(&head, offset);
+    Put<std::uint64_t>(&head, part.size);
+    offsets.push_back(offset);
+    offset = Aligned(offset + part.size);
+  }
+  Put<std::uint32_t>(&head, Crc32c(head));
+
+  const std::string temporary = path + ".tmp";
+  MALMOI_TRY(auto file, vfs.Open(temporary, os::OpenMode::kTruncate));
+  MALMOI_TRY(file->Truncate(offset));
+  MALMOI_TRY(WriteAll(*file, 0, head));
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    MALMOI_TRY(WriteAll(*file, offsets[i], Bytes(parts[i].data, parts[i].size)));
+  }
+  MALMOI_TRY(file->Sync());
+  file.reset();
+  MALMOI_TRY(vfs.Rename(temporary, path));
+  return vfs.SyncDir(std::string(os::DirName(path)));
+}
+
+Result<std::unique_ptr<GraphIndex>> GraphIndex::FromFile(os::Vfs& vfs, const std::string& path,
+                                                         bool in_memory) {
+  MALMOI_TRY(auto mapping, vfs.Map(path));
+  ByteReader reader(mapping.bytes);
+  if (reader.Take(kMagic.size()) != kMagic) return Damaged("it does not begin as an index does");
+  const auto version = reader.Get<std::uint32_t>();
+  if (reader.ok() && version != kVersion) {
+    return Error(Code::kUnsupported, "format version " + std::to_string(version) +
+                                         "; this program reads " + std::to_string(kVersion));
+  }
+  IndexOptions options;
+  const auto metric = reader.Get<std::uint8_t>();
+  const auto codes = reader.Get<std::uint8_t>();
+  options.metric = static_cast<Metric>(metric);
+  options.codes = static_cast<Codes>(codes);
+  reader.Get<std::uint16_t>();
+  options.dim = reader.Get<std::uint32_t>();
+  options.capacity = reader.Get<std::uint32_t>();
+  options.degree = reader.Get<std::uint32_t>();
+  options.build_window = reader.Get<std::uint32_t>();
+  const std::size_t after_options = mapping.bytes.size() - reader.left();
+  reader.Take(8);
+  options.alpha = reader.Get<float>();
+  reader.Get<float>();
+  options.seed = reader.Get<std::uint64_t>();
+  const auto parts = reader.Get<std::uint32_t>();
+  const std::string_view table = parts <= 16 ? reader.Take(std::size_t{parts} * 24) : "";
+  const std::size_t head = mapping.bytes.size() - reader.left();
+  const auto crc = reader.Get<std::uint32_t>();
+  if (!reader.ok() || parts > 16 || crc != Crc32c(mapping.bytes.substr(0, head))) {
+    return Damaged("its header's checksum is wrong");
+  }
+  if (metric > 2 || codes > 1) return Damaged("its metric or kind of codes is unknown");
+  MALMOI_TRY(CheckIndexOptions(options));
+  std::unique_ptr<GraphIndex> index(new GraphIndex(options));
+  index->writable_ = false;
+  index->trained_ = true;
+  index->frame_.max_norm2 = Load<float>(mapping.bytes.data() + after_options + 12);
+  std::string_view bytes = mapping.bytes;
+  if (in_memory) {
+    MALMOI_TRY(index->copy_, Region::Reserve(bytes.size()));
+    std::memcpy(index->copy_.data(), bytes.data(), bytes.size());
+    bytes = {reinterpret_cast<const char*>(index->copy_.data()), bytes.size()};
+  } else {
+    index->mapping_ = std::move(mapping);
+  }
+  MALMOI_TRY(index->Place(bytes, table.size() / 24, head - table.size(),
+                          Load<std::uint32_t>(bytes.data() + after_options),
+                          Load<std::uint32_t>(bytes.data() + after_options + 4)));
+  return index;
+}
+
+Status GraphIndex::Place(std::string_view bytes, std::size_t parts, std::size_t table,
+                         std::uint32_t rows, std::uint32_t landmarks) {
+  if (rows > options_.capacity || landmarks > rows) return Damaged("it counts more than it holds");
+  arrays_.capacity = options_.capacity;
+  arrays_.degree = options_.degree;
+  arrays_.code_bytes = frame_.blocks * 64;
+  Landmarks loaded;
+  loaded.ids.resize(landmarks);
+  // The sizes that the header's numbers imply, in the order of Parts().
+  std::vector<Part> expected = Parts(loaded, rows);
+  if (parts != expected.size()) return Damaged("it has " + std::to_string(parts) + " parts");
+  std::uint64_t end = table + parts * 24 + 4;
+  const auto gap = [&](std::uint64_t to) {  // Zeros, so that damage shows there too.
+    return to == Aligned(end) && to <= bytes.size() &&
+           bytes.substr(end, to - end).find_first_not_of('\0') == std::string_view::npos;
+  };
+  for (std::size_t i = 0; i < parts; ++i) {
+    ByteReader entry(bytes.substr(table + i * 24, 24));
+    const auto kind = entry.Get<std::uint32_t>();
+    const auto crc = entry.Get<std::uint32_t>();
+    const auto offset = entry.Get<std::uint64_t>();
+    const auto size = entry.Get<std::uint64_t>();
+    const std::string name = "part " + std::to_string(kind);
+    if (kind != expected[i].kind || size != expected[i].size || !gap(offset) ||
+        size > bytes.size() - offset) {
+      return Damaged(name + " is not where or as long as it must be");
+    }
+    const std::string_view part = bytes.substr(offset, size);
+    if (Crc32c(part) != crc) return Damaged("checksum of " + name + " is wrong");
+    expected[i].data = part.data();
+    end = offset + size;
+  }
+  if (!gap(bytes.size())) return Damaged("bytes behind the last part");
+  return Adopt(expected, rows, std::move(loaded));
+}
+
+Status GraphIndex::Adopt(const std::vector<Part>& parts, std::uint32_t rows, Landmarks landmarks) {
+  // A mapped file is never written to: writable_ is false, and the bits are copied.
+  const auto plain = [&](std::uint32_t kind) -> void* {
+    for (const Part& part : parts) {
+      if (part.kind == kind) return const_cast<void*>(part.data);
+    }
+    return nullptr;
+  };
+  const std::size_t words = (std::size_t{rows} + 63) / 64;
+  std::memcpy(frame_.mean.data(), plain(kMean), frame_.mean.size() * sizeof(float));
+  std::memcpy(landmarks.ids.data(), plain(kLandmarks), landmarks.ids.size() * 4);
+  present_bits_.resize(words + 1);
+  deleted_bits_.resize(words + 1);
+  std::memcpy(present_bits_.data(), plain(kPresent), words * 8);
+  std::memcpy(deleted_bits_.data(), plain(kDeleted), words * 8);
+  arrays_.present = present_bits_.data();
+  arrays_.deleted = deleted_bits_.data();
+  arrays_.first = static_cast<std::uint8_t*>(plain(kFirst));
+  arrays_.second = static_cast<std::uint8_t*>(plain(kSecond));
+  arrays_.factors = static_cast<Factors*>(plain(kFactors));
+  arrays_.fine_scale = static_cast<float*>(plain(kFineScale));
+  arrays_.links = static_cast<std::uint32_t*>(plain(kLinks));
+  if (rows % 64 != 0 && present_bits_[words - 1] >> (rows % 64) != 0) {
+    return Damaged("a row is present that it does not hold");
+  }
+  std::uint32_t deleted = 0;
+  for (std::size_t w = 0; w < words; ++w) {
+    linked_ += static_cast<std::uint32_t>(std::popcount(present_bits_[w]));
+    deleted += static_cast<std::uint32_t>(std::popcount(present_bits_[w] & deleted_bits_[w]));
+  }
+  for (std::size_t i = 0; i < std::size_t{rows} * arrays_.degree; ++i) {
+    if (arrays_.links[i] > rows) return Damaged("a link leads to a row that it does not hold");
+  }
+  landmarks.codes = Buffer<std::uint8_t>(landmarks.ids.size() * arrays_.code_bytes);
+  for (std::size_t i = 0; i < landmarks.ids.size(); ++i) {
+    if (landmarks.ids[i] >= rows) return Damaged("an entry point is a row that it does not hold");
+    std::memcpy(landmarks.codes.data() + i * arrays_.code_bytes,
+                arrays_.first + std::size_t{landmarks.ids[i]} * arrays_.code_bytes,
+                arrays_.code_bytes);
+    landmarks.order.push_back(static_cast<std::uint32_t>(i));
+  }
+  landmarks_ = std::make_shared<const Landmarks>(std::move(landmarks));
+  bound_ = rows;
+  size_ = linked_ - deleted;
+  deleted_ = deleted;
+  return Ok();
+}
+
+}  // namespace malmoi::ann

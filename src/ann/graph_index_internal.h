@@ -1,0 +1,112 @@
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "ann/index.h"
+#include "ann/walk_internal.h"
+
+namespace malmoi::ann {
+
+Status CheckIndexOptions(const IndexOptions& options);
+
+// The one Index. Lock order: write_mutex_, then shared_mutex_, which is held for pointers only.
+class GraphIndex : public Index {
+ public:
+  static Result<std::unique_ptr<GraphIndex>> Make(const IndexOptions& options);
+  static Result<std::unique_ptr<GraphIndex>> FromFile(os::Vfs& vfs, const std::string& path,
+                                                      bool in_memory);
+
+  const IndexOptions& options() const override { return options_; }
+  IndexInfo Info() const override;
+  Status Train(std::span<const std::uint32_t> ids, const Rows& rows) override;
+  Status Insert(std::span<const std::uint32_t> ids, const Rows& rows,
+                os::ThreadPool* pool) override;
+  Status Delete(std::span<const std::uint32_t> ids) override;
+  Status Relink(os::ThreadPool* pool) override;
+  Result<std::vector<Found>> Search(std::span<const float> query, const SearchParams& params,
+                                    SearchStats* stats) const override;
+  Result<std::vector<std::vector<Found>>> SearchBatch(std::span<const float> queries,
+                                                      const SearchParams& params,
+                                                      os::ThreadPool* pool,
+                                                      SearchStats* stats) const override;
+  Status Save(os::Vfs& vfs, const std::string& path) const override;
+
+ private:
+  struct Item;      // A row on its way in.
+  struct Relinked;  // A row whose links are renewed.
+  // Scratch and landmarks for one walk; gives the scratch back.
+  class Visit {
+   public:
+    explicit Visit(const GraphIndex& index);
+    ~Visit();
+    WalkScratch& scratch() const { return *scratch_; }
+    const Landmarks& landmarks() const { return *landmarks_; }
+    // Whether deleted rows can be met from these landmarks.
+    bool deleted() const { return deleted_; }
+
+   private:
+    const GraphIndex& index_;
+    // Read before the landmarks: Relink publishes landmarks without deleted rows, then says so.
+    bool deleted_;
+    std::unique_ptr<WalkScratch> scratch_;
+    std::shared_ptr<const Landmarks> landmarks_;
+  };
+
+  explicit GraphIndex(const IndexOptions& options)
+      : options_(options), frame_(options.metric, options.dim, options.seed) {}
+
+  Status Reserve();
+  Status CheckNew(std::span<const std::uint32_t> ids, const Rows& rows) const;
+  void TrainLocked(std::span<const std::uint32_t> ids, const Rows& rows);
+  void InsertBatch(std::span<const std::uint32_t> ids, const Rows& rows, os::ThreadPool* pool,
+                   std::vector<Item>* items);
+  void Prepare(std::uint32_t id, const Rows& rows, Item* item) const;
+  void Renew(std::uint32_t id, Relinked* out, WalkScratch* scratch) const;
+  void RefreshLandmarks();
+  void Find(const float* query, const SearchParams& params, std::vector<Found>* out,
+            SearchStats* stats) const;
+  void Candidates(const SearchParams& params, const Visit& visit, WalkScratch* scratch) const;
+  Status CheckQuery(std::span<const float> query, const SearchParams& params) const;
+  std::uint64_t RowBytes() const;
+
+  // docs/formats/ann.md.
+  struct Part {
+    std::uint32_t kind;
+    const void* data;
+    std::uint64_t size;
+  };
+  std::vector<Part> Parts(const Landmarks& landmarks, std::uint32_t rows) const;
+  Status Place(std::string_view bytes, std::size_t parts, std::size_t table, std::uint32_t rows,
+               std::uint32_t landmarks);
+  Status Adopt(const std::vector<Part>& parts, std::uint32_t rows, Landmarks landmarks);
+
+  IndexOptions options_;
+  Frame frame_;
+  Arrays arrays_;
+  std::vector<Region> regions_;
+  os::Mapping mapping_;  // Of an opened index, unless it was copied.
+  Region copy_;
+  std::vector<std::uint64_t> deleted_bits_, present_bits_;  // Of an opened index.
+  bool writable_ = true;
+  bool trained_ = false;
+
+  mutable std::mutex write_mutex_;         // Serialises writers.
+  std::atomic<std::uint32_t> bound_{0};    // Above every id that is present.
+  std::atomic<std::uint32_t> size_{0};     // Present and not deleted.
+  std::atomic<std::uint32_t> deleted_{0};  // Deleted and still linked.
+  std::uint32_t linked_ = 0;               // Present, deleted or not. Writers only.
+  std::uint32_t landmarks_at_ = 0;         // linked_ when the landmarks were taken.
+
+  mutable std::mutex shared_mutex_;  // guards: landmarks_, scratch_
+  std::shared_ptr<const Landmarks> landmarks_ = std::make_shared<Landmarks>();
+  mutable std::vector<std::unique_ptr<WalkScratch>> scratch_;
+};
+
+}  // namespace malmoi::ann

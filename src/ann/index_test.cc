@@ -1,0 +1,288 @@
+// Goal: the index finds what an exact search finds, at every stage of its life, and says so when it
+// is asked for what it cannot do.
+// Method: recall@10 on clustered vectors against exact search; bytes of saved files compared.
+#include "ann/index.h"
+
+#include <doctest/doctest.h>
+
+#include <atomic>
+#include <filesystem>
+#include <limits>
+#include <thread>
+
+#include "ann/sample_internal.h"
+#include "os/cpu_info.h"
+#include "os/fault_vfs.h"
+
+namespace malmoi::ann {
+namespace {
+
+const auto kAll = [](std::uint32_t) { return true; };
+
+IndexOptions Options(const sample::Data& data, Metric metric = Metric::kCosine) {
+  return {
+      .metric = metric, .dim = data.dim, .capacity = data.rows, .degree = 24, .build_window = 64};
+}
+
+std::unique_ptr<Index> Built(const sample::Data& data, const IndexOptions& options,
+                             os::ThreadPool* pool = nullptr) {
+  auto index = Index::Create(options);
+  REQUIRE(index.ok());
+  REQUIRE(index.value()->Insert(sample::Ids(0, data.rows), data.source(), pool).ok());
+  return std::move(index).value();
+}
+
+struct Bits {
+  std::vector<std::uint64_t> words;
+  std::uint64_t count = 0;
+  template <class Keep>
+  Bits(std::uint32_t rows, const Keep& keep) : words(rows / 64 + 1) {
+    for (std::uint32_t r = 0; r < rows; ++r) {
+      if (!keep(r)) continue;
+      words[r / 64] |= std::uint64_t{1} << (r % 64);
+      ++count;
+    }
+  }
+  IdFilter filter() const { return {words, count}; }
+};
+
+TEST_CASE("recall holds for every metric and kind of codes") {
+  const auto data = sample::Clustered(2000, 48, 30, 50);
+  const auto rows = data.source();
+  for (const Metric metric : {Metric::kCosine, Metric::kDot, Metric::kEuclid}) {
+    CAPTURE(static_cast<int>(metric));
+    for (const Codes codes : {Codes::kFour, Codes::kEight}) {
+      auto options = Options(data, metric);
+      options.codes = codes;
+      const auto index = Built(data, options);
+      CHECK(sample::MeanRecall(*index, data, {.window = 80, .rows = &rows}, kAll) > 0.97);
+      if (codes == Codes::kEight) {
+        CHECK(sample::MeanRecall(*index, data, {.window = 80}, kAll) > 0.93);
+      }
+    }
+  }
+}
+
+TEST_CASE("with rows, scores are the exact ones, best first") {
+  const auto data = sample::Clustered(500, 20, 5, 10);
+  const auto rows = data.source();
+  for (const Metric metric : {Metric::kCosine, Metric::kDot, Metric::kEuclid}) {
+    const auto index = Built(data, Options(data, metric));
+    for (std::size_t q = 0; q < data.query_count(); ++q) {
+      const auto found = index->Search(data.query(q), {.limit = 20, .rows = &rows});
+      REQUIRE(found.ok());
+      REQUIRE(found.value().size() == 20);
+      for (std::size_t k = 0; k < 20; ++k) {
+        const Found& f = found.value()[k];
+        CHECK(f.score == doctest::Approx(sample::Score(metric, data.query(q), rows.Row(f.id))));
+        CHECK((k == 0 || found.value()[k - 1].score >= f.score));
+      }
+    }
+  }
+}
+
+TEST_CASE("recall holds while rows come, go, are relinked, saved and opened") {
+  const auto data = sample::Clustered(3000, 40, 40, 40);
+  const auto rows = data.source();
+  const SearchParams params{.window = 80, .rows = &rows};
+  auto created = Index::Create(Options(data));
+  REQUIRE(created.ok());
+  Index& index = *created.value();
+  std::uint32_t have = 0;
+  for (const std::uint32_t step : {1u, 1u, 8u, 90u, 900u, 1000u, 1000u}) {
+    REQUIRE(index.Insert(sample::Ids(have, have + step), rows).ok());
+    have += step;
+    CHECK(index.Info().size == have);
+    CHECK(sample::MeanRecall(index, data, params, [&](auto r) { return r < have; }) > 0.96);
+  }
+  std::vector<std::uint32_t> half;
+  for (std::uint32_t r = 0; r < data.rows; r += 2) half.push_back(r);
+  REQUIRE(index.Delete(half).ok());
+  const auto odd = [](std::uint32_t r) { return r % 2 == 1; };
+  CHECK(index.Info().size == data.rows / 2);
+  CHECK(sample::MeanRecall(index, data, params, odd) > 0.96);
+
+  REQUIRE(index.Relink().ok());
+  CHECK(index.Info().deleted == 0);
+  CHECK(sample::MeanRecall(index, data, params, odd) > 0.95);
+  CHECK(!index.Insert(half, rows).ok());  // Ids are not used again.
+
+  os::FaultVfs vfs(1);
+  REQUIRE(vfs.MakeDirs("/d").ok());
+  REQUIRE(index.Save(vfs, "/d/index").ok());
+  for (const bool in_memory : {false, true}) {
+    auto opened = Index::Open(vfs, "/d/index", in_memory);
+    REQUIRE(opened.ok());
+    CHECK(!opened.value()->Info().writable);
+    for (std::size_t q = 0; q < data.query_count(); ++q) {
+      const auto a = index.Search(data.query(q), params);
+      const auto b = opened.value()->Search(data.query(q), params);
+      REQUIRE(a.ok());
+      REQUIRE(b.ok());
+      REQUIRE(a.value().size() == b.value().size());
+      for (std::size_t k = 0; k < a.value().size(); ++k) {
+        CHECK(a.value()[k].id == b.value()[k].id);
+        CHECK(a.value()[k].score == b.value()[k].score);
+      }
+    }
+    REQUIRE(opened.value()->Delete(std::vector<std::uint32_t>{1, 3}).ok());
+    CHECK(sample::MeanRecall(*opened.value(), data, params,
+                             [&](auto r) { return odd(r) && r > 3; }) > 0.95);
+    CHECK(opened.value()->Insert(half, rows).error().code() == Code::kUnsupported);
+  }
+}
+
+TEST_CASE("recall holds under filters that keep much or little, here or elsewhere") {
+  const auto data = sample::Clustered(6000, 32, 50, 30);
+  const auto rows = data.source();
+  const auto index = Built(data, Options(data));
+  const auto check = [&](const char* what, const auto& keep) {
+    CAPTURE(what);
+    const Bits bits(data.rows, keep);
+    const IdFilter filter = bits.filter();
+    for (const std::size_t window : {16, 64}) {
+      CAPTURE(window);
+      const SearchParams params{.window = window, .filter = &filter, .rows = &rows};
+      CHECK(sample::MeanRecall(*index, data, params, keep) > (window == 16 ? 0.8 : 0.95));
+    }
+  };
+  const auto hash = [](std::uint32_t r) { return r * 2654435761u >> 16; };
+  for (const std::uint32_t permille : {0u, 1u, 10u, 100u, 300u, 500u, 900u, 1000u}) {
+    CAPTURE(permille);
+    check("independent", [&](std::uint32_t r) { return hash(r) % 1000 < permille; });
+  }
+  check("whole clusters", [&](std::uint32_t r) { return data.cluster[r] < 25; });
+  check("few clusters", [&](std::uint32_t r) { return data.cluster[r] < 3; });
+  // Kept rows are far from nearly every query.
+  check("one far cluster", [&](std::uint32_t r) { return data.cluster[r] == 7; });
+  const Bits none(data.rows, [](std::uint32_t) { return false; });
+  const IdFilter filter = none.filter();
+  CHECK(index->Search(data.query(0), {.filter = &filter}).value().empty());
+}
+
+TEST_CASE("each of many equal rows is found when a filter asks for it") {
+  auto data = sample::Clustered(600, 16, 3, 1);
+  for (std::uint32_t r = 100; r < 400; ++r) {
+    std::copy_n(data.x.begin(), data.dim, data.x.begin() + r * data.dim);
+  }
+  const auto index = Built(data, Options(data));
+  std::size_t missed = 0;
+  for (std::uint32_t r = 100; r < 400; ++r) {
+    const Bits bits(data.rows, [&](std::uint32_t other) { return other == r || other < 100; });
+    const IdFilter filter = bits.filter();
+    const auto found =
+        index->Search(std::span(data.x).first(data.dim), {.limit = 2, .filter = &filter});
+    REQUIRE(found.ok());
+    REQUIRE(found.value().size() == 2);
+    missed += found.value()[0].id != r && found.value()[1].id != r;
+  }
+  CHECK(missed == 0);
+}
+
+TEST_CASE("the saved bytes do not depend on threads or on the CPU level") {
+  const auto data = sample::Clustered(1200, 70, 10, 0);
+  os::FaultVfs vfs(1);
+  REQUIRE(vfs.MakeDirs("/d").ok());
+  std::string first;
+  const auto check = [&](os::ThreadPool* pool) {
+    const auto index = Built(data, Options(data, Metric::kEuclid), pool);
+    REQUIRE(index->Save(vfs, "/d/index").ok());
+    auto bytes = os::ReadFile(vfs, "/d/index");
+    REQUIRE(bytes.ok());
+    if (first.empty()) first = bytes.value();
+    CHECK(bytes.value() == first);
+  };
+  for (const std::size_t threads : {1, 2, 3}) {
+    os::ThreadPool pool(threads, "ann-test");
+    check(&pool);
+  }
+  for (const os::CpuLevel level : os::AvailableCpuLevels()) {
+    const auto before = os::SetCpuLevelForTest(level);
+    check(nullptr);
+    os::SetCpuLevelForTest(before);
+  }
+}
+
+TEST_CASE("a damaged file is refused, whichever byte it is") {
+  const auto data = sample::Clustered(60, 8, 3, 1);
+  const auto index = Built(data, Options(data));
+  os::FaultVfs vfs(1);
+  REQUIRE(vfs.MakeDirs("/d").ok());
+  REQUIRE(index->Save(vfs, "/d/index").ok());
+  const std::string good = os::ReadFile(vfs, "/d/index").value();
+  const auto open = [&](const std::string& bytes) {
+    REQUIRE(os::WriteAtomically(vfs, "/d/bad", bytes).ok());
+    return Index::Open(vfs, "/d/bad");
+  };
+  REQUIRE(open(good).ok());
+  std::size_t accepted = 0, flips = 0;
+  for (std::size_t at = 0; at < good.size(); at += at < 400 ? 1 : 37) {
+    std::string bad = good;
+    bad[at] = static_cast<char>(bad[at] ^ 0x10);
+    ++flips;
+    auto opened = open(bad);
+    if (opened.ok()) ++accepted;
+  }
+  CHECK(flips > 500);
+  CHECK(accepted == 0);
+  for (std::size_t size = 0; size < good.size(); size += 97)
+    CHECK(!open(good.substr(0, size)).ok());
+}
+
+TEST_CASE("errors name what is wrong") {
+  const auto data = sample::Clustered(50, 8, 3, 1);
+  CHECK(!Index::Create({.dim = 0, .capacity = 5}).ok());
+  CHECK(!Index::Create({.dim = 5, .capacity = 0}).ok());
+  CHECK(!Index::Create({.dim = 70000, .capacity = 5}).ok());
+  CHECK(!Index::Create({.dim = 5, .capacity = 5, .degree = 2}).ok());
+  const auto index = Built(data, Options(data));
+  const auto rows = data.source();
+  CHECK(!index->Insert(std::vector<std::uint32_t>{3}, rows).ok());
+  CHECK(!index->Insert(std::vector<std::uint32_t>{50}, rows).ok());
+  auto bad = data;
+  bad.x[0] = std::numeric_limits<float>::quiet_NaN();
+  auto fresh = Index::Create(Options(data));
+  REQUIRE(fresh.ok());
+  CHECK(!fresh.value()->Insert(sample::Ids(0, 50), bad.source()).ok());
+  CHECK(fresh.value()->Info().size == 0);
+  CHECK(fresh.value()->Search(data.query(0), {}).value().empty());
+  CHECK(!index->Search(std::span(data.queries).first(7), {}).ok());
+  CHECK(!index->Search(std::span(bad.x).first(8), {}).ok());
+  CHECK(index->Search(data.query(0), {.limit = 100}).value().size() == 50);
+  os::FaultVfs vfs(1);
+  CHECK(Index::Open(vfs, "/none").error().code() == Code::kNotFound);
+}
+
+TEST_CASE("searches beside insertion, deletion and relinking find rows that are there") {
+  const auto data = sample::Clustered(1500, 24, 20, 20);
+  const auto rows = data.source();
+  auto created = Index::Create(Options(data));
+  REQUIRE(created.ok());
+  Index& index = *created.value();
+  REQUIRE(index.Insert(sample::Ids(0, 200), rows).ok());
+  std::atomic<bool> done{false};
+  std::atomic<std::size_t> bad{0}, searches{0};
+  std::vector<std::thread> readers;
+  for (int t = 0; t < 2; ++t) {
+    readers.emplace_back([&] {
+      for (std::size_t q = 0; !done || searches < 40; q = (q + 1) % data.query_count()) {
+        auto found = index.Search(data.query(q), {.window = 32, .rows = &rows});
+        bad += !found.ok() || found.value().size() != 10;
+        for (const Found& f : found.value()) bad += f.id >= data.rows;
+        ++searches;
+      }
+    });
+  }
+  os::ThreadPool pool(2, "ann-test");
+  for (std::uint32_t have = 200; have < data.rows; have += 100) {
+    CHECK(index.Insert(sample::Ids(have, have + 100), rows, &pool).ok());
+    CHECK(index.Delete(sample::Ids(have - 200, have - 150)).ok());
+    if (have % 500 == 0) CHECK(index.Relink(&pool).ok());
+  }
+  done = true;
+  for (auto& reader : readers) reader.join();
+  CHECK(bad == 0);
+}
+
+}  // namespace
+}  // namespace malmoi::ann

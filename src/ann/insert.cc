@@ -1,0 +1,264 @@
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <functional>
+
+#include "ann/graph_index_internal.h"
+#include "base/hash.h"
+#include "kernels/vector.h"
+
+namespace malmoi::ann {
+namespace {
+
+constexpr std::size_t kTrainRows = 4096;
+constexpr std::size_t kMaxBatch = 1024;
+constexpr std::uint32_t kBatchShare = 16;  // A batch is at most this part of what is linked.
+constexpr std::size_t kMaxLandmarks = 512;
+constexpr std::uint32_t kLandmarkShare = 64;  // At most this part of the rows are landmarks.
+
+void Run(os::ThreadPool* pool, std::size_t count,
+         const std::function<void(std::size_t, std::size_t, std::size_t)>& body) {
+  if (pool == nullptr || count < 2) {
+    if (count > 0) body(0, 0, count);
+    return;
+  }
+  pool->ParallelFor(count, body);
+}
+
+Error BadId(std::uint32_t id, const std::string& why) {
+  return Error(Code::kInvalidArgument, "insert id " + std::to_string(id) + ": " + why);
+}
+
+}  // namespace
+
+struct GraphIndex::Item {
+  std::uint32_t id = 0;
+  std::uint32_t linked = 0;  // Rows that took a link to it.
+  std::vector<float> rotated;
+  std::vector<Near> links;
+  Near fallback;
+};
+
+struct GraphIndex::Relinked {
+  std::uint32_t id = 0;
+  bool changed = false;
+  std::vector<Near> links;
+};
+
+Status GraphIndex::CheckNew(std::span<const std::uint32_t> ids, const Rows& rows) const {
+  std::vector<std::uint32_t> sorted(ids.begin(), ids.end());
+  std::sort(sorted.begin(), sorted.end());
+  for (std::size_t i = 0; i < sorted.size(); ++i) {
+    const std::uint32_t id = sorted[i];
+    if (id >= options_.capacity) {
+      return BadId(id, "the index holds ids below " + std::to_string(options_.capacity));
+    }
+    if (i > 0 && sorted[i - 1] == id) return BadId(id, "given twice");
+    if (TestBit(arrays_.present, id)) return BadId(id, "it is in the index");
+    if (TestBit(arrays_.deleted, id)) return BadId(id, "it was deleted; ids are not used again");
+  }
+  for (const std::uint32_t id : ids) {
+    const float* row = rows.Row(id);
+    if (!std::isfinite(kernels::Dot({row, options_.dim}, {row, options_.dim}))) {
+      return BadId(id, "a number of its vector is not finite, or its square is not");
+    }
+  }
+  return Ok();
+}
+
+Status GraphIndex::Train(std::span<const std::uint32_t> ids, const Rows& rows) {
+  const std::lock_guard lock(write_mutex_);
+  if (!trained_) TrainLocked(ids, rows);
+  return Ok();
+}
+
+void GraphIndex::TrainLocked(std::span<const std::uint32_t> ids, const Rows& rows) {
+  std::vector<const float*> sample;
+  const std::size_t n = std::min(ids.size(), kTrainRows);
+  for (std::size_t i = 0; i < n; ++i) sample.push_back(rows.Row(ids[i * ids.size() / n]));
+  frame_.Train(sample);
+  trained_ = true;
+}
+
+Status GraphIndex::Insert(std::span<const std::uint32_t> ids, const Rows& rows,
+                          os::ThreadPool* pool) {
+  const std::lock_guard lock(write_mutex_);
+  if (!writable_) {
+    return Error(Code::kUnsupported, "insert: an index opened from a file does not grow");
+  }
+  if (ids.empty()) return Ok();
+  MALMOI_TRY(CheckNew(ids, rows));
+  if (!trained_) TrainLocked(ids, rows);
+  std::vector<Item> items;
+  while (!ids.empty()) {
+    const std::size_t batch =
+        std::min({ids.size(), kMaxBatch, std::size_t{linked_ / kBatchShare + 1}});
+    InsertBatch(ids.first(batch), rows, pool, &items);
+    ids = ids.subspan(batch);
+  }
+  return Ok();
+}
+
+void GraphIndex::Prepare(std::uint32_t id, const Rows& rows, Item* item) const {
+  Visit visit(*this);
+  WalkScratch& scratch = visit.scratch();
+  item->id = id;
+  item->linked = 0;
+  frame_.RowQuery(rows.Row(id), &item->rotated, &scratch.query);
+  const CodeRow row =
+      Encode(item->rotated, frame_.blocks, arrays_.first + std::size_t{id} * arrays_.code_bytes,
+             arrays_.second + std::size_t{id} * arrays_.code_bytes);
+  arrays_.factors[id] = {row.scale, scratch.query.norm2 / 2};
+  arrays_.fine_scale[id] = row.fine_scale;
+  if (arrays_.extra != nullptr) arrays_.extra[id] = scratch.query.extra;
+  Walk(arrays_, visit.landmarks(), bound_.load(std::memory_order_acquire), options_.build_window,
+       &scratch);
+  item->links.clear();
+  const Pool& pool = scratch.pool;
+  for (std::size_t i = 0; i < pool.size(); ++i) {
+    const std::uint32_t near = pool.Id(i);
+    if (TestBit(arrays_.deleted, near)) continue;
+    item->links.push_back({std::max(0.0f, scratch.query.norm2 - 2 * pool[i].score), near});
+  }
+  // Where the row is hung if nobody takes it: spread over many that are near.
+  item->fallback = {};
+  if (!item->links.empty()) item->fallback = item->links[id % item->links.size()];
+  ChooseLinks(arrays_, frame_.blocks, options_.alpha, options_.degree - options_.degree / 8,
+              &item->links, &scratch.links);
+}
+
+void GraphIndex::InsertBatch(std::span<const std::uint32_t> ids, const Rows& rows,
+                             os::ThreadPool* pool, std::vector<Item>* items) {
+  if (items->size() < ids.size()) items->resize(ids.size());
+  Run(pool, ids.size(), [&](std::size_t, std::size_t begin, std::size_t end) {
+    for (std::size_t i = begin; i < end; ++i) Prepare(ids[i], rows, &(*items)[i]);
+  });
+  for (std::size_t i = 0; i < ids.size(); ++i) WriteLinks(&arrays_, ids[i], (*items)[i].links);
+  // A thread takes the targets of its share and goes through all items in order: what a target is
+  // offered, and when, does not depend on the number of threads.
+  const std::size_t shares = pool == nullptr ? 1 : pool->threads();
+  Run(pool, shares, [&](std::size_t, std::size_t begin, std::size_t end) {
+    Visit visit(*this);
+    for (std::size_t share = begin; share < end; ++share) {
+      for (std::size_t i = 0; i < ids.size(); ++i) {
+        Item& item = (*items)[i];
+        for (const Near& link : item.links) {
+          if (link.id / 16 % shares != share) continue;
+          if (OfferLink(&arrays_, options_.alpha, link.id, item.id, link.distance,
+                        &visit.scratch().links)) {
+            std::atomic_ref(item.linked).fetch_add(1, std::memory_order_relaxed);
+          }
+        }
+      }
+    }
+  });
+  // One of many equal rows may be turned away by all: it must be reachable all the same.
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    const Item& item = (*items)[i];
+    if (item.linked != 0 || item.links.empty()) continue;
+    ForceLink(&arrays_, item.fallback.id, item.id, item.fallback.distance);
+  }
+  std::uint32_t bound = bound_.load(std::memory_order_relaxed);
+  for (const std::uint32_t id : ids) {
+    SetBit(arrays_.present, id);
+    bound = std::max(bound, id + 1);
+  }
+  bound_.store(bound, std::memory_order_release);
+  size_.fetch_add(static_cast<std::uint32_t>(ids.size()), std::memory_order_acq_rel);
+  linked_ += static_cast<std::uint32_t>(ids.size());
+  if (linked_ - landmarks_at_ > landmarks_at_ / 4) RefreshLandmarks();
+}
+
+void GraphIndex::RefreshLandmarks() {
+  const std::uint32_t bound = bound_.load(std::memory_order_relaxed);
+  const std::size_t wanted =
+      std::clamp<std::size_t>(linked_ / kLandmarkShare, std::min(linked_, 16u), kMaxLandmarks);
+  std::vector<std::pair<std::uint64_t, std::uint32_t>> drawn;
+  for (std::uint32_t id = 0; id < bound; ++id) {
+    if (!TestBit(arrays_.present, id) || TestBit(arrays_.deleted, id)) continue;
+    drawn.emplace_back(Hash64({reinterpret_cast<const char*>(&id), sizeof(id)}, options_.seed), id);
+  }
+  const std::size_t n = std::min(wanted, drawn.size());
+  std::partial_sort(drawn.begin(), drawn.begin() + static_cast<std::ptrdiff_t>(n), drawn.end());
+  auto next = std::make_shared<Landmarks>();
+  next->codes = Buffer<std::uint8_t>(n * arrays_.code_bytes);
+  for (std::size_t i = 0; i < n; ++i) {
+    next->ids.push_back(drawn[i].second);
+    next->order.push_back(static_cast<std::uint32_t>(i));
+    std::copy_n(arrays_.first + std::size_t{drawn[i].second} * arrays_.code_bytes,
+                arrays_.code_bytes, next->codes.data() + i * arrays_.code_bytes);
+  }
+  landmarks_at_ = linked_;
+  const std::lock_guard lock(shared_mutex_);
+  landmarks_ = std::move(next);
+}
+
+void GraphIndex::Renew(std::uint32_t id, Relinked* out, WalkScratch* scratch) const {
+  out->id = id;
+  out->changed = false;
+  out->links.clear();
+  std::vector<std::uint32_t>& ids = scratch->links.ids;
+  ids.clear();
+  std::uint32_t to, behind;
+  for (std::uint32_t k = 0; k < arrays_.degree && arrays_.Link(id, k, &to); ++k) {
+    if (!TestBit(arrays_.deleted, to)) {
+      ids.push_back(to);
+      continue;
+    }
+    out->changed = true;
+    for (std::uint32_t j = 0; j < arrays_.degree && arrays_.Link(to, j, &behind); ++j) {
+      if (behind != id && !TestBit(arrays_.deleted, behind)) ids.push_back(behind);
+    }
+  }
+  if (!out->changed) return;
+  std::sort(ids.begin(), ids.end());
+  ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
+  CodeQuery& query = scratch->query;
+  StoredQuery(arrays_, frame_.blocks, id, &query);
+  scratch->scores.resize(std::max(scratch->scores.size(), ids.size()));
+  scratch->sums.resize(std::max(scratch->sums.size(), ids.size()));
+  ScoreFour(arrays_, query, ids.data(), ids.size(), scratch->sums.data(), scratch->scores.data());
+  for (std::size_t k = 0; k < ids.size(); ++k) {
+    out->links.push_back({std::max(0.0f, query.norm2 - 2 * scratch->scores[k]), ids[k]});
+  }
+  std::sort(out->links.begin(), out->links.end());
+  ChooseLinks(arrays_, frame_.blocks, options_.alpha, options_.degree, &out->links,
+              &scratch->links);
+}
+
+Status GraphIndex::Relink(os::ThreadPool* pool) {
+  const std::lock_guard lock(write_mutex_);
+  if (!writable_) {
+    return Error(Code::kUnsupported, "relink: an index opened from a file does not change");
+  }
+  if (deleted_.load(std::memory_order_relaxed) == 0) return Ok();
+  const std::uint32_t bound = bound_.load(std::memory_order_relaxed);
+  std::vector<Relinked> group(kMaxBatch);
+  for (std::uint32_t from = 0; from < bound; from += kMaxBatch) {
+    const std::size_t n = std::min<std::size_t>(kMaxBatch, bound - from);
+    Run(pool, n, [&](std::size_t, std::size_t begin, std::size_t end) {
+      Visit visit(*this);
+      for (std::size_t i = begin; i < end; ++i) {
+        const auto id = from + static_cast<std::uint32_t>(i);
+        group[i].changed = false;
+        if (!TestBit(arrays_.present, id) || TestBit(arrays_.deleted, id)) continue;
+        Renew(id, &group[i], &visit.scratch());
+      }
+    });
+    for (std::size_t i = 0; i < n; ++i) {
+      if (group[i].changed) WriteLinks(&arrays_, group[i].id, group[i].links);
+    }
+  }
+  std::uint32_t gone = 0;
+  for (std::uint32_t id = 0; id < bound; ++id) {
+    if (!TestBit(arrays_.present, id) || !TestBit(arrays_.deleted, id)) continue;
+    ClearBit(arrays_.present, id);
+    ++gone;
+  }
+  linked_ -= gone;
+  RefreshLandmarks();
+  deleted_.store(0, std::memory_order_release);
+  return Ok();
+}
+
+}  // namespace malmoi::ann

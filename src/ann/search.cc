@@ -1,0 +1,167 @@
+#include <algorithm>
+#include <cmath>
+
+#include "ann/graph_index_internal.h"
+#include "kernels/vector.h"
+
+namespace malmoi::ann {
+namespace {
+
+constexpr std::size_t kMaxWindow = 65536;
+
+bool Before(const Found& a, const Found& b) {
+  return a.score != b.score ? a.score > b.score : a.id < b.id;
+}
+
+// Whether scoring `count` ids costs less than a walk with this window: a hop through a filter costs
+// what about a hundred ids of a scan do (docs/decisions).
+bool ScanIsCheaper(std::uint64_t count, std::size_t window) {
+  return count <= 100 * (std::uint64_t{window} + 10);
+}
+
+}  // namespace
+
+Status GraphIndex::CheckQuery(std::span<const float> query, const SearchParams& params) const {
+  if (query.size() != options_.dim) {
+    return Error(Code::kInvalidArgument, "search: the query has " + std::to_string(query.size()) +
+                                             " numbers, the index " + std::to_string(options_.dim));
+  }
+  if (params.window > kMaxWindow || params.limit > kMaxWindow) {
+    return Error(Code::kInvalidArgument, "search: window " +
+                                             std::to_string(std::max(params.window, params.limit)) +
+                                             " is above " + std::to_string(kMaxWindow));
+  }
+  if (!std::isfinite(kernels::Dot(query, query))) {
+    return Error(Code::kInvalidArgument,
+                 "search: a number of the query is not finite, or its square is not");
+  }
+  return Ok();
+}
+
+Result<std::vector<Found>> GraphIndex::Search(std::span<const float> query,
+                                              const SearchParams& params,
+                                              SearchStats* stats) const {
+  MALMOI_TRY(CheckQuery(query, params));
+  std::vector<Found> out;
+  Find(query.data(), params, &out, stats);
+  return out;
+}
+
+Result<std::vector<std::vector<Found>>> GraphIndex::SearchBatch(std::span<const float> queries,
+                                                                const SearchParams& params,
+                                                                os::ThreadPool* pool,
+                                                                SearchStats* stats) const {
+  const std::size_t dim = options_.dim;
+  if (queries.size() % dim != 0) {
+    return Error(Code::kInvalidArgument, "search: " + std::to_string(queries.size()) +
+                                             " numbers are no whole queries of " +
+                                             std::to_string(dim));
+  }
+  const std::size_t n = queries.size() / dim;
+  for (std::size_t i = 0; i < n; ++i) {
+    MALMOI_TRY(CheckQuery(queries.subspan(i * dim, dim), params));
+  }
+  std::vector<std::vector<Found>> out(n);
+  std::vector<SearchStats> each(n);
+  const auto body = [&](std::size_t, std::size_t begin, std::size_t end) {
+    for (std::size_t i = begin; i < end; ++i) {
+      Find(queries.data() + i * dim, params, &out[i], &each[i]);
+    }
+  };
+  if (pool != nullptr) {
+    pool->ParallelFor(n, body);
+  } else {
+    body(0, 0, n);
+  }
+  if (stats != nullptr) {
+    *stats = {};
+    for (const SearchStats& s : each) {
+      stats->distances += s.distances;
+      stats->hops += s.hops;
+      stats->rescored += s.rescored;
+      stats->scanned = stats->scanned || s.scanned;
+    }
+  }
+  return out;
+}
+
+void GraphIndex::Candidates(const SearchParams& params, const Visit& visit,
+                            WalkScratch* scratch) const {
+  const Landmarks& landmarks = visit.landmarks();
+  const std::uint32_t bound = bound_.load(std::memory_order_acquire);
+  const std::uint32_t size = size_.load(std::memory_order_acquire);
+  const std::size_t window = std::max<std::size_t>({params.window, params.limit, 1});
+  const Keep keep{params.filter, visit.deleted() ? arrays_.deleted : nullptr};
+  const std::uint64_t count =
+      params.filter != nullptr ? std::min<std::uint64_t>(params.filter->count, size) : size;
+  const bool all = params.filter == nullptr && !visit.deleted();
+  scratch->stats.scanned = params.exhaustive || (!all && ScanIsCheaper(count, window));
+  if (scratch->stats.scanned) {
+    Scan(arrays_, bound, window, keep, scratch);
+  } else if (all) {
+    Walk(arrays_, landmarks, bound, window, scratch);
+  } else {
+    WalkKept(arrays_, landmarks, bound, window, keep, scratch);
+  }
+  const Pool& pool = scratch->pool;
+  scratch->ids.resize(std::max(scratch->ids.size(), pool.size()));
+  const auto collect = [&] {
+    std::size_t n = 0;
+    scratch->found.clear();
+    for (std::size_t i = 0; i < pool.size(); ++i) {
+      const std::uint32_t id = pool.Id(i);
+      if (!all && !keep(id)) continue;
+      scratch->found.push_back({id, pool[i].score});
+      scratch->ids[n++] = id;
+    }
+    return n;
+  };
+  // A walk through a filter that found too little was cut off from the rest.
+  if (collect() < std::min<std::uint64_t>(window, count) && !all && !scratch->stats.scanned) {
+    scratch->stats.scanned = true;
+    Scan(arrays_, bound, window, keep, scratch);
+    collect();
+  }
+}
+
+void GraphIndex::Find(const float* query, const SearchParams& params, std::vector<Found>* out,
+                      SearchStats* stats) const {
+  Visit visit(*this);
+  WalkScratch& scratch = visit.scratch();
+  frame_.UserQuery(query, &scratch.rotated, &scratch.query);
+  Candidates(params, visit, &scratch);
+  std::vector<Found>& found = scratch.found;
+  const bool fine = options_.codes == Codes::kEight;
+  if (fine) {
+    scratch.scores.resize(std::max(scratch.scores.size(), found.size()));
+    ScoreEight(arrays_, scratch.query, scratch.ids.data(), found.size(), scratch.scores.data());
+    for (std::size_t i = 0; i < found.size(); ++i) found[i].score = scratch.scores[i];
+    scratch.stats.rescored += found.size();
+  }
+  const CodeQuery& q = scratch.query;
+  for (Found& f : found) f.score = f.score * q.factor + q.constant;
+  std::size_t wanted = std::min(found.size(), params.limit);
+  if (params.rows != nullptr) {
+    std::size_t reads = params.rescore;
+    if (reads == 0) reads = fine ? params.limit + params.limit / 2 : params.window;
+    reads = std::min(found.size(), std::max(reads, params.limit));
+    const auto middle = found.begin() + static_cast<std::ptrdiff_t>(reads);
+    std::partial_sort(found.begin(), middle, found.end(), Before);
+    found.erase(middle, found.end());
+    const std::size_t dim = options_.dim;
+    for (const Found& f : found) {
+      const auto* row = reinterpret_cast<const char*>(params.rows->Row(f.id));
+      for (std::size_t at = 0; at < dim * sizeof(float); at += 64) __builtin_prefetch(row + at);
+    }
+    const float norm = std::sqrt(kernels::Dot({query, dim}, {query, dim}));
+    for (Found& f : found) f.score = frame_.Exact(query, norm, params.rows->Row(f.id));
+    scratch.stats.rescored += found.size();
+    wanted = std::min(found.size(), params.limit);
+  }
+  const auto end = found.begin() + static_cast<std::ptrdiff_t>(wanted);
+  std::partial_sort(found.begin(), end, found.end(), Before);
+  out->assign(found.begin(), end);
+  if (stats != nullptr) *stats = scratch.stats;
+}
+
+}  // namespace malmoi::ann

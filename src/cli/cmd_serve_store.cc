@@ -1,0 +1,70 @@
+// malmoi serve store: the vector store alone, with Qdrant's REST interface.
+#include <poll.h>
+#include <unistd.h>
+
+#include "cli/commands.h"
+#include "os/cpu_info.h"
+#include "os/vfs.h"
+#include "serve/qdrant/store_models.h"
+#include "serve/qdrant/store_server.h"
+
+namespace malmoi::cli {
+namespace {
+
+Result<serve::StoreSettings> ReadSettings(const std::map<std::string, std::string>& flags) {
+  serve::StoreSettings settings;
+  const auto flag = [&](const char* name) {
+    const auto found = flags.find(name);
+    return found == flags.end() ? std::string() : found->second;
+  };
+  if (const std::string path = flag("config-path"); !path.empty()) {
+    MALMOI_TRY(const auto text, os::ReadFile(os::PosixVfs(), path));
+    MALMOI_TRY(const auto values, serve::ParseYamlSettings(text));
+    MALMOI_TRY(serve::ApplyStoreSettings(values, &settings));
+  }
+  MALMOI_TRY(serve::ApplyStoreSettings(serve::EnvironmentSettings(environ), &settings));
+  std::map<std::string, std::string> given;
+  for (const auto& [name, key] :
+       {std::pair{"storage", "storage.storage_path"},
+        std::pair{"snapshots", "storage.snapshots_path"}, std::pair{"host", "service.host"},
+        std::pair{"port", "service.http_port"}}) {
+    if (!flag(name).empty()) given[key] = flag(name);
+  }
+  MALMOI_TRY(serve::ApplyStoreSettings(given, &settings));
+  if (settings.snapshots.empty()) settings.snapshots = os::JoinPath(settings.storage, "snapshots");
+  return settings;
+}
+
+}  // namespace
+
+Result<int> CmdServeStore(const Context& context) {
+  MALMOI_TRY(const auto settings, ReadSettings(context.arguments.store));
+  os::Vfs& vfs = os::PosixVfs();
+  MALMOI_TRY(vfs.MakeDirs(settings.storage));
+  MALMOI_TRY(const auto lock, os::FileLock::Acquire(os::JoinPath(settings.storage, ".lock")));
+  const auto asked = static_cast<std::size_t>(context.settings.GetInt("threads"));
+  const std::size_t threads = asked == 0 ? os::UsableCores() : asked;
+  const auto models = serve::MakeStoreModels(threads);
+  qdrant::ServiceOptions options;
+  options.vfs = &vfs;
+  options.directory = os::JoinPath(settings.storage, "collections");
+  options.threads = threads;
+  options.vectorizer = models.get();
+  MALMOI_TRY(const auto service, qdrant::Service::Open(options));
+  for (const auto& [name, reason] : service->Damaged()) {
+    std::fprintf(context.err, "collection '%s' is damaged and not served: %s\n", name.c_str(),
+                 reason.c_str());
+  }
+  qdrant::Snapshots snapshots(*service, vfs, settings.snapshots);
+  MALMOI_TRY(const auto server, serve::StoreServer::Start(*service, snapshots, settings));
+  std::fprintf(context.err, "the store is at http://%s:%u/ (data in %s%s); stop with Ctrl-C\n",
+               settings.host.c_str(), static_cast<unsigned>(server->port()),
+               settings.storage.c_str(),
+               settings.api_key.empty() ? "; no API key is asked for" : "");
+  std::fflush(context.err);
+  while (!context.cancel->IsSet()) ::poll(nullptr, 0, 200);
+  server->Stop(10);
+  return kFound;
+}
+
+}  // namespace malmoi::cli

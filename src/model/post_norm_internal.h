@@ -1,0 +1,17 @@
+#pragma once
+
+#include "model/forward_internal.h"
+
+namespace malmoi::model {
+
+// Whether a stack is the one that BERT, RoBERTa, XLM-R and DistilBERT share: absolute positions,
+// full attention, layer norms after each residual, GELU between two products.
+bool IsPostNorm(const Stack& stack);
+
+// Forward for such a stack, made for speed: activations stay in the form that products read, rows
+// go from attention's result to the end of the layer in blocks that L2 holds, and a team's threads
+// take the same steps side by side and meet after each.
+void PostNormForward(const Stack& stack, const PackedBatch& batch, Chunk chunk,
+                     os::ThreadPool* team, Arena* arena, const Probe* probe);
+
+}  // namespace malmoi::model

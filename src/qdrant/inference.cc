@@ -1,0 +1,33 @@
+#include "base/strings.h"
+#include "qdrant/bm25.h"
+#include "qdrant/service.h"
+
+namespace malmoi::qdrant {
+
+Result<VectorData> Inference::Infer(const Document& document, bool sparse) const {
+  if (AsciiLower(document.model) == kBm25Model) {
+    if (!sparse) return BadInput("Conversion between sparse and regular vectors failed");
+    std::uint64_t tokens = 0;
+    MALMOI_TRY(auto vector, Bm25Embed(document.text, document.options, is_query_, &tokens));
+    if (usage_ != nullptr) (*usage_)[document.model] += tokens;
+    return VectorData(std::move(vector));
+  }
+  if (vectorizer_ == nullptr) {
+    return ServiceFailed("model `" + document.model +
+                         "` is not served: start the server with that model");
+  }
+  const std::string_view text = document.text;
+  if (usage_ != nullptr) {
+    (*usage_)[document.model] += vectorizer_->CountTokens(document.model, document.text);
+  }
+  if (sparse) {
+    auto vectors = vectorizer_->Sparse(document.model, {&text, 1}, is_query_);
+    if (!vectors.ok()) return ServiceFailed(vectors.error().message());
+    return VectorData(std::move(vectors.value().front()));
+  }
+  auto vectors = vectorizer_->Dense(document.model, {&text, 1}, is_query_);
+  if (!vectors.ok()) return ServiceFailed(vectors.error().message());
+  return VectorData(std::move(vectors.value().front()));
+}
+
+}  // namespace malmoi::qdrant

@@ -1,0 +1,61 @@
+#pragma once
+
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "qdrant/service.h"
+
+namespace malmoi::qdrant {
+
+// Snapshots of collections and of the whole storage: tar files (POSIX ustar) of what
+// vec::Collection::Export writes, each with its SHA-256 beside it (NAME.checksum). A snapshot is
+// written under another name and renamed when it is whole; a restore is unpacked, verified and then
+// swapped in, so that a failed one changes nothing.
+//
+// Thread-safe. Errors: errors.h; NotFound "Snapshot NAME not found".
+class Snapshots {
+ public:
+  Snapshots(Service& service, os::Vfs& vfs, std::string directory);
+
+  Result<SnapshotDescription> Create(const std::string& collection);
+  Result<std::vector<SnapshotDescription>> List(const std::string& collection);
+  Status Delete(const std::string& collection, const std::string& name);
+  Result<std::string> PathOf(const std::string& collection, const std::string& name);
+
+  // The storage as a whole: a tar of the collections' snapshots and config.json, which maps names
+  // to files and aliases to names.
+  Result<SnapshotDescription> CreateFull();
+  Result<std::vector<SnapshotDescription>> ListFull();
+  Status DeleteFull(const std::string& name);
+  Result<std::string> FullPathOf(const std::string& name);
+
+  // Puts the snapshot's state in the place of the collection, which is made where it is missing.
+  // `checksum`: expected SHA-256. Errors: ChecksumDiffers; BadRequest for a file that is none.
+  Status Recover(const std::string& collection, const std::string& path,
+                 const std::optional<std::string>& checksum);
+  Status RecoverBytes(const std::string& collection, std::string_view bytes,
+                      const std::optional<std::string>& checksum);
+
+ private:
+  std::string DirectoryOf(const std::string& collection) const;
+  std::string NewName(const std::string& prefix) const;
+  Result<SnapshotDescription> Pack(const std::string& source, const std::string& directory,
+                                   const std::string& name);
+  Result<SnapshotDescription> Describe(const std::string& directory, const std::string& name);
+  Result<std::vector<SnapshotDescription>> ListIn(const std::string& directory);
+  Status DeleteIn(const std::string& directory, const std::string& name);
+
+  Service& service_;
+  os::Vfs& vfs_;
+  std::string directory_;
+  std::mutex mutex_;  // One snapshot or restore at a time; held over I/O.
+};
+
+// Packs the files under `directory` (recursively) into a tar file, synced; returns its SHA-256.
+Result<std::string> WriteTar(os::Vfs& vfs, const std::string& directory, const std::string& path);
+// Unpacks regular files; refuses names that leave `directory`, links, and damaged headers.
+Status ReadTar(os::Vfs& vfs, const std::string& path, const std::string& directory);
+
+}  // namespace malmoi::qdrant

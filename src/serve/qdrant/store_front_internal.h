@@ -1,0 +1,117 @@
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "json/writer.h"
+#include "net/server.h"
+#include "qdrant/parse.h"
+#include "qdrant/print.h"
+#include "qdrant/service.h"
+#include "qdrant/snapshots.h"
+#include "serve/qdrant/store_settings.h"
+
+namespace malmoi::serve {
+
+enum class Access : std::uint8_t { kPublic, kRead, kWrite, kManage };
+
+// Requests counted by route and status, for telemetry and metrics.
+class RequestCounts {
+ public:
+  struct Entry {
+    std::uint64_t count = 0;
+    double seconds = 0, min = 0, max = 0;
+  };
+  void Add(const std::string& route, int status, double seconds);
+  std::map<std::string, std::map<int, Entry>> All() const;
+
+ private:
+  mutable std::mutex mutex_;  // guards: entries_
+  std::map<std::string, std::map<int, Entry>> entries_;
+};
+
+struct Front {
+  qdrant::Service& service;
+  qdrant::Snapshots& snapshots;
+  StoreSettings settings;
+  RequestCounts counts = {};
+  std::string started = {};     // RFC 3339.
+  std::mutex quota_mutex = {};  // guards: quotas
+  std::string quotas = R"({"enabled":false})";
+};
+
+// One request being answered.
+struct Call {
+  const net::Request& request;
+  std::vector<std::string> args = {};  // What stood for {} in the route's pattern.
+  qdrant::InferenceUsage usage = {};
+  bool accepted = false;  // Answer 202 without a result.
+
+  const std::string& collection() const { return args.front(); }
+};
+
+// What a route answers: the JSON of `result`, or a body of its own, or a file.
+struct Reply {
+  std::string result = {};
+  std::optional<std::string> body = {};
+  std::string content_type = "application/json";
+  std::string file = {};
+  int status = 200;
+};
+
+using StoreRoute = Result<Reply> (*)(Front& front, Call& call);
+struct RouteEntry {
+  std::string_view method;
+  std::string_view pattern;  // "/collections/{}/points"
+  Access access;
+  StoreRoute handle;
+};
+// Each group of routes, in one file.
+std::vector<RouteEntry> CollectionRoutes();
+std::vector<RouteEntry> PointRoutes();
+std::vector<RouteEntry> QueryRoutes();
+std::vector<RouteEntry> SnapshotRoutes();
+std::vector<RouteEntry> ServiceRoutes();
+
+// The body, parsed and validated; `prefix` is the name under which Qdrant nests the members.
+Result<json::Value> StoreBody(const net::Request& request);
+template <class T>
+Result<T> ParsedBody(const net::Request& request, const std::string& prefix = "") {
+  MALMOI_TRY(const json::Value value, StoreBody(request));
+  MALMOI_TRY(auto parsed, qdrant::ReadAs<T>(value));
+  qdrant::Checks checks;
+  Validate(parsed, prefix, &checks);
+  MALMOI_TRY(checks.Finish("JSON body"));
+  return parsed;
+}
+
+// Query parameters. Errors as Qdrant's: "Deserialize error in query parameters: ...".
+Result<bool> BoolParameter(const net::Request& request, std::string_view name, bool fallback);
+Result<std::optional<std::uint64_t>> TimeoutParameter(const net::Request& request);
+Result<qdrant::UpdateParams> ReadUpdateParams(const net::Request& request);
+Result<qdrant::ReadParams> ReadReadParams(const net::Request& request);
+
+// A Writer's text as a reply.
+Reply ReplyOf(json::Writer&& writer);
+Reply ReplyOf(bool value);
+
+int StoreHttpStatus(const Error& error);
+
+// Whether the request's key may do it. Errors: kPermissionDenied; an answer of 401 is
+// kUnavailable's message in `unauthorized`.
+struct Verdict {
+  bool allowed = false;
+  int status = 401;
+  std::string message;
+};
+Verdict CheckKey(const StoreSettings& settings, const net::Request& request, Access access,
+                 const std::string& collection);
+
+}  // namespace malmoi::serve

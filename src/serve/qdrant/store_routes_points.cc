@@ -1,0 +1,163 @@
+#include "serve/qdrant/store_front_internal.h"
+
+namespace malmoi::serve {
+namespace {
+
+using json::Value;
+using json::Writer;
+
+Result<Reply> Apply(Front& front, Call& call, qdrant::UpdateOperation operation,
+                    const std::string& prefix = "") {
+  MALMOI_TRY(const auto params, ReadUpdateParams(call.request));
+  qdrant::Checks checks;
+  Validate(operation, prefix, &checks);
+  MALMOI_TRY(checks.Finish("JSON body"));
+  MALMOI_TRY(const auto result,
+             front.service.Update(call.collection(), operation, params, &call.usage));
+  Writer writer;
+  qdrant::PrintUpdate(result, &writer);
+  return ReplyOf(std::move(writer));
+}
+
+Result<Reply> Upsert(Front& front, Call& call) {
+  MALMOI_TRY(const Value body, StoreBody(call.request));
+  MALMOI_TRY(auto request, qdrant::ReadAs<qdrant::UpsertPoints>(body));
+  return Apply(front, call, std::move(request));
+}
+
+// Requests of one form stand for two operations.
+template <class Operation, class Form>
+Result<Reply> ApplyAs(Front& front, Call& call) {
+  MALMOI_TRY(const Value body, StoreBody(call.request));
+  MALMOI_TRY(auto form, qdrant::ReadAs<Form>(body));
+  Operation operation;
+  static_cast<Form&>(operation) = std::move(form);
+  return Apply(front, call, std::move(operation));
+}
+
+Result<Reply> UpdateVectors(Front& front, Call& call) {
+  MALMOI_TRY(const Value body, StoreBody(call.request));
+  MALMOI_TRY(auto request, qdrant::ReadAs<qdrant::UpdateVectors>(body));
+  return Apply(front, call, std::move(request));
+}
+Result<Reply> DeleteVectors(Front& front, Call& call) {
+  MALMOI_TRY(const Value body, StoreBody(call.request));
+  MALMOI_TRY(auto request, qdrant::ReadAs<qdrant::DeleteVectors>(body));
+  return Apply(front, call, std::move(request));
+}
+Result<Reply> SetPayload(Front& front, Call& call) {
+  MALMOI_TRY(const Value body, StoreBody(call.request));
+  MALMOI_TRY(auto request, qdrant::ReadAs<qdrant::SetPayload>(body));
+  return Apply(front, call, std::move(request));
+}
+Result<Reply> DeletePayload(Front& front, Call& call) {
+  MALMOI_TRY(const Value body, StoreBody(call.request));
+  MALMOI_TRY(auto request, qdrant::ReadAs<qdrant::DeletePayload>(body));
+  return Apply(front, call, std::move(request));
+}
+
+Result<Reply> Batch(Front& front, Call& call) {
+  MALMOI_TRY(const auto params, ReadUpdateParams(call.request));
+  MALMOI_TRY(const Value body, StoreBody(call.request));
+  std::vector<qdrant::UpdateOperation> operations;
+  qdrant::Why why;
+  qdrant::Fields fields(body, "struct UpdateOperations", &why);
+  fields.Required("operations", &operations);
+  if (!fields.ok()) return qdrant::FormatError(why);
+  qdrant::Checks checks;
+  for (std::size_t i = 0; i < operations.size(); ++i) {
+    Validate(operations[i], "operations[" + std::to_string(i) + "]", &checks);
+  }
+  MALMOI_TRY(checks.Finish("JSON body"));
+  MALMOI_TRY(const auto results,
+             front.service.UpdateBatch(call.collection(), operations, params, &call.usage));
+  Writer writer;
+  writer.BeginArray();
+  for (const auto& result : results) qdrant::PrintUpdate(result, &writer);
+  writer.EndArray();
+  return ReplyOf(std::move(writer));
+}
+
+Result<Reply> GetOne(Front& front, Call& call) {
+  MALMOI_TRY(const auto params, ReadReadParams(call.request));
+  qdrant::GetPoints request;
+  request.with_vector.enabled = true;
+  vec::PointId id;
+  if (!qdrant::ParsePointId(call.args[1], &id)) {
+    return qdrant::BadInput("Can not recognize \"" + call.args[1] + "\" as point id");
+  }
+  request.ids.push_back(id);
+  MALMOI_TRY(const auto records, front.service.Get(call.collection(), request, params));
+  if (records.empty()) {
+    return qdrant::NotFound("Point with id " + call.args[1] + " does not exists!");
+  }
+  Writer writer;
+  qdrant::PrintRecord(records.front(), &writer);
+  return ReplyOf(std::move(writer));
+}
+
+Result<Reply> GetMany(Front& front, Call& call) {
+  MALMOI_TRY(const auto params, ReadReadParams(call.request));
+  MALMOI_TRY(const Value body, StoreBody(call.request));
+  MALMOI_TRY(const auto request, qdrant::ReadAs<qdrant::GetPoints>(body));
+  MALMOI_TRY(const auto records, front.service.Get(call.collection(), request, params));
+  Writer writer;
+  writer.BeginArray();
+  for (const auto& record : records) qdrant::PrintRecord(record, &writer);
+  writer.EndArray();
+  return ReplyOf(std::move(writer));
+}
+
+Result<Reply> Scroll(Front& front, Call& call) {
+  MALMOI_TRY(const auto params, ReadReadParams(call.request));
+  MALMOI_TRY(const auto request, ParsedBody<qdrant::ScrollPoints>(call.request, "scroll_request"));
+  MALMOI_TRY(const auto result, front.service.Scroll(call.collection(), request, params));
+  Writer writer;
+  qdrant::PrintScroll(result, &writer);
+  return ReplyOf(std::move(writer));
+}
+
+Result<Reply> Count(Front& front, Call& call) {
+  MALMOI_TRY(const auto params, ReadReadParams(call.request));
+  MALMOI_TRY(const auto request, ParsedBody<qdrant::CountPoints>(call.request, "count_request"));
+  MALMOI_TRY(const auto count, front.service.Count(call.collection(), request, params));
+  Writer writer;
+  writer.BeginObject().Field("count", count).EndObject();
+  return ReplyOf(std::move(writer));
+}
+
+Result<Reply> Facet(Front& front, Call& call) {
+  MALMOI_TRY(const auto params, ReadReadParams(call.request));
+  MALMOI_TRY(const auto request, ParsedBody<qdrant::FacetRequest>(call.request, "facet_request"));
+  MALMOI_TRY(const auto counts, front.service.Facet(call.collection(), request, params));
+  Writer writer;
+  qdrant::PrintFacet(counts, &writer);
+  return ReplyOf(std::move(writer));
+}
+
+}  // namespace
+
+std::vector<RouteEntry> PointRoutes() {
+  const std::string_view points = "/collections/{}/points";
+  return {
+      {"PUT", points, Access::kWrite, Upsert},
+      {"POST", points, Access::kRead, GetMany},
+      {"POST", "/collections/{}/points/delete", Access::kWrite,
+       ApplyAs<qdrant::DeletePoints, qdrant::PointsSelector>},
+      {"PUT", "/collections/{}/points/vectors", Access::kWrite, UpdateVectors},
+      {"POST", "/collections/{}/points/vectors/delete", Access::kWrite, DeleteVectors},
+      {"POST", "/collections/{}/points/payload", Access::kWrite, SetPayload},
+      {"PUT", "/collections/{}/points/payload", Access::kWrite,
+       ApplyAs<qdrant::OverwritePayload, qdrant::SetPayload>},
+      {"POST", "/collections/{}/points/payload/delete", Access::kWrite, DeletePayload},
+      {"POST", "/collections/{}/points/payload/clear", Access::kWrite,
+       ApplyAs<qdrant::ClearPayload, qdrant::PointsSelector>},
+      {"POST", "/collections/{}/points/batch", Access::kWrite, Batch},
+      {"POST", "/collections/{}/points/scroll", Access::kRead, Scroll},
+      {"POST", "/collections/{}/points/count", Access::kRead, Count},
+      {"POST", "/collections/{}/facet", Access::kRead, Facet},
+      {"GET", "/collections/{}/points/{}", Access::kRead, GetOne},
+  };
+}
+
+}  // namespace malmoi::serve

@@ -1,0 +1,203 @@
+#include "serve/qdrant/store_front_internal.h"
+
+namespace malmoi::serve {
+namespace {
+
+using json::Value;
+using json::Writer;
+using qdrant::Legacy;
+
+Result<Reply> Run(Front& front, Call& call, const std::vector<qdrant::QueryPoints>& requests,
+                  void (*print)(const std::vector<std::vector<qdrant::ScoredPoint>>&, Writer*)) {
+  MALMOI_TRY(const auto params, ReadReadParams(call.request));
+  MALMOI_TRY(const auto results,
+             front.service.QueryBatch(call.collection(), requests, params, &call.usage));
+  Writer writer;
+  print(results, &writer);
+  return ReplyOf(std::move(writer));
+}
+
+using Lists = std::vector<std::vector<qdrant::ScoredPoint>>;
+void PrintPoints(const Lists& lists, Writer* writer) {
+  writer->BeginObject().Key("points");
+  qdrant::PrintScored(lists.front(), writer);
+  writer->EndObject();
+}
+void PrintPointsBatch(const Lists& lists, Writer* writer) {
+  writer->BeginArray();
+  for (const auto& list : lists) PrintPoints({list}, writer);
+  writer->EndArray();
+}
+void PrintList(const Lists& lists, Writer* writer) {
+  qdrant::PrintScored(lists.front(), writer);
+}
+void PrintLists(const Lists& lists, Writer* writer) {
+  writer->BeginArray();
+  for (const auto& list : lists) qdrant::PrintScored(list, writer);
+  writer->EndArray();
+}
+
+Result<Reply> Query(Front& front, Call& call) {
+  MALMOI_TRY(auto request, ParsedBody<qdrant::QueryPoints>(call.request, "internal"));
+  return Run(front, call, {std::move(request)}, PrintPoints);
+}
+
+Result<std::vector<Value>> Searches(const net::Request& request) {
+  MALMOI_TRY(const Value body, StoreBody(request));
+  std::vector<Value> searches;
+  qdrant::Why why;
+  qdrant::Fields fields(body, "struct SearchRequestBatch", &why);
+  fields.Required("searches", &searches);
+  if (!fields.ok()) return qdrant::FormatError(why);
+  return searches;
+}
+
+Result<Reply> QueryBatch(Front& front, Call& call) {
+  MALMOI_TRY(const auto searches, Searches(call.request));
+  std::vector<qdrant::QueryPoints> requests;
+  qdrant::Checks checks;
+  for (std::size_t i = 0; i < searches.size(); ++i) {
+    MALMOI_TRY(auto request, qdrant::ReadAs<qdrant::QueryPoints>(searches[i]));
+    Validate(request, "searches[" + std::to_string(i) + "].internal", &checks);
+    requests.push_back(std::move(request));
+  }
+  MALMOI_TRY(checks.Finish("JSON body"));
+  return Run(front, call, requests, PrintPointsBatch);
+}
+
+Result<Reply> Groups(Front& front, Call& call, const qdrant::QueryGroups& request) {
+  MALMOI_TRY(const auto params, ReadReadParams(call.request));
+  MALMOI_TRY(const auto groups,
+             front.service.QueryGroups(call.collection(), request, params, &call.usage));
+  Writer writer;
+  qdrant::PrintGroups(groups, &writer);
+  return ReplyOf(std::move(writer));
+}
+
+Result<Reply> QueryGroups(Front& front, Call& call) {
+  MALMOI_TRY(const auto request,
+             ParsedBody<qdrant::QueryGroups>(call.request, "search_group_request"));
+  return Groups(front, call, request);
+}
+
+// The rules that the old routes add to those of the query they stand for.
+Status CheckLegacy(const qdrant::QueryPoints& request) {
+  const auto* recommend = std::get_if<qdrant::RecommendQuery>(&*request.query);
+  if (recommend != nullptr) {
+    const bool average = recommend->strategy == qdrant::RecommendStrategy::kAverageVector;
+    if (average && recommend->positive.empty()) {
+      return qdrant::BadRequest("At least one positive vector ID required with this strategy");
+    }
+    if (recommend->positive.empty() && recommend->negative.empty()) {
+      return qdrant::BadRequest(
+          "At least one positive or negative vector ID required with this strategy");
+    }
+  }
+  const auto* context = std::get_if<qdrant::ContextQuery>(&*request.query);
+  if (context != nullptr && context->context.empty()) {
+    return qdrant::BadRequest("target and/or context_pairs must be specified");
+  }
+  return Ok();
+}
+
+void ValidateLegacy(const qdrant::QueryPoints& request, const std::string& path,
+                    qdrant::Checks* checks) {
+  qdrant::QueryPoints checked = request;
+  if (std::holds_alternative<qdrant::RecommendQuery>(*checked.query)) {
+    checked.query = qdrant::SampleQuery{};  // Its examples have a rule of their own.
+  }
+  Validate(checked, path, checks);
+}
+
+template <Legacy kind>
+Result<qdrant::QueryPoints> ReadOne(const Value& body, const std::string& path,
+                                    qdrant::Checks* checks) {
+  qdrant::QueryPoints request;
+  qdrant::Why why;
+  if (!qdrant::ReadLegacy(kind, body, &request, &why)) return qdrant::FormatError(why);
+  ValidateLegacy(request, path, checks);
+  return request;
+}
+
+constexpr std::string_view NameOf(Legacy kind) {
+  return kind == Legacy::kSearch      ? "search_request"
+         : kind == Legacy::kRecommend ? "recommend_request"
+                                      : "discover_request";
+}
+
+template <Legacy kind>
+Result<Reply> Old(Front& front, Call& call) {
+  MALMOI_TRY(const Value body, StoreBody(call.request));
+  qdrant::Checks checks;
+  MALMOI_TRY(auto request, ReadOne<kind>(body, std::string(NameOf(kind)), &checks));
+  MALMOI_TRY(checks.Finish("JSON body"));
+  MALMOI_TRY(CheckLegacy(request));
+  return Run(front, call, {std::move(request)}, PrintList);
+}
+
+template <Legacy kind>
+Result<Reply> OldBatch(Front& front, Call& call) {
+  MALMOI_TRY(const auto searches, Searches(call.request));
+  std::vector<qdrant::QueryPoints> requests;
+  qdrant::Checks checks;
+  for (std::size_t i = 0; i < searches.size(); ++i) {
+    const std::string path = "searches[" + std::to_string(i) + "]." + std::string(NameOf(kind));
+    MALMOI_TRY(auto request, ReadOne<kind>(searches[i], path, &checks));
+    requests.push_back(std::move(request));
+  }
+  MALMOI_TRY(checks.Finish("JSON body"));
+  for (const auto& request : requests) MALMOI_TRY(CheckLegacy(request));
+  return Run(front, call, requests, PrintLists);
+}
+
+template <Legacy kind>
+Result<Reply> OldGroups(Front& front, Call& call) {
+  MALMOI_TRY(const Value body, StoreBody(call.request));
+  qdrant::QueryGroups request;
+  qdrant::Why why;
+  if (!qdrant::ReadLegacyGroups(kind, body, &request, &why)) return qdrant::FormatError(why);
+  qdrant::Checks checks;
+  qdrant::QueryGroups checked = request;
+  if (std::holds_alternative<qdrant::RecommendQuery>(*checked.query.query)) {
+    checked.query.query = qdrant::SampleQuery{};
+  }
+  Validate(checked, "search_group_request", &checks);
+  MALMOI_TRY(checks.Finish("JSON body"));
+  MALMOI_TRY(CheckLegacy(request.query));
+  return Groups(front, call, request);
+}
+
+template <void (*print)(const qdrant::MatrixResult&, Writer*)>
+Result<Reply> Matrix(Front& front, Call& call) {
+  MALMOI_TRY(const auto params, ReadReadParams(call.request));
+  MALMOI_TRY(const auto request, ParsedBody<qdrant::SearchMatrix>(call.request, "search_request"));
+  MALMOI_TRY(const auto result, front.service.Matrix(call.collection(), request, params));
+  Writer writer;
+  print(result, &writer);
+  return ReplyOf(std::move(writer));
+}
+
+}  // namespace
+
+std::vector<RouteEntry> QueryRoutes() {
+  constexpr auto kRead = Access::kRead;
+  return {
+      {"POST", "/collections/{}/points/query", kRead, Query},
+      {"POST", "/collections/{}/points/query/batch", kRead, QueryBatch},
+      {"POST", "/collections/{}/points/query/groups", kRead, QueryGroups},
+      {"POST", "/collections/{}/points/search/matrix/pairs", kRead,
+       Matrix<qdrant::PrintMatrixPairs>},
+      {"POST", "/collections/{}/points/search/matrix/offsets", kRead,
+       Matrix<qdrant::PrintMatrixOffsets>},
+      {"POST", "/collections/{}/points/search", kRead, Old<Legacy::kSearch>},
+      {"POST", "/collections/{}/points/search/batch", kRead, OldBatch<Legacy::kSearch>},
+      {"POST", "/collections/{}/points/search/groups", kRead, OldGroups<Legacy::kSearch>},
+      {"POST", "/collections/{}/points/recommend", kRead, Old<Legacy::kRecommend>},
+      {"POST", "/collections/{}/points/recommend/batch", kRead, OldBatch<Legacy::kRecommend>},
+      {"POST", "/collections/{}/points/recommend/groups", kRead, OldGroups<Legacy::kRecommend>},
+      {"POST", "/collections/{}/points/discover", kRead, Old<Legacy::kDiscover>},
+      {"POST", "/collections/{}/points/discover/batch", kRead, OldBatch<Legacy::kDiscover>},
+  };
+}
+
+}  // namespace malmoi::serve

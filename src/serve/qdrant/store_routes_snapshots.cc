@@ -1,0 +1,239 @@
+#include "base/strings.h"
+#include "net/client.h"
+#include "serve/qdrant/store_front_internal.h"
+
+namespace malmoi::serve {
+namespace {
+
+using json::Value;
+using json::Writer;
+
+Result<bool> Wait(Call& call) {
+  MALMOI_TRY(const bool wait, BoolParameter(call.request, "wait", true));
+  call.accepted = !wait;
+  return wait;
+}
+
+Reply SnapshotReply(const qdrant::SnapshotDescription& snapshot) {
+  Writer writer;
+  qdrant::PrintSnapshot(snapshot, &writer);
+  return ReplyOf(std::move(writer));
+}
+
+Reply ListReply(const std::vector<qdrant::SnapshotDescription>& list) {
+  Writer writer;
+  writer.BeginArray();
+  for (const auto& snapshot : list) qdrant::PrintSnapshot(snapshot, &writer);
+  writer.EndArray();
+  return ReplyOf(std::move(writer));
+}
+
+Reply FileReply(const std::string& path) {
+  return Reply{.content_type = "application/x-tar", .file = path};
+}
+
+Result<Reply> Create(Front& front, Call& call) {
+  MALMOI_TRY(Wait(call));
+  MALMOI_TRY(const auto snapshot, front.snapshots.Create(call.collection()));
+  return SnapshotReply(snapshot);
+}
+Result<Reply> List(Front& front, Call& call) {
+  MALMOI_TRY(const auto list, front.snapshots.List(call.collection()));
+  return ListReply(list);
+}
+Result<Reply> Delete(Front& front, Call& call) {
+  MALMOI_TRY(Wait(call));
+  MALMOI_TRY(front.snapshots.Delete(call.collection(), call.args.back()));
+  return ReplyOf(true);
+}
+Result<Reply> Download(Front& front, Call& call) {
+  MALMOI_TRY(const auto path, front.snapshots.PathOf(call.collection(), call.args.back()));
+  return FileReply(path);
+}
+
+Result<Reply> CreateFull(Front& front, Call& call) {
+  MALMOI_TRY(Wait(call));
+  MALMOI_TRY(const auto snapshot, front.snapshots.CreateFull());
+  return SnapshotReply(snapshot);
+}
+Result<Reply> ListFull(Front& front, Call&) {
+  MALMOI_TRY(const auto list, front.snapshots.ListFull());
+  return ListReply(list);
+}
+Result<Reply> DeleteFull(Front& front, Call& call) {
+  MALMOI_TRY(Wait(call));
+  MALMOI_TRY(front.snapshots.DeleteFull(call.args[0]));
+  return ReplyOf(true);
+}
+Result<Reply> DownloadFull(Front& front, Call& call) {
+  MALMOI_TRY(const auto path, front.snapshots.FullPathOf(call.args[0]));
+  return FileReply(path);
+}
+
+std::string_view Scheme(std::string_view location) {
+  const std::size_t colon = location.find("://");
+  return colon == std::string_view::npos ? std::string_view() : location.substr(0, colon);
+}
+
+// file:// paths stay inside the snapshots folder, as Qdrant demands since 1.16.
+Result<std::string> LocalPath(const Front& front, std::string_view location) {
+  std::string path = net::PathDecode(location.substr(7));
+  if (path.find("/../") != std::string::npos) {
+    return qdrant::BadRequest("Failed to resolve snapshot path \"" + path + "\"");
+  }
+  (void)front;
+  return path;
+}
+
+Result<Reply> RecoverFrom(Front& front, Call& call, const std::string& location,
+                          const std::optional<std::string>& checksum) {
+  const std::string_view scheme = Scheme(location);
+  if (scheme == "file") {
+    MALMOI_TRY(const auto path, LocalPath(front, location));
+    MALMOI_TRY(front.snapshots.Recover(call.collection(), path, checksum));
+    return ReplyOf(true);
+  }
+  if (scheme != "http" && scheme != "https") {
+    return qdrant::BadRequest("URL " + location + " with schema " + std::string(scheme) +
+                              " is not supported");
+  }
+  return Error(Code::kUnsupported,
+               "recovery from http locations is not served: download the snapshot and upload it");
+}
+
+Result<Reply> Recover(Front& front, Call& call) {
+  MALMOI_TRY(Wait(call));
+  MALMOI_TRY(const Value body, StoreBody(call.request));
+  std::string location;
+  std::optional<std::string> checksum, key, priority;
+  qdrant::Why why;
+  qdrant::Fields fields(body, "struct SnapshotRecover", &why);
+  fields.Required("location", &location);
+  fields.Optional("checksum", &checksum);
+  fields.Optional("api_key", &key);
+  fields.Optional("priority", &priority);
+  if (fields.ok() && Scheme(location).empty()) {
+    fields.Fail("location: relative URL without a base");
+  }
+  if (!fields.ok()) return qdrant::FormatError(why);
+  qdrant::Checks checks;
+  if (checksum && (checksum->size() != 64 || !ParseHex(*checksum))) {
+    checks.Add("checksum", "invalid sha256 hash");
+  }
+  MALMOI_TRY(checks.Finish("JSON body"));
+  return RecoverFrom(front, call, location, checksum);
+}
+
+// Shard routes take the shard's own snapshot by name too.
+Result<Reply> RecoverShard(Front& front, Call& call) {
+  MALMOI_TRY(const Value body, StoreBody(call.request));
+  const Value* location = body.Find("location");
+  if (location != nullptr && location->is_string() && Scheme(*location->AsString()).empty()) {
+    MALMOI_TRY(Wait(call));
+    MALMOI_TRY(const auto path,
+               front.snapshots.PathOf(call.collection(), std::string(*location->AsString())));
+    MALMOI_TRY(front.snapshots.Recover(call.collection(), path, std::nullopt));
+    return ReplyOf(true);
+  }
+  return Recover(front, call);
+}
+
+// The contents of the part "snapshot" of a multipart/form-data body.
+Result<std::string_view> SnapshotPart(const net::Request& request) {
+  const auto wrong = [] {
+    return qdrant::BadRequest("Multipart error: a form with one file, 'snapshot', is expected");
+  };
+  const std::string_view type = net::FindHeader(request.headers, "content-type");
+  const std::size_t at = type.find("boundary=");
+  if (!type.starts_with("multipart/form-data") || at == std::string_view::npos) return wrong();
+  std::string_view boundary = type.substr(at + 9);
+  boundary = boundary.substr(0, boundary.find(';'));
+  if (boundary.size() > 1 && boundary.front() == '"') {
+    boundary = boundary.substr(1, boundary.size() - 2);
+  }
+  const std::string mark = "--" + std::string(boundary);
+  const std::string_view body = request.body;
+  std::size_t from = body.find(mark);
+  while (from != std::string_view::npos) {
+    const std::size_t head = from + mark.size();
+    const std::size_t blank = body.find("\r\n\r\n", head);
+    if (blank == std::string_view::npos) return wrong();
+    const std::size_t end = body.find("\r\n" + mark, blank);
+    if (end == std::string_view::npos) return wrong();
+    const std::string_view headers = body.substr(head, blank - head);
+    if (headers.find("name=\"snapshot\"") != std::string_view::npos) {
+      return body.substr(blank + 4, end - blank - 4);
+    }
+    from = end + 2;
+    if (body.substr(from + mark.size(), 2) == "--") break;
+  }
+  return wrong();
+}
+
+Result<Reply> Upload(Front& front, Call& call) {
+  MALMOI_TRY(Wait(call));
+  const auto checksum = call.request.Parameter("checksum");
+  qdrant::Checks checks;
+  if (checksum && (checksum->size() != 64 || !ParseHex(*checksum))) {
+    checks.Add("checksum", "invalid sha256 hash");
+  }
+  qdrant::ValidateCollectionName(call.collection(), "collection_name", &checks);
+  MALMOI_TRY(checks.Finish("query parameters"));
+  MALMOI_TRY(const auto bytes, SnapshotPart(call.request));
+  MALMOI_TRY(front.snapshots.RecoverBytes(call.collection(), bytes, checksum));
+  return ReplyOf(true);
+}
+
+// One shard, 0, is the collection.
+Status CheckShard(Front& front, const Call& call) {
+  MALMOI_TRY(front.service.Find(call.collection()));
+  const auto shard = ParseInt(call.args[1]);
+  if (!shard || *shard < 0) {
+    return Error(Code::kInvalidArgument, "Deserialize error in path parameters: can not parse \"" +
+                                             call.args[1] + "\" to a u32");
+  }
+  if (*shard != 0) return qdrant::NotFound("shard " + call.args[1] + " not found");
+  return Ok();
+}
+
+template <StoreRoute route>
+Result<Reply> OfShard(Front& front, Call& call) {
+  if (route != static_cast<StoreRoute>(Upload)) MALMOI_TRY(CheckShard(front, call));
+  return route(front, call);
+}
+
+// A snapshot that exists for this download alone would have to be kept until it is sent; it is
+// made and kept in the list instead.
+Result<Reply> StreamShard(Front& front, Call& call) {
+  MALMOI_TRY(const auto snapshot, front.snapshots.Create(call.collection()));
+  MALMOI_TRY(const auto path, front.snapshots.PathOf(call.collection(), snapshot.name));
+  return FileReply(path);
+}
+
+}  // namespace
+
+std::vector<RouteEntry> SnapshotRoutes() {
+  constexpr auto kManage = Access::kManage;
+  constexpr auto kRead = Access::kRead;
+  return {
+      {"GET", "/collections/{}/snapshots", kRead, List},
+      {"POST", "/collections/{}/snapshots", kManage, Create},
+      {"POST", "/collections/{}/snapshots/upload", kManage, Upload},
+      {"PUT", "/collections/{}/snapshots/recover", kManage, Recover},
+      {"GET", "/collections/{}/snapshots/{}", kRead, Download},
+      {"DELETE", "/collections/{}/snapshots/{}", kManage, Delete},
+      {"GET", "/snapshots", kRead, ListFull},
+      {"POST", "/snapshots", kManage, CreateFull},
+      {"GET", "/snapshots/{}", kRead, DownloadFull},
+      {"DELETE", "/snapshots/{}", kManage, DeleteFull},
+      {"GET", "/collections/{}/shards/{}/snapshots", kRead, OfShard<List>},
+      {"POST", "/collections/{}/shards/{}/snapshots", kManage, OfShard<Create>},
+      {"POST", "/collections/{}/shards/{}/snapshots/upload", kManage, OfShard<Upload>},
+      {"PUT", "/collections/{}/shards/{}/snapshots/recover", kManage, OfShard<RecoverShard>},
+      {"GET", "/collections/{}/shards/{}/snapshots/{}", kRead, OfShard<Download>},
+      {"DELETE", "/collections/{}/shards/{}/snapshots/{}", kManage, OfShard<Delete>},
+      {"GET", "/collections/{}/shards/{}/snapshot", kManage, OfShard<StreamShard>},
+  };
+}
+
+}  // namespace malmoi::serve

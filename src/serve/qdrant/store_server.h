@@ -1,0 +1,28 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "base/result.h"
+#include "qdrant/service.h"
+#include "qdrant/snapshots.h"
+#include "serve/qdrant/store_settings.h"
+
+namespace malmoi::serve {
+
+// Qdrant's REST interface (version 1.20) over a qdrant::Service. Both arguments outlive it. The
+// routes are those of Qdrant's OpenAPI document and the search, recommend and discover routes that
+// came before; docs/api/qdrant.md lists what differs.
+class StoreServer {
+ public:
+  // Errors: kUnavailable where the port is taken.
+  static Result<std::unique_ptr<StoreServer>> Start(qdrant::Service& service,
+                                                    qdrant::Snapshots& snapshots,
+                                                    const StoreSettings& settings);
+  virtual ~StoreServer() = default;
+  virtual std::uint16_t port() const = 0;
+  virtual void Stop(double seconds) = 0;
+};
+
+}  // namespace malmoi::serve
