@@ -37,6 +37,7 @@ _SWITCHED = {"schedulefreesgd", "schedulefreeadamw", "schedulefreeradam", "splus
 _CHANGED = {"asgd": {"lr", "theta"}}  # Options that the rule itself moves.
 _TENSOR_GROUPS = {"asgd", "prodigy", "dadaptadagrad", "dadaptadam", "dadaptadan", "dadaptlion",
                   "dadaptsgd"}
+_SCALAR_GROUPS = {"prodigy", "dadaptsgd"}  # Without an axis there.
 # What the reference's groups hold beside the arguments.
 _GROUP_KEYS = {
     "mars": lambda o: {"lr_1d_factor": o["lr_1d"] / o["lr"] if o["lr"] else 0.0},
@@ -552,12 +553,16 @@ class MalmoiOptimizer(torch.optim.Optimizer):
             start += len(group["params"])
             groups.append(packed)
         exported = ((i, self._export(i)) for i in range(start))
-        return {"state": {i: s for i, s in exported if s}, "param_groups": groups}
+        states = {i: s for i, s in exported if s}
+        if self._name == "madgrad" and states:  # Its count lives among the states there.
+            states["k"] = torch.tensor([max(g.get("step", 0) for g in groups)])
+        return {"state": states, "param_groups": groups}
 
     def _group_value(self, name, value):
         """A group's number as the reference keeps it: some rules have tensors there."""
         if self._name in _TENSOR_GROUPS and isinstance(value, float) and name != "lr":
-            return torch.tensor(value)
+            flat = self._name in _SCALAR_GROUPS or name == "d"
+            return torch.tensor(value if flat else [value])
         return value
 
     @torch.no_grad()
@@ -579,6 +584,8 @@ class MalmoiOptimizer(torch.optim.Optimizer):
                 if k != "params":
                     group[k] = v
             steps = [old["step"]] if "step" in old else []
+            if self._name == "madgrad" and "k" in state_dict["state"]:
+                steps = [int(state_dict["state"]["k"])]
             for key in old["params"]:
                 state = state_dict["state"].get(key)
                 if state:
