@@ -18,6 +18,7 @@ namespace malmoi::qdrant {
 class Snapshots {
  public:
   Snapshots(Service& service, os::Vfs& vfs, std::string directory);
+  const std::string& directory() const { return directory_; }
 
   Result<SnapshotDescription> Create(const std::string& collection);
   Result<std::vector<SnapshotDescription>> List(const std::string& collection);

@@ -1,5 +1,6 @@
 #include "base/strings.h"
 #include "net/client.h"
+#include "os/paths.h"
 #include "serve/qdrant/store_front_internal.h"
 
 namespace malmoi::serve {
@@ -75,13 +76,15 @@ std::string_view Scheme(std::string_view location) {
   return colon == std::string_view::npos ? std::string_view() : location.substr(0, colon);
 }
 
-// file:// paths stay inside the snapshots folder, as Qdrant demands since 1.16.
+// file:// paths stay inside the snapshots folder, as Qdrant demands since 1.16: links and ".." are
+// resolved before the comparison.
 Result<std::string> LocalPath(const Front& front, std::string_view location) {
-  std::string path = net::PathDecode(location.substr(7));
-  if (path.find("/../") != std::string::npos) {
-    return qdrant::BadRequest("Failed to resolve snapshot path \"" + path + "\"");
+  const std::string path = os::AbsolutePath(net::PathDecode(location.substr(7)));
+  const std::string root = os::AbsolutePath(front.snapshots.directory()) + "/";
+  if (!path.starts_with(root)) {
+    return qdrant::BadRequest("Snapshot file \"" + path +
+                              "\" must be inside the snapshots directory");
   }
-  (void)front;
   return path;
 }
 

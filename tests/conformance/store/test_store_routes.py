@@ -339,7 +339,7 @@ def test_bm25_documents(http, collection):
         assert set(ids(found)) == best, (question, found)
 
 
-def test_snapshots(http, filled, tmp_path):
+def test_snapshots(http, filled, store, tmp_path):
     snapshot = http.result("POST", f"{filled}/snapshots")
     assert [s["name"] for s in http.result("GET", f"{filled}/snapshots")] == [snapshot["name"]]
     status, data, _ = http.raw("GET", f"{filled}/snapshots/{snapshot['name']}")
@@ -354,7 +354,16 @@ def test_snapshots(http, filled, tmp_path):
     done = http.raw("POST", f"{filled}/snapshots/upload?checksum={snapshot['checksum']}", form, headers)
     assert done[0] == 200, done
     assert http.result("POST", f"{filled}/points/count", {})["count"] == 4
-    copy = tmp_path / "copy.snapshot"
+    outside = tmp_path / "outside.snapshot"
+    outside.write_bytes(data)
+    link = store.storage / "snapshots" / "link.snapshot"
+    link.symlink_to(outside)
+    for path in (outside, link, store.storage / "snapshots" / ".." / "x"):
+        got, _, _ = http.raw("PUT", "/collections/from_file/snapshots/recover",
+                             {"location": f"file://{path}"})
+        assert got == 400, path
+    link.unlink()
+    copy = store.storage / "snapshots" / "copy.snapshot"
     copy.write_bytes(data)
     http("PUT", "/collections/from_file/snapshots/recover", {"location": f"file://{copy}"})
     assert http.result("POST", "/collections/from_file/points/count", {})["count"] == 4
