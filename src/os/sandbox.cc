@@ -54,7 +54,10 @@ Error SystemError(const std::string& what) {
   ::sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
   std::signal(SIGPIPE, SIG_DFL);
-  char* const environment[] = {nullptr};
+  // OpenBLAS, which the program links, starts threads while it is loaded unless told not to: none
+  // may be there when the limits and the filter of system calls come.
+  char one_thread[] = "OPENBLAS_NUM_THREADS=1";
+  char* const environment[] = {one_thread, nullptr};
   ::execve("/proc/self/exe", arguments, environment);
   ::_exit(126);
 }

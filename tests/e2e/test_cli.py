@@ -85,7 +85,7 @@ def test_changed_and_deleted_files_are_followed(fresh, tmp_path):
     page.write_text("# 기증\n\n기린자리유성우 관측 장비를 기증받습니다.\n", encoding="utf-8")
     (folder / "어린이실.md").unlink()
     report = fresh.json("index", folder, "--model", "none")
-    assert (report["changed"], report["removed"], report["added"]) == (1, 1, 0)
+    assert (report["changed"], report["removed"], report["added"]) == (1, 1, 0), report
     hits = fresh.json("search", "기린자리유성우", "--model", "none")["hits"]
     assert hits[0]["path"] == "기증.md"
     everything = fresh.json("search", "어린이실", "--top", 100, "--model", "none")["hits"]
