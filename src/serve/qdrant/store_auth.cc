@@ -99,11 +99,18 @@ Verdict ByClaims(const Value& claims, Access access, const std::string& collecti
       return Refused(401, "Invalid API key or JWT");
     }
   }
+  // A condition that is not checked here must not pass for one that holds.
+  if (const Value* condition = claims.Find("value_exists"); condition && !condition->is_null()) {
+    return Refused(403, "Forbidden: tokens with value_exists are not supported");
+  }
   const Value* rights = claims.Find("access");
   if (rights == nullptr || rights->AsString() == "m") return Allowed();
   if (rights->AsString() == "r") return ReadOnly(access);
   for (const Value& entry : rights->items()) {
     if (collection.empty() || entry.GetString("collection") != collection) continue;
+    if (const Value* part = entry.Find("payload"); part && !part->is_null()) {
+      return Refused(403, "Forbidden: tokens with payload restrictions are not supported");
+    }
     const std::string_view right = entry.GetString("access");
     if (access == Access::kRead || (access == Access::kWrite && right.ends_with("w"))) {
       return Allowed();

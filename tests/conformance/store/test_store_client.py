@@ -184,6 +184,12 @@ def test_keys_and_tokens(malmoi_binary, tmp_path):
             with pytest.raises(UnexpectedResponse) as refused:
                 client.upsert("kept", [models.PointStruct(id=1, vector=[1, 2])])
             assert refused.value.status_code == 403
+        conditional = {"value_exists": {"collection": "kept", "matches": []}, "access": "m"}
+        partial = {"access": [{"collection": "kept", "access": "r", "payload": {"owner": 1}}]}
+        for claims in (conditional, partial):  # Not checked by this server, so refused.
+            with pytest.raises(UnexpectedResponse) as refused:
+                QdrantClient(url=store.url, api_key=token(claims, "secret")).count("kept")
+            assert refused.value.status_code == 403
         for key in (None, "wrong", token({"access": "m"}, "other"), token({"exp": 1}, "secret")):
             with pytest.raises(UnexpectedResponse) as refused:
                 QdrantClient(url=store.url, api_key=key).get_collections()
