@@ -18,6 +18,16 @@ void HalfKernel(const std::uint8_t* half, float* out, std::size_t n) {
   for (; i < n; ++i) out[i] = HalfAsFloat(half + 2 * i);
 }
 
+// The sum of the lanes modulo 2^32: sums of 65,536 products of bytes need the sign bit, and the
+// compiler's own reduction adds as signed numbers.
+std::uint32_t AddUp(__m512i v) {
+  const __m256i half = _mm256_add_epi32(_mm512_castsi512_si256(v), _mm512_extracti64x4_epi64(v, 1));
+  __m128i sum = _mm_add_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
+  sum = _mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0x4E));
+  sum = _mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0xB1));
+  return static_cast<std::uint32_t>(_mm_cvtsi128_si32(sum));
+}
+
 void BytesKernel(const std::uint8_t* row, const std::uint8_t* query, std::size_t n,
                  std::uint32_t* out) {
   __m512i dot = _mm512_setzero_si512(), squares = dot, squared = dot, absolute = dot;
@@ -33,10 +43,10 @@ void BytesKernel(const std::uint8_t* row, const std::uint8_t* query, std::size_t
     squared = _mm512_add_epi32(squared, _mm512_madd_epi16(d, d));
     absolute = _mm512_add_epi32(absolute, _mm512_zextsi256_si512(_mm256_sad_epu8(a8, b8)));
   }
-  out[0] = static_cast<std::uint32_t>(_mm512_reduce_add_epi32(dot));
-  out[1] = static_cast<std::uint32_t>(_mm512_reduce_add_epi32(squares));
-  out[2] = static_cast<std::uint32_t>(_mm512_reduce_add_epi32(squared));
-  out[3] = static_cast<std::uint32_t>(_mm512_reduce_add_epi32(absolute));
+  out[0] = AddUp(dot);
+  out[1] = AddUp(squares);
+  out[2] = AddUp(squared);
+  out[3] = AddUp(absolute);
   SumBytesTail(row + i, query + i, n - i, out);
 }
 
