@@ -2,10 +2,14 @@
 
 Method: small trees written into a temporary folder, one breach each; and the real tree is clean.
 """
+import json
 import pathlib
+import shutil
+import subprocess
 
 import pytest
 
+import check_isa
 import check_layers
 import tidy
 
@@ -131,3 +135,22 @@ def test_this_tree_is_clean():
     root = pathlib.Path(__file__).resolve().parents[1]
     assert check_layers.check(root / "src", root / "layers.txt")[0] == []
     assert tidy.check(root) == []
+
+
+@pytest.mark.skipif(not (shutil.which("g++") and shutil.which("nm")), reason="needs g++ and nm")
+@pytest.mark.parametrize("flags, code, count", [
+    ("-mavx2", "inline int shared(int x) { return x; }\nint (*f)(int) = shared;", 1),
+    ("-mavx2", "namespace avx2 { inline int own(int x) { return x; } int (*f)(int) = own; }", 0),
+    ("-O2", "inline int shared(int x) { return x; }\nint (*f)(int) = shared;", None),
+])
+def test_isa_finds_shared_functions(tmp_path, flags, code, count):
+    (tmp_path / "a.cc").write_text(code, encoding="utf-8")
+    command = f"g++ {flags} -o a.o -c a.cc"
+    subprocess.run(command.split(), cwd=tmp_path, check=True)
+    (tmp_path / "compile_commands.json").write_text(
+        json.dumps([{"directory": str(tmp_path), "command": command, "file": "a.cc"}]))
+    objects = list(check_isa.wide_objects(tmp_path))
+    if count is None:
+        assert objects == []
+    else:
+        assert len(list(check_isa.breaches(objects))) == count

@@ -30,6 +30,10 @@ if ! command -v apt-get >/dev/null; then
 fi
 missing=()
 for wanted in "$@"; do
+  if ! grep -qF "[$wanted]" "$root/packages.apt"; then
+    echo "packages: no section [$wanted] in packages.apt" >&2
+    exit 2
+  fi
   while read -r package; do
     installed "$package" || missing+=("$package")
   done < <(section "$wanted")
