@@ -18,7 +18,7 @@ namespace malmoi::text {
 namespace {
 
 // Raised whenever the rules of this folder could give other terms for some text.
-constexpr int kRulesVersion = 2;
+constexpr int kRulesVersion = 3;
 
 // Without a dictionary the bigrams find what the table of endings misses.
 constexpr float kFallbackBigramFactor = 1.5f;

@@ -133,6 +133,11 @@ TEST_CASE("Without a dictionary a table strips particles") {
                         {"주입하는", "주입"},     {"설명합니다", "설명"},     {"은", "은"},
                         {"에서", "에서"},         {"도서관", "도서관"}};
   for (const Word& w : words) CHECK(StripKoreanEnding(w.word) == w.want);
+  for (const std::string noun : {"회의", "나이", "고양이", "도서관", "서울", "국가", "책"}) {
+    for (const char* particle : {"는", "에서", "으로", "까지는", "의"}) {
+      CHECK(StripKoreanEnding(noun + particle) == StripKoreanEnding(noun));
+    }
+  }
   const auto analyzer = Make({});
   CHECK_FALSE(analyzer->has_korean_dictionary());
   CHECK(Join(analyzer->Forms("책을", Language::kKorean), " ") == "책 ~책을");

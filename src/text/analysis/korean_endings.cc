@@ -34,9 +34,8 @@ constexpr std::string_view kShortEndings[] = {"은", "는", "이", "가", "을",
 
 constexpr std::size_t kSyllableBytes = 3;
 
-}  // namespace
-
-std::string_view StripKoreanEnding(std::string_view word) {
+// The word without its last ending; the word itself when it has none.
+std::string_view StripOne(std::string_view word) {
   std::string_view best;
   for (const std::string_view ending : kEndings) {
     if (word.size() >= ending.size() + kSyllableBytes && word.ends_with(ending) &&
@@ -45,12 +44,23 @@ std::string_view StripKoreanEnding(std::string_view word) {
     }
   }
   if (!best.empty()) return word.substr(0, word.size() - best.size());
-  // A word of two syllables ends in such a syllable by chance too often (나이, 회의).
   if (word.size() < 2 * kSyllableBytes) return word;
   for (const std::string_view ending : kShortEndings) {
     if (word.ends_with(ending)) return word.substr(0, word.size() - kSyllableBytes);
   }
   return word;
+}
+
+}  // namespace
+
+std::string_view StripKoreanEnding(std::string_view word) {
+  // Until nothing is left to strip: a noun may end like a particle (회의, 나이), and only so does it
+  // come to the same stem alone and before a particle (회의는).
+  while (true) {
+    const std::string_view shorter = StripOne(word);
+    if (shorter.size() == word.size()) return word;
+    word = shorter;
+  }
 }
 
 }  // namespace malmoi::text

@@ -6,8 +6,8 @@
 
 namespace malmoi::text {
 
-// `word` (Hangul only) without the longest particle or ending of a table, leaving at least one
-// syllable: what stands in for a dictionary, and cuts words that a dictionary does not know.
+// `word` (Hangul only) without the particles and endings of a table, as long as there is one and a
+// syllable is left: stands in for a dictionary, and cuts words that a dictionary does not know.
 std::string_view StripKoreanEnding(std::string_view word);
 
 // Forms of one morpheme of mecab-ko-dic: nouns, verb and adjective stems, roots, unknown words; no
