@@ -8,6 +8,31 @@
 /** @typedef {{root: string, path: string, start: number, end: number, page: number|null,
  *   line: number|null, score: number, text: string, heading: string}} Hit */
 
+const words = {
+  en: {
+    ask: 'Ask', stop: 'Stop', close: 'Close', use: 'Use', collection: 'collection',
+    question: 'Question', passages: 'Passages', searching: 'Searching…', stopped: ' (stopped)',
+    placeholder: 'Ask your documents', checked: '✓ checked against the file', page: 'page',
+    nothing: 'Nothing is indexed yet. In a terminal: malmoi index FOLDER',
+    welcome: 'Ask a question about these folders, in any language. An answer quotes the documents; '
+        + 'each number opens the quote where it stands.',
+    state: (/** @type {any} */ s) => `${s.documents} documents, ${s.chunks} passages`
+        + (s.vectors_complete ? '' : `, ${s.chunks_with_vectors} with vectors so far`),
+  },
+  ko: {
+    ask: '묻기', stop: '멈춤', close: '닫기', use: '사용', collection: '컬렉션',
+    question: '질문', passages: '찾은 구절', searching: '찾는 중…', stopped: ' (멈춤)',
+    placeholder: '문서에 무엇이든 물어보세요', checked: '✓ 원문과 대조함', page: '쪽',
+    nothing: '아직 색인한 문서가 없습니다. 터미널에서: malmoi index 폴더',
+    welcome: '아래 폴더의 문서에 대해 어떤 언어로든 물어보세요. 답은 문서를 그대로 인용하고, '
+        + '번호를 누르면 인용한 자리가 열립니다.',
+    state: (/** @type {any} */ s) => `문서 ${s.documents}개, 구절 ${s.chunks}개`
+        + (s.vectors_complete ? '' : `, 벡터 ${s.chunks_with_vectors}개까지 완성`),
+  },
+};
+const language = navigator.language.startsWith('ko') ? 'ko' : 'en';
+const say = words[language];
+
 /** @template {HTMLElement} T @param {string} id @returns {T} */
 const byId = (id) => /** @type {T} */ (document.getElementById(id));
 
@@ -71,7 +96,7 @@ const collection = () => byId('collection').value;
 
 /** "guide/loan.md:12", "report.pdf, page 3" @param {Citation|Hit} c */
 function place(c) {
-  if (c.page) return `${c.path}, page ${c.page}`;
+  if (c.page) return `${c.path}, ${language === 'ko' ? `${c.page}${say.page}` : `${say.page} ${c.page}`}`;
   return c.line ? `${c.path}:${c.line}` : c.path;
 }
 
@@ -120,7 +145,7 @@ function renderAnswer(answer) {
   byId('citations').replaceChildren(...answer.citations.map((c) => {
     const item = document.createElement('li');
     item.append(opener(c, `[${c.n}] ${place(c)}`, 'place'));
-    if (c.verified) item.append(element('span', '✓ checked against the file', 'checked'));
+    if (c.verified) item.append(element('span', say.checked, 'checked'));
     item.append(element('blockquote', c.quote));
     return item;
   }));
@@ -152,7 +177,7 @@ async function ask(question) {
   setRunning(true);
   const answer = byId('answer');
   answer.className = '';
-  answer.textContent = '…';
+  answer.textContent = say.searching;
   byId('citations').replaceChildren();
   byId('passages').hidden = true;
   let text = '';
@@ -169,17 +194,45 @@ async function ask(question) {
     renderHits((await found.json()).hits);
   } catch (error) {
     if (!own.signal.aborted) fail(error);
-    else if (running === own) answer.append(' (stopped)');
+    else if (running === own) answer.append(say.stopped);
   } finally {
     if (running === own) setRunning(false);
   }
 }
 
+/** Puts the page's own words in the reader's language. */
+function speak() {
+  document.documentElement.lang = language;
+  for (const e of document.querySelectorAll('[data-say]')) {
+    e.textContent = say[/** @type {'ask'} */ (/** @type {HTMLElement} */ (e).dataset.say)];
+  }
+  byId('question').placeholder = say.placeholder;
+}
+
 async function refreshState() {
   const query = new URLSearchParams({collection: collection()});
   const state = await (await call(`/api/status?${query}`)).json();
-  byId('state').textContent = `${state.documents} documents, ${state.chunks} passages` +
-      (state.vectors_complete ? '' : `, ${state.chunks_with_vectors} with vectors so far`);
+  byId('state').textContent = say.state(state);
+  if (running) return;
+  const roots = document.createElement('ul');
+  roots.replaceChildren(...state.roots.map((/** @type {string} */ root) => element('li', root)));
+  byId('answer').className = 'welcome';
+  byId('answer').replaceChildren(element('p', say.welcome), roots);
+}
+
+/** A link may name a question (?q=) or a place in a document (?path=&start=&end=). */
+async function follow() {
+  const wanted = new URLSearchParams(location.search);
+  const path = wanted.get('path');
+  if (path) {
+    await show({root: '', path, start: Number(wanted.get('start')), end: Number(wanted.get('end')),
+                page: null, line: null, score: 0, text: '', heading: ''});
+  }
+  const question = wanted.get('q');
+  if (question) {
+    byId('question').value = question;
+    await ask(question);
+  }
 }
 
 async function start() {
@@ -188,23 +241,24 @@ async function start() {
   select.replaceChildren(...reply.collections.map((/** @type {string} */ name) => new Option(name)));
   if (reply.collections.includes(reply.default)) select.value = reply.default;
   if (reply.collections.length === 0) {
-    byId('state').textContent = 'nothing indexed yet: run malmoi index FOLDER';
+    byId('answer').className = 'welcome';
+    byId('answer').textContent = say.nothing;
     return;
   }
   await refreshState();
-  const wanted = new URLSearchParams(location.search);
-  const path = wanted.get('path');
-  if (path) {
-    await show({root: '', path, start: Number(wanted.get('start')), end: Number(wanted.get('end')),
-                page: null, line: null, score: 0, text: '', heading: ''});
-  }
+  await follow();
 }
 
 byId('ask').addEventListener('submit', (event) => {
   event.preventDefault();
-  ask(byId('question').value.trim());
+  const question = byId('question').value.trim();
+  if (!question) return;
+  history.pushState(null, '', `?${new URLSearchParams({q: question})}`);
+  ask(question);
 });
 byId('stop').addEventListener('click', () => running?.abort());
 byId('viewer-close').addEventListener('click', () => { byId('viewer').hidden = true; });
+window.addEventListener('popstate', () => follow().catch(fail));
 byId('collection').addEventListener('change', () => refreshState().catch(fail));
+speak();
 start().catch(fail);

@@ -55,6 +55,7 @@ test('ask on the page and follow a citation into its document', {skip: missing, 
     page.on('console', (message) => { if (message.type() === 'error') problems.push(message.text()); });
     await page.goto(server.url);
     await page.waitForFunction(() => /\d+ documents/.test(document.getElementById('state').textContent));
+    assert.match(await page.textContent('#answer.welcome'), /docs/);
 
     await page.fill('#question', '책은 한 번에 몇 권까지 빌릴 수 있나요?');
     await page.click('#send');
@@ -67,6 +68,15 @@ test('ask on the page and follow a citation into its document', {skip: missing, 
     assert.equal(await page.textContent('#viewer-text mark'), quote);
     await page.waitForSelector('#hits li');
     if (process.env.MALMOI_SCREENSHOT) await page.screenshot({path: process.env.MALMOI_SCREENSHOT});
+
+    // A link to the question, opened by a reader of Korean.
+    const korean = await browser.newPage({locale: 'ko-KR'});
+    await korean.goto(page.url());
+    await korean.waitForSelector('#citations li');
+    assert.equal(await korean.textContent('#send'), '묻기');
+    assert.match(await korean.textContent('#state'), /^문서 \d+개/);
+    assert.equal(await korean.textContent('#citations li blockquote'), quote);
+    await korean.close();
 
     // What a document says never runs.
     await page.fill('#question', '희귀공격문서');
