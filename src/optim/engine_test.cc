@@ -220,83 +220,78 @@ TEST_CASE("AdamW follows its formula") {
   }
 }
 
-// Two batches of matrices whose rows and columns differ in size: wide enough for passes over grids,
-// which the recorded trajectories are not.
-TEST_CASE("AdaFactor and CAME by rows and columns follow their formulas") {
-  constexpr std::size_t kRows = 21, kCols = 43, kBatch = 2, kSize = kRows * kCols;
-  for (const char* name : {"adafactor", "came"}) {
-    CAPTURE(name);
-    const bool came = std::string_view(name) == "came";
-    Run run(std::vector<Shape>{{kBatch, kRows, kCols}});
-    REQUIRE(run.Create(name, 2,
-                       came ? R"({"lr":0.01,"weight_decay":0.1})"
-                            : R"({"weight_decay":0.1,"momentum_dtype":"torch.float32"})")
-                .ok());
-    std::vector<double> p(run.p[0].begin(), run.p[0].end()), m(p.size());
-    std::vector<double> row(kBatch * kRows), col(kBatch * kCols), row2 = row, col2 = col;
-    const auto follow = [&](const std::vector<double>& v, double weight, std::vector<double>* r,
-                            std::vector<double>* c) {
-      std::vector<double> factor(v.size());
-      for (std::size_t b = 0; b < kBatch; ++b) {
-        std::vector<double> across(kRows), down(kCols);
-        for (std::size_t i = 0; i < kSize; ++i) {
-          across[i / kCols] += v[b * kSize + i] / kCols;
-          down[i % kCols] += v[b * kSize + i] / kRows;
-        }
-        double mean = 0;
-        for (std::size_t i = 0; i < kRows; ++i) {
-          double& state = (*r)[b * kRows + i];
-          state += weight * (across[i] - state);
-          mean += state / kRows;
-        }
-        for (std::size_t i = 0; i < kCols; ++i) {
-          double& state = (*c)[b * kCols + i];
-          state += weight * (down[i] - state);
-        }
-        for (std::size_t i = 0; i < kSize; ++i) {
-          factor[b * kSize + i] =
-              1 / std::sqrt((*r)[b * kRows + i / kCols] / mean * (*c)[b * kCols + i % kCols]);
-        }
+// Second moments by rows and columns of two batches of matrices, in double.
+struct Factors {
+  static constexpr std::size_t kRows = 21, kCols = 43, kBatch = 2, kSize = kRows * kCols;
+  std::vector<double> row = std::vector<double>(kBatch * kRows);
+  std::vector<double> col = std::vector<double>(kBatch * kCols);
+
+  // 1 / sqrt of the outer product, after the means have moved towards v's.
+  std::vector<double> Follow(const std::vector<double>& v, double weight) {
+    std::vector<double> factor(v.size());
+    for (std::size_t b = 0; b < kBatch; ++b) {
+      std::vector<double> across(kRows), down(kCols);
+      for (std::size_t i = 0; i < kSize; ++i) {
+        across[i / kCols] += v[b * kSize + i] / kCols;
+        down[i % kCols] += v[b * kSize + i] / kRows;
       }
-      return factor;
-    };
-    const auto norm = [](const std::vector<double>& x) {
-      double sum = 0;
-      for (const double v : x) sum += v * v;
-      return std::sqrt(sum / static_cast<double>(x.size()));
-    };
-    for (int k = 1; k <= 4; ++k) {
-      REQUIRE(run.Step().ok());
-      std::vector<double> u(p.size());
-      for (std::size_t i = 0; i < u.size(); ++i) {
-        u[i] = static_cast<double>(run.g[0][i]) * static_cast<double>(run.g[0][i]) + 1e-30;
+      double mean = 0;
+      for (std::size_t i = 0; i < kRows; ++i) {
+        double& state = row[b * kRows + i];
+        mean += (state += weight * (across[i] - state)) / kRows;
       }
-      const double weight = came ? 0.001 : std::max(0.001, std::pow(k, -0.8));
-      const auto factor = follow(u, weight, &row, &col);
-      for (std::size_t i = 0; i < u.size(); ++i) {
-        u[i] = factor[i] * static_cast<double>(run.g[0][i]);
+      for (std::size_t i = 0; i < kCols; ++i) {
+        double& state = col[b * kCols + i];
+        state += weight * (down[i] - state);
       }
-      const double clip = std::max(1.0, norm(u));
-      const double rate = came ? 0.01 : std::min(0.01, 1 / std::sqrt(k)) * std::max(1e-3, norm(p));
-      std::vector<double> residual(u.size());
-      for (std::size_t i = 0; i < u.size(); ++i) {
-        u[i] /= clip;
-        m[i] += 0.1 * ((came ? u[i] : u[i] * rate) - m[i]);
-        residual[i] = (u[i] - m[i]) * (u[i] - m[i]) + 1e-16;
-        u[i] = m[i];
+      for (std::size_t i = 0; i < kSize; ++i) {
+        factor[b * kSize + i] =
+            1 / std::sqrt(row[b * kRows + i / kCols] / mean * col[b * kCols + i % kCols]);
       }
-      if (came) {
-        const auto confidence = follow(residual, 1e-4, &row2, &col2);
-        for (std::size_t i = 0; i < u.size(); ++i) u[i] *= confidence[i] * rate;
-      }
-      double worst = 0;
-      for (std::size_t i = 0; i < u.size(); ++i) {
-        p[i] = p[i] * (1 - 0.1 * rate) - u[i];
-        worst = std::max(worst, std::fabs(p[i] - static_cast<double>(run.p[0][i])));
-      }
-      CHECK(worst < 1e-5);
     }
+    return factor;
   }
+};
+
+double RootMeanSquare(const std::vector<double>& x) {
+  double sum = 0;
+  for (const double v : x) sum += v * v;
+  return std::sqrt(sum / static_cast<double>(x.size()));
+}
+
+// Matrices wide enough for passes over grids, which the recorded trajectories are not.
+void FollowsItsFormula(const char* name, const char* options, bool came) {
+  Run run(std::vector<Shape>{{Factors::kBatch, Factors::kRows, Factors::kCols}});
+  REQUIRE(run.Create(name, 2, options).ok());
+  std::vector<double> p(run.p[0].begin(), run.p[0].end()), m(p.size()), u(p.size()), r(p.size());
+  Factors moments, confidence;
+  for (int k = 1; k <= 4; ++k) {
+    REQUIRE(run.Step().ok());
+    const std::vector<double> g(run.g[0].begin(), run.g[0].end());
+    for (std::size_t i = 0; i < u.size(); ++i) u[i] = g[i] * g[i] + 1e-30;
+    u = moments.Follow(u, came ? 0.001 : std::max(0.001, std::pow(k, -0.8)));
+    for (std::size_t i = 0; i < u.size(); ++i) u[i] *= g[i];
+    const double clip = std::max(1.0, RootMeanSquare(u));
+    const double scale = std::max(1e-3, RootMeanSquare(p));
+    const double rate = came ? 0.01 : std::min(0.01, 1 / std::sqrt(k)) * scale;
+    for (std::size_t i = 0; i < u.size(); ++i) {
+      u[i] = u[i] / clip * (came ? 1 : rate);
+      m[i] += 0.1 * (u[i] - m[i]);
+      r[i] = (u[i] - m[i]) * (u[i] - m[i]) + 1e-16;
+    }
+    if (came) r = confidence.Follow(r, 1e-4);
+    double worst = 0;
+    for (std::size_t i = 0; i < u.size(); ++i) {
+      p[i] = p[i] * (1 - 0.1 * rate) - (came ? rate * r[i] : 1.0) * m[i];
+      worst = std::max(worst, std::fabs(p[i] - static_cast<double>(run.p[0][i])));
+    }
+    CHECK(worst < 1e-5);
+  }
+}
+
+TEST_CASE("AdaFactor and CAME by rows and columns follow their formulas") {
+  FollowsItsFormula("adafactor", R"({"weight_decay":0.1,"momentum_dtype":"torch.float32"})", false);
+  FollowsItsFormula("came", R"({"lr":0.01,"weight_decay":0.1})", true);
 }
 
 TEST_CASE("8-bit codes are on their grid, whatever the length") {
