@@ -209,6 +209,10 @@ void AddSystemCommands(Builder* b, Arguments* out) {
   bench->add_option("--only", out->only, "optim: registry names, comma-separated")->delimiter(',');
   bench->add_option("--params", out->parameters_millions, "optim: millions of parameters (25)")
       ->check(CLI::Range(1, 1000));
+  bench
+      ->add_option("--storage", out->storage,
+                   "optim: of gradients and states, comma-separated: f32, bf16, q8 (8-bit states)")
+      ->delimiter(',');
   b->BenchStore(bench);
   CLI::App* config = b->Add("config", "settings in force and where each came from");
   for (const char* name : {"collection", "model", "jobs", "host", "port", "api-key"}) {

@@ -35,7 +35,8 @@ struct Arguments {
   // optim check
   std::string dump;
   std::vector<std::string> only;
-  int parameters_millions = 25;  // bench optim
+  int parameters_millions = 25;      // bench optim
+  std::vector<std::string> storage;  // bench optim: of gradients and states.
   // models pull
   std::string revision = "main";
   // serve embed: flags by name, in the order given; a flag without its value has "".

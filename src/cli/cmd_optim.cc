@@ -99,27 +99,34 @@ Result<int> CmdOptim(const Context& context) {
 }
 
 Result<int> CmdBenchOptim(const Context& context) {
+  optim::matrix::Register();
   const Arguments& a = context.arguments;
   optim::SpeedOptions options;
   options.parameters = static_cast<std::size_t>(a.parameters_millions) * 1'000'000;
   options.optimizers = a.only;
+  options.storages = a.storage;
   if (os::UsableCores() < 2) options.threads = {1};
   json::Writer w;
   w.BeginObject().Field("cpu_level", os::CpuLevelName(os::ActiveCpuLevel()));
   w.Key("figures").BeginArray();
+  if (!a.json) {
+    std::fprintf(context.out, "%-20s %-7s %7s %6s %8s %9s %6s %7s\n", "optimizer", "storage",
+                 "threads", "passes", "bytes/p", "ms", "GB/s", "% plain");
+  }
   MALMOI_TRY(optim::MeasureSpeed(options, [&](const optim::SpeedFigure& f) {
     w.BeginObject().Field("optimizer", f.optimizer).Field("storage", f.storage);
     w.Field("threads", f.threads).Field("parameters", f.parameters).Field("tensors", f.tensors);
+    w.Field("one_pass", f.one_pass).Field("bytes_per_parameter", f.bytes_per_parameter);
     w.Field("step_ms", f.step_ms).Field("gb_per_s", f.gb_per_s);
-    w.Field("traffic_gb_per_s", f.traffic_gb_per_s);
-    w.Field("bytes_per_parameter", f.bytes_per_parameter).EndObject();
+    w.Field("traffic_gb_per_s", f.traffic_gb_per_s).EndObject();
     if (a.json) return;
-    std::fprintf(context.out,
-                 "%-20s %-26s %zu threads %8s ms %7s GB/s = %3s %% of plain f32 traffic (%s)\n",
-                 f.optimizer.c_str(), f.storage.c_str(), f.threads,
-                 FormatFixed(f.step_ms, 2).c_str(), FormatFixed(f.gb_per_s, 1).c_str(),
-                 FormatFixed(100 * f.gb_per_s / f.traffic_gb_per_s, 0).c_str(),
+    const double share = f.traffic_gb_per_s > 0 ? 100 * f.gb_per_s / f.traffic_gb_per_s : 0;
+    std::fprintf(context.out, "%-20s %-7s %7zu %6d %8s %9s %6s %5s of %s\n", f.optimizer.c_str(),
+                 f.storage.c_str(), f.threads, f.one_pass ? 1 : 2,
+                 FormatFixed(f.bytes_per_parameter, 1).c_str(), FormatFixed(f.step_ms, 2).c_str(),
+                 FormatFixed(f.gb_per_s, 1).c_str(), FormatFixed(share, 0).c_str(),
                  FormatFixed(f.traffic_gb_per_s, 1).c_str());
+    std::fflush(context.out);
   }));
   w.EndArray().EndObject();
   if (a.json) std::fprintf(context.out, "%s\n", w.text().c_str());

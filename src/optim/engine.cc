@@ -1,9 +1,11 @@
 #include "optim/engine.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstring>
 #include <map>
+#include <numeric>
 
 #include "base/check.h"
 #include "optim/builtin_kernels.h"
@@ -111,6 +113,40 @@ Result<std::unique_ptr<Optimizer>> Engine::Make(const RuleRow& row, std::vector<
   return std::unique_ptr<Optimizer>(std::move(out));
 }
 
+Engine::Traffic Engine::LastTraffic() const {
+  Traffic traffic;
+  double elements = 0;
+  const auto bytes = [](const PassJob::Source& s) {
+    return s.storage == Storage::kQ8 ? 1.0 + 4.0 / kQ8Block
+                                     : static_cast<double>(StorageBytes(s.storage, 1));
+  };
+  for (const auto& t : tensors_) {
+    if (t->parameter.grad == nullptr) continue;
+    const TensorStep& s = t->step;
+    const auto n = static_cast<double>(s.n_);
+    elements += n;
+    traffic.one_pass = traffic.one_pass && OneSweep(*rules_[t->group]);
+    const auto add = [&](std::uint64_t bit, double each) {
+      if ((s.streams_in_ & bit) != 0) traffic.read += each * n;
+      if ((s.streams_out_ & bit) != 0) traffic.written += each * n;
+    };
+    add(1, bytes(s.p_));
+    add(2, bytes(s.raw_g_));
+    for (std::size_t i = 0; i < t->state.streams.size(); ++i) {
+      const Stream& stream = t->state.streams[i];
+      if (!stream.full) continue;
+      add(std::uint64_t{8} << std::min<std::size_t>(i, 60),
+          bytes({nullptr, stream.storage, nullptr, false}));
+    }
+  }
+  if (elements > 0) traffic.read /= elements, traffic.written /= elements;
+  return traffic;
+}
+
+bool Engine::OneSweep(const Rule& rule) {
+  return rule.OnePass() && !rule.cautious && !rule.adanorm && !rule.use_gc;
+}
+
 int Engine::Phases() const {
   int phases = 1;
   for (const auto& rule : rules_) phases = std::max(phases, rule->phases());
@@ -135,38 +171,35 @@ Status Engine::CheckInputs(const StepInputs& inputs) const {
   return Ok();
 }
 
-bool Engine::AllFinite() const {
+double Engine::SumOverGradients(const Kernel& kernel) {
+  std::vector<double> sums(tensors_.size());
+  std::vector<std::size_t> sizes;
   for (const auto& t : tensors_) {
-    if (t->parameter.grad == nullptr) continue;
-    PassJob job;
-    // A sum of squares may overflow; a product with zero is NaN for all that is not finite.
-    job.kernel = &SumOfZeroTimesGradient;
-    job.f64 = t->parameter.storage == Storage::kF64;
-    job.source[1] = {const_cast<void*>(t->parameter.grad), GradStorage(t->parameter), nullptr,
-                     false};
-    job.n = Elements(t->parameter.shape);
-    PassSums sums;
-    RunRange(job, 0, job.n, &sums);
-    if (!(sums.sum[0] == 0)) return false;
+    sizes.push_back(t->parameter.grad == nullptr ? 0 : Elements(t->parameter.shape));
   }
-  return true;
+  Spread(sizes, [&](std::size_t i, std::size_t) {
+    const Parameter& p = tensors_[i]->parameter;
+    PassJob job;
+    job.kernel = &kernel;
+    job.f64 = p.storage == Storage::kF64;
+    job.source[1] = {const_cast<void*>(p.grad), GradStorage(p), nullptr, false};
+    job.n = sizes[i];
+    PassSums sum;
+    RunRange(job, 0, job.n, &sum);
+    sums[i] = sum.sum[0];
+  });
+  double total = 0;
+  for (const double s : sums) total += s;
+  return total;
 }
 
-double Engine::GradientNorm() const {
-  double total = 0;
-  for (const auto& t : tensors_) {
-    if (t->parameter.grad == nullptr) continue;
-    PassJob job;
-    job.kernel = &NormOfGradient;
-    job.f64 = t->parameter.storage == Storage::kF64;
-    job.source[1] = {const_cast<void*>(t->parameter.grad), GradStorage(t->parameter), nullptr,
-                     false};
-    job.n = Elements(t->parameter.shape);
-    PassSums sums;
-    RunRange(job, 0, job.n, &sums);
-    total += sums.sum[0];
-  }
-  return std::sqrt(total);
+bool Engine::AllFinite() {
+  // A sum of squares may overflow; a product with zero is NaN for all that is not finite.
+  return SumOverGradients(SumOfZeroTimesGradient) == 0;
+}
+
+double Engine::GradientNorm() {
+  return std::sqrt(SumOverGradients(NormOfGradient));
 }
 
 Status Engine::Prepare(const StepInputs& inputs, StepReport* report) {
@@ -267,6 +300,7 @@ void Engine::Open(Tensor& t, int phase) {
   s.no_decay_ = t.no_decay;
   for (std::size_t k = 0; k < kStateSlots; ++k) s.slots[k] = static_cast<int>(k);
   s.out.fill(0);
+  if (phase == 0) s.streams_in_ = s.streams_out_ = 0;
   s.extra = nullptr;
   s.random = &generator_;
   if (inputs_ != nullptr && !inputs_->hessian.empty()) s.extra = inputs_->hessian[s.index_];
@@ -316,38 +350,66 @@ void Engine::Visit(const Rule& rule, Tensor& t, Workspace* workspace, os::Thread
 
 void Engine::VisitAll(int phase) {
   std::vector<PassJob> recorded;
-  std::vector<Tensor*> small;
-  std::vector<Tensor*> large;
+  std::vector<Tensor*> others;
   for (auto& t : tensors_) {
     if (t->parameter.grad == nullptr || Elements(t->parameter.shape) == 0) continue;
-    Rule& rule = *rules_[t->group];
-    if (phase >= rule.phases()) continue;
+    const Rule& rule = *rules_[t->group];
     Open(*t, phase);
-    if (rule.OnePass() && !rule.cautious && !rule.adanorm && !rule.use_gc &&
-        (!t->step.first_ || rule.FreshOnePass())) {
+    if (OneSweep(rule) && (!t->step.first_ || rule.FreshOnePass())) {
       Visit(rule, *t, &workspaces_[0], nullptr, &recorded);
+    } else if (rule.Draws()) {
+      Visit(rule, *t, &workspaces_[0], &pool_, nullptr);
     } else {
-      if (rule.Draws()) {
-        Visit(rule, *t, &workspaces_[0], &pool_, nullptr);
-        continue;
-      }
-      const bool whole = dynamic_cast<const WholeTensor*>(&rule) != nullptr;
-      (t->step.n_ >= kShared && !whole ? large : small).push_back(t.get());
+      others.push_back(t.get());
     }
   }
   RunRecorded(recorded);
-  pool_.ParallelFor(small.size(), [&](std::size_t part, std::size_t begin, std::size_t end) {
-    for (std::size_t i = begin; i < end; ++i) {
-      Visit(*rules_[small[i]->group], *small[i], &workspaces_[part], nullptr, nullptr);
-    }
+  VisitEach(std::move(others));
+}
+
+// A tensor stays with one thread, and so in its cache from pass to pass, unless it is more than the
+// thread's share of what is left: then all threads take it together.
+void Engine::VisitEach(std::vector<Tensor*> tensors) {
+  std::stable_sort(tensors.begin(), tensors.end(),
+                   [](const Tensor* a, const Tensor* b) { return a->step.n_ > b->step.n_; });
+  std::size_t left = 0;
+  for (const Tensor* t : tensors) left += t->step.n_;
+  auto first = tensors.begin();
+  for (; first != tensors.end(); ++first) {
+    Tensor& t = **first;
+    const Rule& rule = *rules_[t.group];
+    const bool whole = dynamic_cast<const WholeTensor*>(&rule) != nullptr;
+    if (whole || t.step.n_ < kShared || t.step.n_ <= left / pool_.threads()) break;
+    left -= t.step.n_;
+    Visit(rule, t, &workspaces_[0], &pool_, nullptr);
+  }
+  tensors.erase(tensors.begin(), first);
+  std::vector<std::size_t> sizes;
+  for (const Tensor* t : tensors) sizes.push_back(t->step.n_);
+  Spread(sizes, [&](std::size_t i, std::size_t part) {
+    Visit(*rules_[tensors[i]->group], *tensors[i], &workspaces_[part], nullptr, nullptr);
   });
-  for (Tensor* t : large) Visit(*rules_[t->group], *t, &workspaces_[0], &pool_, nullptr);
+}
+
+void Engine::Spread(std::span<const std::size_t> sizes,
+                    const std::function<void(std::size_t, std::size_t)>& work) {
+  std::vector<std::size_t> order(sizes.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::size_t a, std::size_t b) { return sizes[a] > sizes[b]; });
+  std::atomic<std::size_t> next{0};
+  pool_.ParallelFor(std::min(pool_.threads(), sizes.size()),
+                    [&](std::size_t part, std::size_t, std::size_t) {
+                      for (std::size_t i = next++; i < order.size(); i = next++) {
+                        work(order[i], part);
+                      }
+                    });
 }
 
 void Engine::RunRecorded(const std::vector<PassJob>& jobs) {
   std::vector<std::size_t> start = {0};
   for (const PassJob& job : jobs) start.push_back(start.back() + (job.n + kUnit - 1) / kUnit);
-  pool_.ParallelFor(start.back(), [&](std::size_t, std::size_t begin, std::size_t end) {
+  const auto run = [&](std::size_t begin, std::size_t end) {
     auto j = static_cast<std::size_t>(std::upper_bound(start.begin(), start.end(), begin) -
                                       start.begin() - 1);
     PassSums unused;
@@ -356,7 +418,17 @@ void Engine::RunRecorded(const std::vector<PassJob>& jobs) {
       const std::size_t to = std::min(jobs[j].n, (std::min(end, start[j + 1]) - start[j]) * kUnit);
       if (from < to) RunRange(jobs[j], from, to, &unused);
     }
-  });
+  };
+  // By the piece, so that a thread that the machine holds up does not hold up the others.
+  const std::size_t piece = std::clamp<std::size_t>(start.back() / pool_.threads() / 8, 1, 64);
+  std::atomic<std::size_t> next{0};
+  pool_.ParallelFor(std::min(pool_.threads(), (start.back() + piece - 1) / piece),
+                    [&](std::size_t, std::size_t, std::size_t) {
+                      for (std::size_t i = next.fetch_add(piece); i < start.back();
+                           i = next.fetch_add(piece)) {
+                        run(i, std::min(i + piece, start.back()));
+                      }
+                    });
 }
 
 void Engine::Between(int phase) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -33,6 +34,14 @@ class Engine final : public Optimizer {
   Status Eval() override;
   Status Train() override;
 
+  // What the last step had to move, each stream as long as its parameter once, in bytes a
+  // parameter. one_pass: no tensor was visited twice, nor summed over before its update.
+  struct Traffic {
+    double read = 0, written = 0;
+    bool one_pass = true;
+  };
+  Traffic LastTraffic() const;
+
  private:
   struct Tensor {
     Parameter parameter;
@@ -49,19 +58,25 @@ class Engine final : public Optimizer {
         workspaces_(options.threads),
         generator_(options.seed) {}
   Status CheckInputs(const StepInputs& inputs) const;
-  bool AllFinite() const;
-  double GradientNorm() const;
+  double SumOverGradients(const Kernel& kernel);
+  bool AllFinite();
+  double GradientNorm();
   Status Prepare(const StepInputs& inputs, StepReport* report);
   void Open(Tensor& t, int phase);
   void InitState(Tensor& t);
   void Visit(const Rule& rule, Tensor& t, Workspace* workspace, os::ThreadPool* pool,
              std::vector<PassJob>* recorder);
   void VisitAll(int phase);
+  void VisitEach(std::vector<Tensor*> tensors);
+  // work(i, part) for i in [0, sizes.size()), each on one thread, the largest first.
+  void Spread(std::span<const std::size_t> sizes,
+              const std::function<void(std::size_t i, std::size_t part)>& work);
   void RunRecorded(const std::vector<PassJob>& jobs);
   void Between(int phase);
   void CentralizeGradient(Tensor& t, Workspace* workspace);
   int Phases() const;
   void SwitchAll(bool to_eval);
+  static bool OneSweep(const Rule& rule);  // All its tensors in one sweep of recorded passes.
 
   EngineOptions options_;
   os::ThreadPool pool_;

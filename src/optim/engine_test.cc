@@ -12,6 +12,7 @@
 #include "optim/builtin_kernels.h"
 #include "optim/optimizer.h"
 #include "optim/registry.h"
+#include "optim/storage.h"
 #include "os/cpu_info.h"
 #include "os/paths.h"
 #include "os/vfs.h"
@@ -100,6 +101,7 @@ std::vector<Shape> TailShapes() {
   for (std::int64_t n = 0; n <= 65; ++n) out.push_back({n});
   out.push_back({7, 5});
   out.push_back({3, 2, 2});
+  out.push_back({5, 37});
   return out;
 }
 
@@ -214,6 +216,109 @@ TEST_CASE("AdamW follows its formula") {
       const double root = std::sqrt(v[i] / (1 - std::pow(0.999, k))) + 1e-8;
       p[i] = p[i] * (1 - 0.001) - 0.01 * (m[i] / (1 - std::pow(0.9, k))) / root;
       CHECK(static_cast<double>(run.p[0][i]) == doctest::Approx(p[i]).epsilon(1e-5));
+    }
+  }
+}
+
+// Second moments by rows and columns of two batches of matrices, in double.
+struct Factors {
+  static constexpr std::size_t kRows = 21, kCols = 43, kBatch = 2, kSize = kRows * kCols;
+  std::vector<double> row = std::vector<double>(kBatch * kRows);
+  std::vector<double> col = std::vector<double>(kBatch * kCols);
+
+  // 1 / sqrt of the outer product, after the means have moved towards v's.
+  std::vector<double> Follow(const std::vector<double>& v, double weight) {
+    std::vector<double> factor(v.size());
+    for (std::size_t b = 0; b < kBatch; ++b) {
+      std::vector<double> across(kRows), down(kCols);
+      for (std::size_t i = 0; i < kSize; ++i) {
+        across[i / kCols] += v[b * kSize + i] / kCols;
+        down[i % kCols] += v[b * kSize + i] / kRows;
+      }
+      double mean = 0;
+      for (std::size_t i = 0; i < kRows; ++i) {
+        double& state = row[b * kRows + i];
+        mean += (state += weight * (across[i] - state)) / kRows;
+      }
+      for (std::size_t i = 0; i < kCols; ++i) {
+        double& state = col[b * kCols + i];
+        state += weight * (down[i] - state);
+      }
+      for (std::size_t i = 0; i < kSize; ++i) {
+        factor[b * kSize + i] =
+            1 / std::sqrt(row[b * kRows + i / kCols] / mean * col[b * kCols + i % kCols]);
+      }
+    }
+    return factor;
+  }
+};
+
+double RootMeanSquare(const std::vector<double>& x) {
+  double sum = 0;
+  for (const double v : x) sum += v * v;
+  return std::sqrt(sum / static_cast<double>(x.size()));
+}
+
+// Matrices wide enough for passes over grids, which the recorded trajectories are not.
+void FollowsItsFormula(const char* name, const char* options, bool came) {
+  Run run(std::vector<Shape>{{Factors::kBatch, Factors::kRows, Factors::kCols}});
+  REQUIRE(run.Create(name, 2, options).ok());
+  std::vector<double> p(run.p[0].begin(), run.p[0].end()), m(p.size()), u(p.size()), r(p.size());
+  Factors moments, confidence;
+  for (int k = 1; k <= 4; ++k) {
+    REQUIRE(run.Step().ok());
+    const std::vector<double> g(run.g[0].begin(), run.g[0].end());
+    for (std::size_t i = 0; i < u.size(); ++i) u[i] = g[i] * g[i] + 1e-30;
+    u = moments.Follow(u, came ? 0.001 : std::max(0.001, std::pow(k, -0.8)));
+    for (std::size_t i = 0; i < u.size(); ++i) u[i] *= g[i];
+    const double clip = std::max(1.0, RootMeanSquare(u));
+    const double scale = std::max(1e-3, RootMeanSquare(p));
+    const double rate = came ? 0.01 : std::min(0.01, 1 / std::sqrt(k)) * scale;
+    for (std::size_t i = 0; i < u.size(); ++i) {
+      u[i] = u[i] / clip * (came ? 1 : rate);
+      m[i] += 0.1 * (u[i] - m[i]);
+      r[i] = (u[i] - m[i]) * (u[i] - m[i]) + 1e-16;
+    }
+    if (came) r = confidence.Follow(r, 1e-4);
+    double worst = 0;
+    for (std::size_t i = 0; i < u.size(); ++i) {
+      p[i] = p[i] * (1 - 0.1 * rate) - (came ? rate * r[i] : 1.0) * m[i];
+      worst = std::max(worst, std::fabs(p[i] - static_cast<double>(run.p[0][i])));
+    }
+    CHECK(worst < 1e-5);
+  }
+}
+
+TEST_CASE("AdaFactor and CAME by rows and columns follow their formulas") {
+  FollowsItsFormula("adafactor", R"({"weight_decay":0.1,"momentum_dtype":"torch.float32"})", false);
+  FollowsItsFormula("came", R"({"lr":0.01,"weight_decay":0.1})", true);
+}
+
+TEST_CASE("8-bit codes are on their grid, whatever the length") {
+  for (std::size_t n = 1; n <= 300; n += n < 40 ? 1 : 37) {
+    CAPTURE(n);
+    Random random{n};
+    std::vector<float> x(n), back(n);
+    for (float& v : x) v = random.Normal();
+    x[n / 2] = 0;
+    for (const bool non_negative : {false, true}) {
+      if (non_negative) {
+        for (float& v : x) v = std::fabs(v);
+      }
+      std::vector<std::uint8_t> codes(n);
+      std::vector<float> scales((n + kQ8Block - 1) / kQ8Block);
+      ToQ8(x.data(), non_negative, codes.data(), scales.data(), n);
+      FromQ8(codes.data(), scales.data(), non_negative, back.data(), n);
+      for (std::size_t i = 0; i < n; ++i) {
+        const float scale = scales[i / kQ8Block], unit = scale > 0 ? std::fabs(x[i]) / scale : 0;
+        const double step = non_negative ? 1.0 / 255 : 1.0 / 127;
+        // Half a step of the root that is on a linear grid, and a little for its rounding.
+        const double root = non_negative ? std::sqrt(std::sqrt(unit)) : std::sqrt(unit);
+        const double got = std::fabs(back[i]) / (scale > 0 ? scale : 1.0f);
+        const double kept = non_negative ? std::sqrt(std::sqrt(got)) : std::sqrt(got);
+        CHECK(std::fabs(kept - root) <= (root > 0 && root < step ? step : 0.501 * step));
+        CHECK(x[i] * back[i] >= 0);
+      }
     }
   }
 }

@@ -12,7 +12,8 @@
 //   }
 //
 // `x` has the element streams as members, loaded and stored by the engine as the two masks say
-// (read, then written), and constants x.c(i). x.Sum(i, v) and x.Top(i, v) reduce.
+// (read, then written), and constants x.c(i). x.Sum(i, v) and x.Top(i, v) reduce; x.Down(v) adds to
+// column sums (TensorStep::ReduceGrid).
 //
 //   p   the parameter, already multiplied by PassArgs::decay
 //   g   the gradient, already scaled (unscale, clip, maximize), plus l2 * p
@@ -41,9 +42,11 @@ struct PassArgs {
   T step = 0;        // p -= step * u, in kernels that write u, unless keep_u;
   T post_decay = 1;  // then p *= post_decay.
   bool keep_u = false;
-  std::size_t n = 0;
-  double sums[kSums];  // Out: of this pass, over its n elements.
-  double tops[kTops];  // Out: maxima, at least 0.
+  std::size_t n = 0;       // A multiple of the lanes.
+  std::size_t tail = 0;    // Nonzero: n is one set of lanes, of which only so many count in sums.
+  double* down = nullptr;  // Sums by position of kernels with Down, n of them, added to.
+  double sums[kSums];      // In and out: what the n elements add.
+  double tops[kTops];      // In and out: maxima, at least 0.
 };
 
 struct KernelBodies {

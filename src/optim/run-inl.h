@@ -3,7 +3,7 @@
 #include "optim/lane_pass.h"
 
 // The loop around every kernel, over the lanes of the level that includes this after its own
-// lanes-inl.h. The tail runs through the same code on a padded copy, so there is no second formula.
+// lanes-inl.h. Tails come as whole lanes, padded by the engine, so there is no second formula.
 #define OPTIM_INLINE inline __attribute__((always_inline))
 
 namespace malmoi::optim {
@@ -18,12 +18,22 @@ struct Lane {
   V p, g, u, s0, s1, s2, s3, s4, s5, s6, s7;
   V sum[kSums];
   V top[kTops];
+  bool reduces = false;  // Known when compiled: the kernel has sums or maxima.
   const T* constants;
+  double* down;
+  std::size_t at;
 
   OPTIM_INLINE V c(int i) const { return V::Set(constants[i]); }
   OPTIM_INLINE V Num(double v) const { return V::Set(static_cast<T>(v)); }
-  OPTIM_INLINE void Sum(int i, V v) { sum[i] = sum[i] + v; }
-  OPTIM_INLINE void Top(int i, V v) { top[i] = Max(top[i], v); }
+  OPTIM_INLINE void Sum(int i, V v) {
+    sum[i] = sum[i] + v;
+    reduces = true;
+  }
+  OPTIM_INLINE void Top(int i, V v) {
+    top[i] = Max(top[i], v);
+    reduces = true;
+  }
+  OPTIM_INLINE void Down(V v) { AddWide(down + at, v); }
 };
 
 template <class V>
@@ -56,6 +66,7 @@ OPTIM_INLINE void UpdateAt(Lane<V>& x, const PassArgs<typename V::T>& a, bool ne
   if constexpr ((r & kS5) != 0) x.s5 = V::Load(stream[8] + i);
   if constexpr ((r & kS6) != 0) x.s6 = V::Load(stream[9] + i);
   if constexpr ((r & kS7) != 0) x.s7 = V::Load(stream[10] + i);
+  x.at = i;
   Body::Update(x);
   if constexpr (kDirection) {
     if (a.keep_u) {
@@ -75,38 +86,21 @@ OPTIM_INLINE void UpdateAt(Lane<V>& x, const PassArgs<typename V::T>& a, bool ne
   if constexpr ((w & kS7) != 0) x.s7.Store(stream[10] + i);
 }
 
-// The last n < lanes elements: through copies padded with zeros; sums of the padding are dropped.
-template <class Body, class V, class T>
-__attribute__((noinline)) void RunTail(Lane<V> x, PassArgs<T>* args, bool needs_p,
-                                       std::size_t begin) {
-  const PassArgs<T>& a = *args;
-  const std::size_t n = a.n - begin;
-  alignas(64) T pad[kStreams][V::kLanes];
-  T* stream[kStreams];
-  for (int s = 0; s < kStreams; ++s) {
-    stream[s] = pad[s];
-    for (std::size_t i = 0; i < V::kLanes; ++i) pad[s][i] = 0;
-    if (a.stream[s] == nullptr) continue;
-    for (std::size_t i = 0; i < n; ++i) pad[s][i] = a.stream[s][begin + i];
-  }
-  for (V& v : x.sum) v = V::Set(0);
-  for (V& v : x.top) v = V::Set(0);
-  UpdateAt<Body, V>(x, a, needs_p, stream, 0);
-  constexpr bool kDirection = (Body::kWrites & kU) != 0;
-  for (int s = 0; s < kStreams; ++s) {
-    const bool writes =
-        (Body::kWrites >> s & 1) != 0 ? (s != 2 || a.keep_u) : s == 0 && kDirection && !a.keep_u;
-    if (!writes || a.stream[s] == nullptr) continue;
-    for (std::size_t i = 0; i < n; ++i) a.stream[s][begin + i] = pad[s][i];
-  }
+// Adds lanes [0, count) one after the other: a tail, whose other lanes are padding.
+template <class V, class T>
+__attribute__((noinline)) void AddTail(const V* sums, PassArgs<T>* args) {
   T lanes[V::kLanes];
   for (int s = 0; s < kSums; ++s) {
-    x.sum[s].Store(lanes);
-    for (std::size_t i = 0; i < n; ++i) args->sums[s] += static_cast<double>(lanes[i]);
+    sums[s].Store(lanes);
+    for (std::size_t i = 0; i < args->tail; ++i) args->sums[s] += static_cast<double>(lanes[i]);
   }
+}
+template <class V, class T>
+__attribute__((noinline)) void RaiseTops(const V* tops, std::size_t count, PassArgs<T>* args) {
+  T lanes[V::kLanes];
   for (int s = 0; s < kTops; ++s) {
-    x.top[s].Store(lanes);
-    for (std::size_t i = 0; i < n; ++i) {
+    tops[s].Store(lanes);
+    for (std::size_t i = 0; i < count; ++i) {
       if (!(static_cast<double>(lanes[i]) <= args->tops[s])) {
         args->tops[s] = static_cast<double>(lanes[i]);
       }
@@ -121,29 +115,29 @@ void RunPass(PassArgs<T>* args) {
   const bool needs_p = a.l2 != 0 || (kDirection && !a.keep_u);
   Lane<V> x;
   x.constants = a.constant;
+  x.down = a.down;
   for (V& v : x.sum) v = V::Set(0);
   for (V& v : x.top) v = V::Set(0);
-  for (double& s : args->sums) s = 0;
-  for (double& t : args->tops) t = 0;
-  const std::size_t whole = a.n - a.n % V::kLanes;
-  for (std::size_t begin = 0; begin < whole; begin += kSumBlock) {
-    const std::size_t end = begin + kSumBlock < whole ? begin + kSumBlock : whole;
+  for (std::size_t begin = 0; begin < a.n; begin += kSumBlock) {
+    const std::size_t end = begin + kSumBlock < a.n ? begin + kSumBlock : a.n;
     for (std::size_t i = begin; i < end; i += V::kLanes) {
       UpdateAt<Body, V>(x, a, needs_p, a.stream, i);
     }
-    for (int s = 0; s < kSums; ++s) {
-      args->sums[s] += SumLanes(x.sum[s]);
-      x.sum[s] = V::Set(0);
+    if (x.reduces) {
+      if (a.tail != 0) break;
+      for (int s = 0; s < kSums; ++s) {
+        args->sums[s] += SumLanes(x.sum[s]);
+        x.sum[s] = V::Set(0);
+      }
     }
   }
-  for (int s = 0; s < kTops; ++s) {
-    alignas(64) T lanes[V::kLanes];
-    x.top[s].Store(lanes);
-    for (const T v : lanes) {
-      if (!(static_cast<double>(v) <= args->tops[s])) args->tops[s] = static_cast<double>(v);
-    }
+  if (x.reduces) {
+    V sums[kSums], tops[kTops];
+    for (int s = 0; s < kSums; ++s) sums[s] = x.sum[s];
+    for (int s = 0; s < kTops; ++s) tops[s] = x.top[s];
+    if (a.tail != 0) AddTail<V, T>(sums, args);
+    RaiseTops<V, T>(tops, a.tail != 0 ? a.tail : V::kLanes, args);
   }
-  if (whole < a.n) RunTail<Body, V, T>(x, args, needs_p, whole);
 }
 
 }  // namespace

@@ -1,14 +1,15 @@
 #include "optim/speed.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <map>
 
 #include "base/clock.h"
+#include "base/strings.h"
+#include "optim/engine.h"
 #include "optim/optimizer.h"
-#include "optim/registry.h"
 #include "optim/storage.h"
-#include "optim/traffic_kernels.h"
 #include "os/thread_pool.h"
 
 namespace malmoi::optim {
@@ -34,11 +35,13 @@ std::vector<Shape> TransformerShapes(std::size_t n) {
   return out;
 }
 
+// The median of `runs`, or of as many as fit in ten seconds, at least three.
 double MedianMs(int runs, const std::function<void()>& work) {
+  const std::int64_t all = MonotonicNs();
   work();
   work();
   std::vector<double> times;
-  for (int i = 0; i < runs; ++i) {
+  for (int i = 0; i < runs && (i < 3 || SecondsSince(all) < 10); ++i) {
     const std::int64_t start = MonotonicNs();
     work();
     times.push_back(1e3 * SecondsSince(start));
@@ -46,6 +49,14 @@ double MedianMs(int runs, const std::function<void()>& work) {
   std::sort(times.begin(), times.end());
   return times[times.size() / 2];
 }
+
+struct Kind {
+  const char* label;
+  Storage grads, states;
+};
+constexpr Kind kKinds[] = {{"f32", Storage::kF32, Storage::kF32},
+                           {"bf16", Storage::kBf16, Storage::kBf16},
+                           {"q8", Storage::kBf16, Storage::kQ8}};
 
 // Steps of an optimizer over its own copy of the tensors.
 class Bench {
@@ -71,7 +82,34 @@ class Bench {
     }
   }
 
-  Result<double> StepMs(const std::string& name, Storage states, std::size_t threads, int runs) {
+  Result<double> StepMs(const std::string& name, Storage states, std::size_t threads, int runs,
+                        Engine::Traffic* traffic) {
+    EngineOptions engine;
+    engine.threads = threads;
+    engine.state_storage = states;
+    std::vector<Group> groups;
+    groups.push_back(MakeGroup());
+    MALMOI_TRY(const auto optimizer, Optimizer::Create(name, std::move(groups), {}, engine));
+    StepInputs inputs;
+    inputs.loss = 1;
+    inputs.has_loss = true;
+    inputs.closure = [] { return 1.0; };
+    if (name == "adahessian" || name == "sophiah") {
+      for (const auto& g : grads_) inputs.hessian.push_back(g.data());
+    }
+    Status failed = Ok();
+    const double ms = MedianMs(runs, [&] {
+      if (auto step = optimizer->Step(inputs); !step.ok()) failed = std::move(step.error());
+    });
+    MALMOI_TRY(std::move(failed));
+    *traffic = {};
+    if (const auto* e = dynamic_cast<const Engine*>(optimizer.get())) *traffic = e->LastTraffic();
+    return ms;
+  }
+  std::size_t total() const { return total_; }
+
+ private:
+  Group MakeGroup() {
     Group group;
     for (std::size_t i = 0; i < shapes_.size(); ++i) {
       Parameter p{.name = "p" + std::to_string(i), .shape = shapes_[i]};
@@ -81,34 +119,9 @@ class Bench {
       p.grad_storage = grad_storage_;
       group.parameters.push_back(std::move(p));
     }
-    std::vector<Group> groups;
-    groups.push_back(std::move(group));
-    EngineOptions engine;
-    engine.threads = threads;
-    engine.state_storage = states;
-    json::Value options;
-    MALMOI_TRY(const auto optimizer, Optimizer::Create(name, std::move(groups), options, engine));
-    Status failed = Ok();
-    const double ms = MedianMs(runs, [&] {
-      if (auto step = optimizer->Step(); !step.ok()) failed = std::move(step.error());
-    });
-    MALMOI_TRY(std::move(failed));
-    return ms;
+    return group;
   }
 
-  // Full-size states of the rule.
-  std::size_t States(const std::string& name) const {
-    const RuleRow* row = FindRule(name);
-    if (row == nullptr) return 0;
-    StateList list;
-    row->make()->Declare(list, shapes_.front());
-    std::size_t full = 0;
-    for (const auto& item : list.items) full += item.full;
-    return full;
-  }
-  std::size_t total() const { return total_; }
-
- private:
   Storage grad_storage_;
   std::size_t total_ = 0;
   std::vector<Shape> shapes_;
@@ -116,29 +129,66 @@ class Bench {
   std::vector<Buffer<std::uint16_t>> halves_;
 };
 
-double TrafficMs(std::size_t n, std::size_t states, std::size_t threads, int runs) {
-  const Kernel* kernels[] = {&TrafficOneState, &TrafficOneState, &TrafficTwoStates,
-                             &TrafficThreeStates, &TrafficFourStates};
-  PassJob job;
-  job.kernel = kernels[std::min<std::size_t>(states, 4)];
-  std::vector<Buffer<float>> arrays;
-  for (std::size_t i = 0; i < states + 2; ++i) arrays.emplace_back(n);
-  job.source[0].data = arrays[0].data();
-  job.source[1].data = arrays[1].data();
-  for (std::size_t i = 0; i < states; ++i) job.source[3 + i].data = arrays[2 + i].data();
-  job.n = n;
-  os::ThreadPool pool(threads, "traffic");
-  constexpr std::size_t kUnit = 4096;
-  return MedianMs(runs, [&] {
-    pool.ParallelFor((n + kUnit - 1) / kUnit, [&](std::size_t, std::size_t b, std::size_t e) {
-      PassSums unused;
-      RunRange(job, b * kUnit, std::min(n, e * kUnit), &unused);
+// Reads `read` bytes a parameter and writes `written` of them back, one addition an eight bytes, in
+// streams of four bytes a parameter that advance together: GB/s.
+class PlainTraffic {
+ public:
+  PlainTraffic(std::size_t parameters, double read, double written) : n_(parameters) {
+    AddStreams(written, true);
+    AddStreams(read - written, false);
+  }
+  double Measure(std::size_t threads, int runs) {
+    os::ThreadPool pool(threads, "traffic");
+    const double ms = MedianMs(runs, [&] {
+      pool.ParallelFor(n_ / kBlock, [&](std::size_t, std::size_t begin, std::size_t end) {
+        for (std::size_t b = begin; b < end; ++b) Move(b);
+      });
     });
-  });
-}
+    return bytes_ / ms / 1e6;
+  }
 
-double Bytes(Storage storage) {
-  return storage == Storage::kQ8 ? 1.0 + 4.0 / kQ8Block : storage == Storage::kBf16 ? 2.0 : 4.0;
+ private:
+  static constexpr std::size_t kBlock = 256;
+  typedef std::uint64_t Words __attribute__((vector_size(32), aligned(8), may_alias));
+
+  void AddStreams(double bytes, bool writes) {
+    for (double left = bytes; left > 0.01; left -= 4) {
+      const double width = std::min(left, 4.0);
+      widths_.push_back(width);
+      writes_.push_back(writes);
+      bytes_ += width * static_cast<double>(n_) * (writes ? 2 : 1);
+      arrays_.emplace_back(static_cast<std::size_t>(width * static_cast<double>(n_)) / 64 * 8 + 8);
+    }
+  }
+
+  void Move(std::size_t block) {
+    for (std::size_t s = 0; s < arrays_.size(); ++s) {
+      const auto at = [&](std::size_t b) {
+        return static_cast<std::size_t>(static_cast<double>(b * kBlock) * widths_[s]) / 32;
+      };
+      auto* words = reinterpret_cast<Words*>(arrays_[s].data());
+      const std::size_t begin = at(block), end = at(block + 1);
+      if (writes_[s]) {
+        for (std::size_t i = begin; i < end; ++i) words[i] += 1;
+      } else {
+        Words sum = {};
+        for (std::size_t i = begin; i < end; ++i) sum += words[i];
+        asm volatile("" ::"m"(sum));
+      }
+    }
+  }
+
+  std::size_t n_;
+  double bytes_ = 0;
+  std::vector<double> widths_;
+  std::vector<bool> writes_;
+  std::vector<Buffer<std::uint64_t>> arrays_;
+};
+
+std::string OneOf() {
+  std::string names;
+  for (const Kind& kind : kKinds) names += (names.empty() ? "" : ", ") + std::string(kind.label);
+  return names;
 }
 
 }  // namespace
@@ -149,41 +199,50 @@ Result<std::vector<SpeedFigure>> MeasureSpeed(const SpeedOptions& options,
   if (names.empty()) {
     names = {"adamw", "lion", "ademamix", "adan", "sgd", "adabelief", "lamb", "prodigy"};
   }
+  const auto known = OptimizerNames();
   for (const std::string& name : names) {
-    if (FindRule(name) == nullptr) {
-      return Error(Code::kNotFound, "no rule '" + name + "' to measure; see: malmoi optim list");
+    if (std::find(known.begin(), known.end(), name) == known.end()) {
+      return Error(Code::kNotFound,
+                   "no optimizer '" + name + "' to measure; see: malmoi optim list");
+    }
+  }
+  for (const std::string& storage : options.storages) {
+    if (std::none_of(std::begin(kKinds), std::end(kKinds),
+                     [&](const Kind& k) { return storage == k.label; })) {
+      return Error(Code::kInvalidArgument, "storage '" + storage + "': expected " + OneOf());
     }
   }
   const auto shapes = TransformerShapes(options.parameters);
   std::vector<SpeedFigure> out;
-  const struct {
-    const char* label;
-    Storage grads, states;
-  } kinds[] = {{"f32", Storage::kF32, Storage::kF32},
-               {"bf16 grads and states", Storage::kBf16, Storage::kBf16},
-               {"bf16 grads, 8-bit states", Storage::kBf16, Storage::kQ8}};
-  std::map<std::pair<std::size_t, std::size_t>, double> traffic;
-  for (const auto& kind : kinds) {
+  std::map<std::array<double, 3>, double> yards;
+  for (const Kind& kind : kKinds) {
+    const bool wanted =
+        options.storages.empty() ||
+        std::count(options.storages.begin(), options.storages.end(), std::string(kind.label)) > 0;
+    if (!wanted) continue;
     Bench bench(shapes, kind.grads);
     for (const std::string& name : names) {
-      if (kind.grads != Storage::kF32 && name != names.front()) continue;
-      const std::size_t states = std::min<std::size_t>(bench.States(name), 4);
-      const std::size_t measured = std::max<std::size_t>(states, 1);
+      if (options.storages.empty() && kind.grads != Storage::kF32 && name != names.front()) break;
       for (const std::size_t threads : options.threads) {
-        double& yard = traffic[{measured, threads}];
-        const auto n = static_cast<double>(bench.total());
-        if (yard == 0) {
-          const double ms = TrafficMs(bench.total(), measured, threads, options.runs);
-          yard = (12.0 + 8.0 * static_cast<double>(measured)) * n / ms / 1e6;
-        }
         SpeedFigure f;
         f.optimizer = name, f.storage = kind.label, f.threads = threads;
         f.parameters = bench.total(), f.tensors = shapes.size();
-        f.bytes_per_parameter =
-            8.0 + Bytes(kind.grads) + 2.0 * Bytes(kind.states) * static_cast<double>(states);
-        MALMOI_TRY(f.step_ms, bench.StepMs(name, kind.states, threads, options.runs));
-        f.gb_per_s = f.bytes_per_parameter * n / f.step_ms / 1e6;
-        f.traffic_gb_per_s = yard;
+        Engine::Traffic traffic;
+        auto ms = bench.StepMs(name, kind.states, threads, options.runs, &traffic);
+        if (!ms.ok()) return std::move(ms.error()).With(name);
+        f.step_ms = ms.value();
+        f.one_pass = traffic.one_pass;
+        const double read = traffic.read * (traffic.one_pass ? 1 : 2);
+        f.bytes_per_parameter = read + traffic.written;
+        f.gb_per_s = f.bytes_per_parameter * static_cast<double>(bench.total()) / f.step_ms / 1e6;
+        if (traffic.read > 0) {
+          double& yard = yards[{read, traffic.written, static_cast<double>(threads)}];
+          if (yard == 0) {
+            yard =
+                PlainTraffic(bench.total(), read, traffic.written).Measure(threads, options.runs);
+          }
+          f.traffic_gb_per_s = yard;
+        }
         line(f);
         out.push_back(std::move(f));
       }

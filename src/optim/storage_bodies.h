@@ -3,8 +3,8 @@
 #include <cstddef>
 #include <cstdint>
 
-// The conversions of storage.h, compiled for every level like kernels: plain loops that the
-// compiler vectorises, exact on each (no contraction, one rounding an operation).
+// The conversions of storage.h, compiled for every level like kernels: lanes, or plain loops that
+// the compiler vectorises; exact on each (no contraction, one rounding an operation).
 namespace malmoi::optim {
 
 struct StorageBodies {
@@ -36,26 +36,34 @@ void ToBf16Body(const float* in, std::uint16_t* out, std::size_t n) {
   }
 }
 
+// Sixteen codes at a time; the last ones of an array through a copy.
+F32 Decode(const std::uint8_t* codes, bool non_negative, F32 scale) {
+  const F32 q = LoadBytes(codes);
+  if (non_negative) {
+    const F32 r = q * F32::Set(1.0f / 255.0f);
+    const F32 r2 = r * r;
+    return (r2 * r2) * scale;
+  }
+  const F32 s = (q - F32::Set(128)) * F32::Set(1.0f / 127.0f);
+  return (s * Abs(s)) * scale;
+}
+
 void FromQ8Body(const std::uint8_t* in, const float* scales, bool non_negative, float* out,
                 std::size_t n) {
-  for (std::size_t b = 0; b < n; b += kBlock) {
-    const float scale = scales[b / kBlock];
-    const std::size_t count = b + kBlock < n ? kBlock : n - b;
-    const std::uint8_t* q = in + b;
-    float* o = out + b;
-    if (non_negative) {
-      for (std::size_t i = 0; i < count; ++i) {
-        const float r = static_cast<float>(static_cast<int>(q[i])) * (1.0f / 255.0f);
-        const float r2 = r * r;
-        o[i] = (r2 * r2) * scale;
-      }
-    } else {
-      for (std::size_t i = 0; i < count; ++i) {
-        const float s = static_cast<float>(static_cast<int>(q[i]) - 128) * (1.0f / 127.0f);
-        o[i] = (s * __builtin_fabsf(s)) * scale;
-      }
-    }
+  constexpr std::size_t kLanes = F32::kLanes;
+  const std::size_t whole = n - n % kLanes;
+  for (std::size_t b = 0; b < whole; b += kBlock) {
+    const F32 scale = F32::Set(scales[b / kBlock]);
+    const std::size_t end = b + kBlock < whole ? b + kBlock : whole;
+    for (std::size_t i = b; i < end; i += kLanes)
+      Decode(in + i, non_negative, scale).Store(out + i);
   }
+  if (whole == n) return;
+  std::uint8_t codes[kLanes] = {};
+  float values[kLanes];
+  for (std::size_t i = whole; i < n; ++i) codes[i - whole] = in[i];
+  Decode(codes, non_negative, F32::Set(scales[whole / kBlock])).Store(values);
+  for (std::size_t i = whole; i < n; ++i) out[i] = values[i - whole];
 }
 
 float LargestOf(const float* in, std::size_t n) {
@@ -73,31 +81,36 @@ float LargestOf(const float* in, std::size_t n) {
   return largest;
 }
 
+void Encode(F32 x, bool non_negative, F32 inverse, std::uint8_t* codes) {
+  const F32 one = F32::Set(1), half = F32::Set(0.5f);
+  const F32 root = Sqrt(Min(Abs(x) * inverse, one));  // NaN counts as the largest.
+  if (non_negative) {
+    const F32 least = Select(Gt(root, F32::Set(0)), one, F32::Set(0));
+    StoreBytes(codes, Max(Sqrt(root) * F32::Set(255.0f) + half, least));
+  } else {
+    const F32 code = Trunc(root * F32::Set(127.0f) + half);
+    const F32 middle = F32::Set(128);
+    StoreBytes(codes, Select(Lt(x, F32::Set(0)), middle - code, middle + code));
+  }
+}
+
 void ToQ8Body(const float* in, bool non_negative, std::uint8_t* out, float* scales, std::size_t n) {
+  constexpr std::size_t kLanes = F32::kLanes;
   for (std::size_t b = 0; b < n; b += kBlock) {
     const std::size_t count = b + kBlock < n ? kBlock : n - b;
-    const float* x = in + b;
-    std::uint8_t* o = out + b;
-    const float top = LargestOf(x, count);
+    const std::size_t whole = count - count % kLanes;
+    const float top = LargestOf(in + b, count);
     scales[b / kBlock] = top;
-    const float inverse = top > 0 ? 1.0f / top : 0.0f;
-    float root[kBlock];
-    for (std::size_t i = 0; i < count; ++i) {
-      const float r = __builtin_fabsf(x[i]) * inverse;
-      root[i] = __builtin_sqrtf(r < 1.0f ? r : 1.0f);
+    const F32 inverse = F32::Set(top > 0 ? 1.0f / top : 0.0f);
+    for (std::size_t i = b; i < b + whole; i += kLanes) {
+      Encode(F32::Load(in + i), non_negative, inverse, out + i);
     }
-    if (non_negative) {
-      for (std::size_t i = 0; i < count; ++i) {
-        const int code = static_cast<int>(__builtin_sqrtf(root[i]) * 255.0f + 0.5f);
-        const int least = root[i] > 0 ? 1 : 0;
-        o[i] = static_cast<std::uint8_t>(code > least ? code : least);
-      }
-    } else {
-      for (std::size_t i = 0; i < count; ++i) {
-        const int code = static_cast<int>(root[i] * 127.0f + 0.5f);
-        o[i] = static_cast<std::uint8_t>(x[i] < 0 ? 128 - code : 128 + code);
-      }
-    }
+    if (whole == count) continue;
+    float values[kLanes] = {};
+    std::uint8_t codes[kLanes];
+    for (std::size_t i = whole; i < count; ++i) values[i - whole] = in[b + i];
+    Encode(F32::Load(values), non_negative, inverse, codes);
+    for (std::size_t i = whole; i < count; ++i) out[b + i] = codes[i - whole];
   }
 }
 

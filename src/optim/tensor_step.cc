@@ -6,8 +6,8 @@
 
 #include "base/check.h"
 #include "optim/builtin_kernels.h"
+#include "optim/range.h"
 #include "optim/storage.h"
-#include "os/cpu_info.h"
 #include "os/thread_pool.h"
 
 namespace malmoi::optim {
@@ -15,159 +15,6 @@ namespace {
 
 // Elements whose sums are added up as one; fixed, so that threads cannot change a result.
 constexpr std::size_t kChunk = std::size_t{1} << 16;
-constexpr std::size_t kStage = 1024;  // Elements converted at a time; stays in L1.
-
-template <class T>
-struct StageBuffers {
-  alignas(64) T data[kStreams][kStage];
-};
-
-bool Direct(const PassJob::Source& source, bool f64) {
-  return source.data == nullptr || source.storage == (f64 ? Storage::kF64 : Storage::kF32);
-}
-
-void LoadStage(const PassJob::Source& s, std::size_t begin, std::size_t n, float* out) {
-  if (s.storage == Storage::kBf16) {
-    FromBf16(static_cast<const std::uint16_t*>(s.data) + begin, out, n);
-  } else {
-    FromQ8(static_cast<const std::uint8_t*>(s.data) + begin, s.scales + begin / kQ8Block,
-           s.non_negative, out, n);
-  }
-}
-void LoadStage(const PassJob::Source& s, std::size_t begin, std::size_t n, double* out) {
-  for (std::size_t i = 0; i < n; ++i) {
-    float v;
-    if (s.storage == Storage::kF32) {
-      v = static_cast<const float*>(s.data)[begin + i];
-    } else {
-      FromBf16(static_cast<const std::uint16_t*>(s.data) + begin + i, &v, 1);
-    }
-    out[i] = static_cast<double>(v);
-  }
-}
-void StoreStage(const PassJob::Source& s, std::size_t begin, std::size_t n, const float* in) {
-  if (s.storage == Storage::kBf16) {
-    ToBf16(in, static_cast<std::uint16_t*>(s.data) + begin, n);
-  } else {
-    ToQ8(in, s.non_negative, static_cast<std::uint8_t*>(s.data) + begin,
-         s.scales + begin / kQ8Block, n);
-  }
-}
-void StoreStage(const PassJob::Source& s, std::size_t begin, std::size_t n, const double* in) {
-  for (std::size_t i = 0; i < n; ++i) {
-    const auto v = static_cast<float>(in[i]);
-    if (s.storage == Storage::kF32) {
-      static_cast<float*>(s.data)[begin + i] = v;
-    } else {
-      ToBf16(&v, static_cast<std::uint16_t*>(s.data) + begin + i, 1);
-    }
-  }
-}
-
-// The low half of a bf16 parameter that Kahan compensation keeps beside it.
-void LoadKahan(const PassJob& job, std::size_t begin, std::size_t n, float* p) {
-  const auto* low = static_cast<const std::uint16_t*>(job.kahan) + begin;
-  float part[kStage];
-  FromBf16(low, part, n);
-  for (std::size_t i = 0; i < n; ++i) p[i] += part[i];
-}
-void StoreP(const PassJob& job, std::size_t begin, std::size_t n, float* p) {
-  auto* out = static_cast<std::uint16_t*>(job.source[0].data) + begin;
-  if (job.rounding_key != 0) {
-    ToBf16Stochastic(p, out, n, job.rounding_key, begin);
-  } else {
-    ToBf16(p, out, n);
-  }
-  if (job.kahan == nullptr) return;
-  float kept[kStage];
-  FromBf16(out, kept, n);
-  for (std::size_t i = 0; i < n; ++i) p[i] -= kept[i];
-  ToBf16(p, static_cast<std::uint16_t*>(job.kahan) + begin, n);
-}
-void LoadKahan(const PassJob&, std::size_t, std::size_t, double*) {}
-void StoreP(const PassJob&, std::size_t, std::size_t, double*) {}
-
-const KernelBodies& Bodies(const Kernel& kernel) {
-  return *kernel.levels[static_cast<int>(os::BaseCpuLevel(os::ActiveCpuLevel()))];
-}
-void Call(const KernelBodies& bodies, PassArgs<float>* args) {
-  bodies.f32(args);
-}
-void Call(const KernelBodies& bodies, PassArgs<double>* args) {
-  bodies.f64(args);
-}
-
-template <class T>
-void AddSums(const PassArgs<T>& args, PassSums* out) {
-  for (int i = 0; i < kSums; ++i) out->sum[static_cast<std::size_t>(i)] += args.sums[i];
-  for (int i = 0; i < kTops; ++i) {
-    auto& top = out->top[static_cast<std::size_t>(i)];
-    if (!(args.tops[i] <= top)) top = args.tops[i];
-  }
-}
-
-template <class T>
-void RunRangeT(const PassJob& job, std::size_t begin, std::size_t end, PassSums* out) {
-  const unsigned reads = job.kernel->reads;
-  const unsigned writes = job.kernel->writes;
-  const bool direction = (writes & kU) != 0;
-  const KernelBodies& bodies = Bodies(*job.kernel);
-  PassArgs<T> args;
-  std::memset(args.stream, 0, sizeof(args.stream));
-  for (int i = 0; i < kConstants; ++i) args.constant[i] = static_cast<T>(job.constant[i]);
-  args.grad_scale = static_cast<T>(job.grad_scale);
-  args.l2 = static_cast<T>(job.l2);
-  args.decay = static_cast<T>(job.decay);
-  args.step = static_cast<T>(job.step);
-  args.post_decay = static_cast<T>(job.post_decay);
-  args.keep_u = job.keep_u;
-
-  unsigned used_in = reads, used_out = writes & ~kU;
-  if (direction && job.keep_u) used_out |= kU;
-  if (direction && !job.keep_u) used_in |= kP, used_out |= kP;
-  if (job.l2 != 0) used_in |= kP;
-  bool all_direct = true;
-  for (int s = 0; s < kStreams; ++s) {
-    if (((used_in | used_out) >> s & 1) == 0) continue;
-    all_direct = all_direct && Direct(job.source[s], job.f64);
-    args.stream[s] = static_cast<T*>(job.source[s].data);
-  }
-  if (all_direct) {
-    for (int s = 0; s < kStreams; ++s) {
-      if (args.stream[s] != nullptr) args.stream[s] += begin;
-    }
-    args.n = end - begin;
-    Call(bodies, &args);
-    AddSums(args, out);
-    return;
-  }
-  StageBuffers<T> stage;
-  for (std::size_t i = begin; i < end; i += kStage) {
-    const std::size_t n = std::min(kStage, end - i);
-    for (int s = 0; s < kStreams; ++s) {
-      if (((used_in | used_out) >> s & 1) == 0) continue;
-      if (Direct(job.source[s], job.f64)) {
-        args.stream[s] = static_cast<T*>(job.source[s].data) + i;
-        continue;
-      }
-      args.stream[s] = stage.data[s];
-      if ((used_in >> s & 1) == 0) continue;
-      LoadStage(job.source[s], i, n, stage.data[s]);
-      if (s == 0 && job.kahan != nullptr) LoadKahan(job, i, n, stage.data[s]);
-    }
-    args.n = n;
-    Call(bodies, &args);
-    AddSums(args, out);
-    for (int s = 0; s < kStreams; ++s) {
-      if ((used_out >> s & 1) == 0 || Direct(job.source[s], job.f64)) continue;
-      if (s == 0) {
-        StoreP(job, i, n, stage.data[s]);
-      } else {
-        StoreStage(job.source[s], i, n, stage.data[s]);
-      }
-    }
-  }
-}
 
 }  // namespace
 
@@ -189,14 +36,6 @@ std::size_t StorageBytes(Storage storage, std::size_t n) {
       break;
   }
   return n * 4;
-}
-
-void RunRange(const PassJob& job, std::size_t begin, std::size_t end, PassSums* out) {
-  if (job.f64) {
-    RunRangeT<double>(job, begin, end, out);
-  } else {
-    RunRangeT<float>(job, begin, end, out);
-  }
 }
 
 float RoundBf16(float v) {
@@ -241,19 +80,23 @@ int TensorStep::SlotOf(std::string_view state) const {
   return -1;
 }
 
-PassJob TensorStep::Job(const Kernel& kernel, std::initializer_list<double> constants) {
+PassJob TensorStep::Job(const Kernel& kernel, std::initializer_list<double> constants,
+                        unsigned skip) {
   MALMOI_CHECK(constants.size() <= kConstants);
   PassJob job;
   job.kernel = &kernel;
   job.source[0] = p_;
   job.source[1] = g_;
-  const unsigned used = kernel.reads | kernel.writes;
+  const unsigned used = (kernel.reads | kernel.writes) & ~skip;
   for (int k = 0; k < kStateSlots; ++k) {
     if ((used >> (3 + k) & 1) == 0) continue;
     const int i = slots[static_cast<std::size_t>(k)];
     MALMOI_CHECK(i >= 0 && i < static_cast<int>(state_->streams.size()));
     Stream& s = state_->streams[static_cast<std::size_t>(i)];
     MALMOI_CHECK(s.full);
+    const std::uint64_t bit = std::uint64_t{8} << std::min(i, 60);
+    if ((kernel.reads >> (3 + k) & 1) != 0) streams_in_ |= bit;
+    if ((kernel.writes >> (3 + k) & 1) != 0) streams_out_ |= bit;
     job.source[3 + k] = {s.bytes.data(), s.storage, s.scales.data(), s.non_negative};
   }
   if ((used & kU) != 0) {
@@ -267,6 +110,8 @@ PassJob TensorStep::Job(const Kernel& kernel, std::initializer_list<double> cons
   job.n = n_;
   job.kahan = kahan_;
   job.rounding_key = rounding_key_;
+  streams_in_ |= kernel.reads & (kP | kG);
+  if ((kernel.writes & (kP | kU)) != 0) streams_in_ |= kP, streams_out_ |= kP;
   return job;
 }
 
@@ -293,14 +138,64 @@ PassSums TensorStep::RunNow(const PassJob& job) {
   return sums;
 }
 
+bool TensorStep::GridFits() const {
+  if (shape_->size() < 2 || static_cast<std::size_t>(shape_->back()) < kGridCols) return false;
+  for (const Stream& s : state_->streams) {
+    if (s.full && s.storage == Storage::kQ8) return false;
+  }
+  return true;
+}
+
+// Cut into blocks of whole rows whose sums are added up in order, as chunks are.
+template <class T>
+PassSums TensorStep::ReduceGrid(const Kernel& kernel, std::initializer_list<double> constants,
+                                const Grid<T>& grid) {
+  MALMOI_CHECK(recorder_ == nullptr && grid.cols >= kGridCols);
+  PassJob job = Job(kernel, constants, kS6 | kS7);
+  KeepDirection(kernel, &job);
+  const std::size_t rows = std::max<std::size_t>(1, kChunk / grid.cols);
+  const std::size_t blocks = (grid.rows + rows - 1) / rows;
+  const std::size_t width = (grid.cols + kMostLanes) / kMostLanes * kMostLanes + kMostLanes;
+  std::vector<PassSums> parts(grid.batch * blocks);
+  std::vector<double> down(grid.down == nullptr ? 0 : parts.size() * width);
+  const auto run = [&](std::size_t, std::size_t begin, std::size_t end) {
+    for (std::size_t c = begin; c < end; ++c) {
+      const std::size_t row = c % blocks * rows;
+      RunRows<T>(job, grid, c / blocks, row, std::min(grid.rows, row + rows),
+                 down.empty() ? nullptr : down.data() + c * width, &parts[c]);
+    }
+  };
+  if (pool_ != nullptr && parts.size() > 1) {
+    pool_->ParallelFor(parts.size(), run);
+  } else {
+    run(0, 0, parts.size());
+  }
+  PassSums sums;
+  for (std::size_t c = 0; c < parts.size(); ++c) {
+    for (std::size_t i = 0; i < kSums; ++i) sums.sum[i] += parts[c].sum[i];
+    if (grid.down == nullptr) continue;
+    double* to = grid.down + c / blocks * grid.cols;
+    if (c % blocks == 0) std::fill(to, to + grid.cols, 0.0);
+    for (std::size_t i = 0; i < grid.cols; ++i) to[i] += down[c * width + i];
+  }
+  return sums;
+}
+template PassSums TensorStep::ReduceGrid<float>(const Kernel&, std::initializer_list<double>,
+                                                const Grid<float>&);
+template PassSums TensorStep::ReduceGrid<double>(const Kernel&, std::initializer_list<double>,
+                                                 const Grid<double>&);
+
 PassSums TensorStep::Reduce(const Kernel& kernel, std::initializer_list<double> constants) {
   MALMOI_CHECK(recorder_ == nullptr);
   PassJob job = Job(kernel, constants);
-  if (((kernel.reads | kernel.writes) & kU) != 0) {
-    job.keep_u = true;
-    job.source[2].data = workspace_->Get(kKeptBuffer, StorageBytes(job.source[2].storage, n_));
-  }
+  KeepDirection(kernel, &job);
   return RunNow(job);
+}
+
+void TensorStep::KeepDirection(const Kernel& kernel, PassJob* job) {
+  if (((kernel.reads | kernel.writes) & kU) == 0) return;
+  job->keep_u = true;
+  job->source[2].data = workspace_->Get(kKeptBuffer, StorageBytes(job->source[2].storage, n_));
 }
 
 void TensorStep::Apply(const Kernel& kernel, std::initializer_list<double> constants) {
@@ -386,6 +281,8 @@ void* TensorStep::WholeBytes(int stream) {
   const Storage compute = f64_ ? Storage::kF64 : Storage::kF32;
   PassJob::Source source;
   std::size_t n = n_;
+  streams_in_ |= std::uint64_t{1} << std::min(stream, 63);
+  if (stream != 1) streams_out_ |= std::uint64_t{1} << std::min(stream, 63);
   if (stream == 0) source = p_;
   if (stream == 1) source = g_;
   if (stream >= 3) {

@@ -120,6 +120,17 @@ struct PassSums {
   std::array<double, kTops> top{};
 };
 
+// A tensor as `batch` matrices of rows x cols, its last two dimensions, for kernels that see a
+// number of each row, c(18) and c(19), and of each column, s6 and s7, or sum along them.
+template <class T>
+struct Grid {
+  std::size_t batch = 1, rows = 1, cols = 1;
+  const T* row[2] = {nullptr, nullptr};  // batch * rows numbers, for c(18) and c(19).
+  const T* col[2] = {nullptr, nullptr};  // batch * cols numbers, for s6 and s7.
+  double* across[4] = {};                // batch * rows: Sum(0) to Sum(3) of each row; replaced.
+  double* down = nullptr;                // batch * cols: what each column gave Down; replaced.
+};
+
 // Runs elements [begin, end) of a job and adds to *out. `begin` is a multiple of 256.
 void RunRange(const PassJob& job, std::size_t begin, std::size_t end, PassSums* out);
 
@@ -149,6 +160,13 @@ class TensorStep {
   // --- passes. Reductions see all elements in a fixed order, whatever the threads.
   // Runs now and returns the sums. A kernel that writes u keeps it for the next passes.
   PassSums Reduce(const Kernel& kernel, std::initializer_list<double> constants = {});
+  // The same over a grid of the tensor's elements, whose rows need at least kGridCols columns.
+  // Grids cannot read or write 8-bit states: see GridFits.
+  template <class T>
+  PassSums ReduceGrid(const Kernel& kernel, std::initializer_list<double> constants,
+                      const Grid<T>& grid);
+  static constexpr std::size_t kGridCols = 16;
+  bool GridFits() const;  // Two dimensions or more, rows long enough, no 8-bit states.
   // Runs now, or later with other tensors where the rule is OnePass.
   void Apply(const Kernel& kernel, std::initializer_list<double> constants = {});
   // A direction kernel: p -= step * u, with the engine's options on the way (cautious masks;
@@ -205,8 +223,10 @@ class TensorStep {
 
  private:
   friend class Engine;
-  PassJob Job(const Kernel& kernel, std::initializer_list<double> constants);
+  // skip: streams that are not the tensor's own.
+  PassJob Job(const Kernel& kernel, std::initializer_list<double> constants, unsigned skip = 0);
   PassSums RunNow(const PassJob& job);
+  void KeepDirection(const Kernel& kernel, PassJob* job);
   void* WholeBytes(int stream);
 
   std::size_t n_ = 0;
@@ -221,6 +241,8 @@ class TensorStep {
   double adanorm_r_ = 0.95;
   void* kahan_ = nullptr;
   std::uint64_t rounding_key_ = 0;
+  // Streams that this step's visits have read and written, by bit: p, g, u, then the states.
+  std::uint64_t streams_in_ = 0, streams_out_ = 0;
   Workspace* workspace_ = nullptr;
   std::vector<PassJob>* recorder_ = nullptr;
   os::ThreadPool* pool_ = nullptr;

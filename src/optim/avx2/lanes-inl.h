@@ -86,6 +86,81 @@ inline double SumLanes(F64 x) {
   return _mm_cvtsd_f64(_mm_add_sd(s2, _mm_unpackhi_pd(s2, s2)));
 }
 
+// Unsigned bytes as numbers, and numbers from 0 to 255 as bytes; Trunc and StoreBytes cut fractions
+// off.
+inline F32 LoadBytes(const unsigned char* p) {
+  const __m128i b = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  return {_mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(b)),
+          _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_srli_si128(b, 8)))};
+}
+inline void StoreBytes(unsigned char* p, F32 x) {
+  const __m256i pairs = _mm256_packus_epi32(_mm256_cvttps_epi32(x.a), _mm256_cvttps_epi32(x.b));
+  const __m256i w = _mm256_permute4x64_epi64(pairs, 0xd8);
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p),
+                   _mm_packus_epi16(_mm256_castsi256_si128(w), _mm256_extracti128_si256(w, 1)));
+}
+inline F32 Trunc(F32 x) {
+  return {_mm256_cvtepi32_ps(_mm256_cvttps_epi32(x.a)),
+          _mm256_cvtepi32_ps(_mm256_cvttps_epi32(x.b))};
+}
+
+inline void Widen(F32 x, F64* low, F64* high) {
+  *low = {_mm256_cvtps_pd(_mm256_castps256_ps128(x.a)),
+          _mm256_cvtps_pd(_mm256_extractf128_ps(x.a, 1))};
+  *high = {_mm256_cvtps_pd(_mm256_castps256_ps128(x.b)),
+           _mm256_cvtps_pd(_mm256_extractf128_ps(x.b, 1))};
+}
+inline void AddTo(double* at, __m256d x) {
+  _mm256_storeu_pd(at, _mm256_add_pd(_mm256_loadu_pd(at), x));
+}
+inline void AddWide(double* at, F64 x) {
+  AddTo(at, x.a);
+  AddTo(at + 4, x.b);
+}
+inline F32 RoundHalf(F32 x) {
+  const auto round = [](__m256 v) {
+    const __m256i u = _mm256_castps_si256(v);
+    const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(u, 16), _mm256_set1_epi32(1));
+    const __m256i up = _mm256_add_epi32(u, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff)));
+    const __m256i quiet = _mm256_or_si256(u, _mm256_set1_epi32(0x400000));
+    const __m256 nan = _mm256_cmp_ps(v, v, _CMP_UNORD_Q);
+    const __m256i picked = _mm256_blendv_epi8(up, quiet, _mm256_castps_si256(nan));
+    return _mm256_castsi256_ps(
+        _mm256_and_si256(picked, _mm256_set1_epi32(static_cast<int>(0xffff0000u))));
+  };
+  return {round(x.a), round(x.b)};
+}
+inline F32 Narrow(F64 low, F64 high) {
+  return {_mm256_set_m128(_mm256_cvtpd_ps(low.b), _mm256_cvtpd_ps(low.a)),
+          _mm256_set_m128(_mm256_cvtpd_ps(high.b), _mm256_cvtpd_ps(high.a))};
+}
+// 2^k of whole numbers from -1022 to 1023.
+inline __m256d PowerOfTwo1(__m256d k) {
+  const __m256d biased = _mm256_add_pd(k, _mm256_set1_pd(6755399441055744.0 + 1023.0));
+  return _mm256_castsi256_pd(_mm256_slli_epi64(_mm256_castpd_si256(biased), 52));
+}
+inline F64 PowerOfTwo(F64 k) {
+  return {PowerOfTwo1(k.a), PowerOfTwo1(k.b)};
+}
+// m of x = 2^k m, 1/sqrt(2) <= m < sqrt(2), for positive normal x.
+inline __m256d SplitExponent1(__m256d x, __m256d* k) {
+  const __m256i bits = _mm256_castpd_si256(x);
+  const __m256i over = _mm256_add_epi64(bits, _mm256_set1_epi64x(0x00095f619980c433ll));
+  const __m256i biased = _mm256_srli_epi64(over, 52);
+  const __m256d two52 = _mm256_set1_pd(4503599627370496.0);
+  const __m256d as_double =
+      _mm256_castsi256_pd(_mm256_or_si256(biased, _mm256_castpd_si256(two52)));
+  *k = _mm256_sub_pd(as_double, _mm256_set1_pd(4503599627370496.0 + 1023.0));
+  const __m256i shift = _mm256_slli_epi64(_mm256_sub_epi64(biased, _mm256_set1_epi64x(1023)), 52);
+  return _mm256_castsi256_pd(_mm256_sub_epi64(bits, shift));
+}
+inline F64 SplitExponent(F64 x, F64* k) {
+  F64 m;
+  m.a = SplitExponent1(x.a, &k->a);
+  m.b = SplitExponent1(x.b, &k->b);
+  return m;
+}
+
 }  // namespace
 }  // namespace malmoi::optim
 

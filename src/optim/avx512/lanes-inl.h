@@ -94,6 +94,54 @@ inline double SumLanes(F64 a) {
   return _mm_cvtsd_f64(_mm_add_sd(s2, _mm_unpackhi_pd(s2, s2)));
 }
 
+inline F32 LoadBytes(const unsigned char* p) {
+  const __m128i b = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  return {_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(b))};
+}
+inline void StoreBytes(unsigned char* p, F32 x) {
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtusepi32_epi8(_mm512_cvttps_epi32(x.v)));
+}
+inline F32 Trunc(F32 x) {
+  return {_mm512_cvtepi32_ps(_mm512_cvttps_epi32(x.v))};
+}
+
+inline void Widen(F32 x, F64* low, F64* high) {
+  low->v = _mm512_cvtps_pd(_mm512_castps512_ps256(x.v));
+  high->v = _mm512_cvtps_pd(_mm512_extractf32x8_ps(x.v, 1));
+}
+inline void AddWide(double* at, F64 x) {
+  _mm512_storeu_pd(at, _mm512_add_pd(_mm512_loadu_pd(at), x.v));
+}
+inline F32 RoundHalf(F32 x) {
+  const __m512i u = _mm512_castps_si512(x.v);
+  const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(u, 16), _mm512_set1_epi32(1));
+  const __m512i up = _mm512_add_epi32(u, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
+  const __m512i quiet = _mm512_or_si512(u, _mm512_set1_epi32(0x400000));
+  const __mmask16 nan = _mm512_cmp_ps_mask(x.v, x.v, _CMP_UNORD_Q);
+  const __m512i picked = _mm512_mask_mov_epi32(up, nan, quiet);
+  return {_mm512_castsi512_ps(
+      _mm512_and_si512(picked, _mm512_set1_epi32(static_cast<int>(0xffff0000u))))};
+}
+inline F32 Narrow(F64 low, F64 high) {
+  const __m512 l = _mm512_castps256_ps512(_mm512_cvtpd_ps(low.v));
+  return {_mm512_insertf32x8(l, _mm512_cvtpd_ps(high.v), 1)};
+}
+inline F64 PowerOfTwo(F64 k) {
+  const __m512d biased = _mm512_add_pd(k.v, _mm512_set1_pd(6755399441055744.0 + 1023.0));
+  return {_mm512_castsi512_pd(_mm512_slli_epi64(_mm512_castpd_si512(biased), 52))};
+}
+inline F64 SplitExponent(F64 x, F64* k) {
+  const __m512i bits = _mm512_castpd_si512(x.v);
+  const __m512i over = _mm512_add_epi64(bits, _mm512_set1_epi64(0x00095f619980c433ll));
+  const __m512i biased = _mm512_srli_epi64(over, 52);
+  const __m512d two52 = _mm512_set1_pd(4503599627370496.0);
+  const __m512d as_double =
+      _mm512_castsi512_pd(_mm512_or_si512(biased, _mm512_castpd_si512(two52)));
+  k->v = _mm512_sub_pd(as_double, _mm512_set1_pd(4503599627370496.0 + 1023.0));
+  const __m512i shift = _mm512_slli_epi64(_mm512_sub_epi64(biased, _mm512_set1_epi64(1023)), 52);
+  return {_mm512_castsi512_pd(_mm512_sub_epi64(bits, shift))};
+}
+
 }  // namespace
 }  // namespace malmoi::optim
 

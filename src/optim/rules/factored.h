@@ -1,4 +1,49 @@
 // Rules with second moments kept by rows and columns: AdaFactor, Adalite, CAME, SM3.
+#include "optim/lane_pass.h"
+
+namespace malmoi::optim {
+
+// Over grids: c(18), c(19) of the row and s6, s7 of the column.
+// Mean squares along both, and the norm of p. c: 0 added to the squares.
+OPTIM_KERNEL(FactorSquares, kP | kG, 0) {
+  const auto v = x.g * x.g + x.c(0);
+  x.Down(v);
+  x.Sum(0, v);
+  x.Sum(1, x.p * x.p);
+}
+OPTIM_KERNEL(FactoredNorm, kG | kS7, 0) {
+  const auto u = x.c(19) * x.s7 * x.g;
+  x.Sum(0, u * u);
+}
+// c: 0 clip, 1 rate.
+OPTIM_KERNEL(FactoredUpdate, kP | kG | kS7, kP) {
+  x.p = x.p - x.c(19) * x.s7 * x.g / x.c(0) * x.c(1);
+}
+// The same through a momentum. c: 2 1-beta.
+OPTIM_KERNEL(FactoredMomentumUpdate, kP | kG | kS0 | kS7, kP | kS0) {
+  const auto u = x.c(19) * x.s7 * x.g / x.c(0) * x.c(1);
+  x.s0 = x.s0 + x.c(2) * (u - x.s0);
+  x.p = x.p - x.s0;
+}
+OPTIM_KERNEL(FactoredHalfMomentumUpdate, kP | kG | kS0 | kS7, kP | kS0) {
+  const auto u = RoundHalf(x.c(19) * x.s7 * x.g / x.c(0) * x.c(1));
+  x.s0 = RoundHalf(x.s0 + x.c(2) * (u - x.s0));
+  x.p = x.p - x.s0;
+}
+// CAME: momentum, and its residual's squares along both. c: 0 clip, 1 1-beta, 2 added.
+OPTIM_KERNEL(ConfidenceSquares, kG | kS0 | kS7, kS0) {
+  const auto u = x.c(19) * x.s7 * x.g / x.c(0);
+  x.s0 = x.s0 + x.c(1) * (u - x.s0);
+  const auto r = (u - x.s0) * (u - x.s0) + x.c(2);
+  x.Down(r);
+  x.Sum(0, r);
+}
+OPTIM_KERNEL(ConfidenceUpdate, kP | kS0 | kS7, kP) {
+  x.p = x.p - x.c(0) * (x.s0 * (x.c(19) * x.s7));
+}
+
+}  // namespace malmoi::optim
+
 #if !defined(MALMOI_OPTIM_LEVEL)
 #include "optim/rule.h"
 
@@ -64,6 +109,64 @@ struct LastTwo {
   }
 };
 
+// The moments of one tensor for passes over its grid: sums along rows and columns go in, factors
+// 1 / sqrt(row / mean(row)) and 1 / sqrt(col) come out.
+template <class T>
+class FactorGrid {
+ public:
+  explicit FactorGrid(const Shape& shape)
+      : as_(shape),
+        across_(as_.batch * as_.rows),
+        down_(as_.batch * as_.cols),
+        row_(across_.size()),
+        col_(down_.size()) {
+    grid_.batch = as_.batch, grid_.rows = as_.rows, grid_.cols = as_.cols;
+  }
+  const Grid<T>& ForSums() {
+    grid_.row[1] = grid_.col[1] = nullptr;
+    grid_.across[0] = across_.data(), grid_.down = down_.data();
+    return grid_;
+  }
+  // After sums: with factors as well, and sums again.
+  const Grid<T>& ForBoth() {
+    ForFactors();
+    grid_.across[0] = across_.data(), grid_.down = down_.data();
+    return grid_;
+  }
+  const Grid<T>& ForFactors() {
+    grid_.row[1] = row_.data(), grid_.col[1] = col_.data();
+    grid_.across[0] = grid_.down = nullptr;
+    return grid_;
+  }
+  void Average(double weight, std::span<T> row, std::span<T> col) {
+    for (std::size_t r = 0; r < row.size(); ++r) {
+      LastTwo::Follow(&row[r], across_[r] / static_cast<double>(as_.cols), weight);
+    }
+    for (std::size_t c = 0; c < col.size(); ++c) {
+      LastTwo::Follow(&col[c], down_[c] / static_cast<double>(as_.rows), weight);
+    }
+    for (std::size_t b = 0; b < as_.batch; ++b) {
+      double mean = 0;
+      for (std::size_t r = b * as_.rows; r < (b + 1) * as_.rows; ++r) {
+        mean += static_cast<double>(row[r]);
+      }
+      mean /= static_cast<double>(as_.rows);
+      for (std::size_t r = b * as_.rows; r < (b + 1) * as_.rows; ++r) {
+        row_[r] = static_cast<T>(1.0 / std::sqrt(static_cast<double>(row[r]) / mean));
+      }
+    }
+    for (std::size_t c = 0; c < col.size(); ++c) {
+      col_[c] = static_cast<T>(1.0 / std::sqrt(static_cast<double>(col[c])));
+    }
+  }
+
+ private:
+  LastTwo as_;
+  std::vector<double> across_, down_;
+  std::vector<T> row_, col_;
+  Grid<T> grid_;
+};
+
 template <class T>
 double RootMeanSquare(std::span<const T> x) {
   double sum = 0;
@@ -111,16 +214,48 @@ struct AdaFactor : Rule {
     }
     if (ams_bound) s.Square("exp_avg_sq_hat");
   }
-  void Step(TensorStep& t) const override { t.f64() ? Run<double>(t) : Run<float>(t); }
-  template <class T>
-  void Run(TensorStep& t) const {
+  void Step(TensorStep& t) const override {
+    if (t.GridFits() && weight_decouple && !ams_bound && !cautious && !use_gc) {
+      t.f64() ? RunGrid<double>(t) : RunGrid<float>(t);
+    } else {
+      t.f64() ? Run<double>(t) : Run<float>(t);
+    }
+  }
+  double SquareWeight() const {
+    return 1.0 - std::min(betas[1], 1.0 - std::pow(static_cast<double>(step_count), decay_rate));
+  }
+  double Rate(double rms) const {
     const auto k = static_cast<double>(step_count);
-    const double beta2 = std::min(betas[1], 1.0 - std::pow(k, decay_rate)), weight = 1.0 - beta2;
-    const std::span<T> p = t.P<T>(), g = t.G<T>(), u = t.Scratch<T>(0);
     double rate = lr;
     if (relative_step) rate = std::min(warmup_init ? 1e-6 * k : 0.01, 1.0 / std::sqrt(k));
+    return scale_parameter ? rate * std::max(eps2, rms) : rate;
+  }
+  // In three passes: squares, the norm of the direction, the update.
+  template <class T>
+  void RunGrid(TensorStep& t) const {
+    FactorGrid<T> factors(t.shape());
+    const auto n = static_cast<double>(t.n());
+    t.scalar(0) = std::sqrt(t.ReduceGrid(FactorSquares, {eps1}, factors.ForSums()).sum[1] / n);
+    factors.Average(SquareWeight(), t.State<T>(t.SlotOf("exp_avg_sq_row")),
+                    t.State<T>(t.SlotOf("exp_avg_sq_col")));
+    const Grid<T>& grid = factors.ForFactors();
+    const double rms = std::sqrt(t.ReduceGrid(FactoredNorm, {}, grid).sum[0] / n);
+    const double clip = std::max(1.0, rms / clip_threshold), rate = Rate(t.scalar(0));
+    DecayAt(t, rate);
+    if (!HasMomentum()) {
+      t.ReduceGrid(FactoredUpdate, {clip, rate}, grid);
+      return;
+    }
+    t.ReduceGrid(
+        momentum_dtype == "torch.bfloat16" ? FactoredHalfMomentumUpdate : FactoredMomentumUpdate,
+        {clip, rate, 1.0 - betas[0]}, grid);
+  }
+  template <class T>
+  void Run(TensorStep& t) const {
+    const double weight = SquareWeight();
+    const std::span<T> p = t.P<T>(), g = t.G<T>(), u = t.Scratch<T>(0);
     t.scalar(0) = RootMeanSquare<T>(p);
-    if (scale_parameter) rate *= std::max(eps2, t.scalar(0));
+    const double rate = Rate(t.scalar(0));
     DecayAt(t, rate);
     t.DecayWhole(p, g);
     for (std::size_t i = 0; i < u.size(); ++i) u[i] = g[i] * g[i] + static_cast<T>(eps1);
@@ -194,8 +329,27 @@ struct CAME : Rule {
     if (ams_bound) s.Square("exp_avg_sq_hat");
   }
   void Step(TensorStep& t) const override {
+    if (t.GridFits() && (weight_decouple || weight_decay == 0) && !ams_bound && !cautious &&
+        !use_gc) {
+      t.f64() ? RunGrid<double>(t) : RunGrid<float>(t);
+      return;
+    }
     Decay(t);
     t.f64() ? Run<double>(t) : Run<float>(t);
+  }
+  // In four passes: squares, the norm of the direction, the momentum's residual, the update.
+  template <class T>
+  void RunGrid(TensorStep& t) const {
+    FactorGrid<T> factors(t.shape());
+    const auto n = static_cast<double>(t.n());
+    t.scalar(0) = std::sqrt(t.ReduceGrid(FactorSquares, {eps1}, factors.ForSums()).sum[1] / n);
+    factors.Average(1.0 - betas[1], t.State<T>(1), t.State<T>(2));
+    const double rms = std::sqrt(t.ReduceGrid(FactoredNorm, {}, factors.ForFactors()).sum[0] / n);
+    t.ReduceGrid(ConfidenceSquares, {std::max(1.0, rms / clip_threshold), 1.0 - betas[0], eps2},
+                 factors.ForBoth());
+    factors.Average(1.0 - betas[2], t.State<T>(3), t.State<T>(4));
+    Decay(t);
+    t.ReduceGrid(ConfidenceUpdate, {lr}, factors.ForFactors());
   }
   template <class T>
   void Run(TensorStep& t) const {
@@ -277,18 +431,26 @@ struct SM3 : Rule {
       kept.push_back(t.State<T>(static_cast<int>(d) + 1));
       top[d].assign(size[d], -std::numeric_limits<T>::infinity());
     }
-    for (std::size_t i = 0; i < p.size(); ++i) {
-      T nu = kept[0][i / stride[0] % size[0]];
-      for (std::size_t d = 1; d < rank; ++d) nu = std::min(nu, kept[d][i / stride[d] % size[d]]);
-      if (beta > 0) nu *= static_cast<T>(beta);
-      nu += static_cast<T>(1.0 - beta) * g[i] * g[i];
-      for (std::size_t d = 0; d < rank; ++d) {
-        T& best = top[d][i / stride[d] % size[d]];
-        best = std::max(best, nu);
+    const std::size_t cols = size[rank - 1];
+    std::vector<std::size_t> at(rank);
+    for (std::size_t row = 0; cols > 0 && row < p.size(); row += cols) {
+      T least = std::numeric_limits<T>::infinity(), most = -least;
+      for (std::size_t d = 0; d + 1 < rank; ++d) {
+        at[d] = row / stride[d] % size[d];
+        least = std::min(least, kept[d][at[d]]);
       }
-      T u = g[i] / std::sqrt(nu + static_cast<T>(eps));
-      if (momentum > 0) u = m[i] += static_cast<T>(1.0 - momentum) * (u - m[i]);
-      p[i] -= static_cast<T>(lr) * u;
+      for (std::size_t c = 0; c < cols; ++c) {
+        const std::size_t i = row + c;
+        T nu = std::min(least, kept[rank - 1][c]);
+        if (beta > 0) nu *= static_cast<T>(beta);
+        nu += static_cast<T>(1.0 - beta) * g[i] * g[i];
+        top[rank - 1][c] = std::max(top[rank - 1][c], nu);
+        most = std::max(most, nu);
+        T u = g[i] / std::sqrt(nu + static_cast<T>(eps));
+        if (momentum > 0) u = m[i] += static_cast<T>(1.0 - momentum) * (u - m[i]);
+        p[i] -= static_cast<T>(lr) * u;
+      }
+      for (std::size_t d = 0; d + 1 < rank; ++d) top[d][at[d]] = std::max(top[d][at[d]], most);
     }
     for (std::size_t d = 0; d < rank; ++d) {
       for (std::size_t j = 0; j < size[d]; ++j) {
@@ -349,12 +511,12 @@ struct Adalite : Rule {
   void Vector(TensorStep& t, std::span<T> g, std::span<T> u) const {
     const auto m = t.State<T>(0), v = t.State<T>(1);
     const auto w1 = static_cast<T>(1.0 - betas[0]), w2 = static_cast<T>(1.0 - betas[1]);
+    const auto debias = static_cast<T>(Debias(betas[1]));
     for (std::size_t i = 0; i < u.size(); ++i) {
       m[i] += w1 * (g[i] - m[i]);
       const T d = g[i] - m[i];
       v[i] += w2 * (d * d - v[i]);
-      const T hat = v[i] / static_cast<T>(Debias(betas[1]));
-      u[i] = (m[i] + w1 * (g[i] - m[i])) / std::sqrt(hat + static_cast<T>(eps1));
+      u[i] = (m[i] + w1 * (g[i] - m[i])) / std::sqrt(v[i] / debias + static_cast<T>(eps1));
     }
   }
   static std::vector<double> Softmax(const std::vector<double>& x, double scale) {
@@ -397,12 +559,15 @@ struct Adalite : Rule {
       col[c] /= static_cast<double>(rows);
     }
     const auto of_row = Softmax(row, 1), of_col = Softmax(col, 1);
-    for (std::size_t i = 0; i < u.size(); ++i) {
-      const double weight = 1.0 - of_row[i / cols] * of_col[i % cols];
-      m[i] += static_cast<T>(weight) * (g[i] - m[i]);
-      const T look = m[i] + static_cast<T>(1.0 - betas[0]) * (g[i] - m[i]);
-      const T hat = v[i] / static_cast<T>(Debias(betas[1]));
-      u[i] = look / std::sqrt(hat + static_cast<T>(eps1));
+    const auto debias = static_cast<T>(Debias(betas[1]));
+    for (std::size_t r = 0; r < rows; ++r) {
+      for (std::size_t c = 0; c < cols; ++c) {
+        const std::size_t i = r * cols + c;
+        const double weight = 1.0 - of_row[r] * of_col[c];
+        m[i] += static_cast<T>(weight) * (g[i] - m[i]);
+        const T look = m[i] + static_cast<T>(1.0 - betas[0]) * (g[i] - m[i]);
+        u[i] = look / std::sqrt(v[i] / debias + static_cast<T>(eps1));
+      }
     }
     Compress<T>(m, Softmax(row, tau), Softmax(col, tau), mc, mr, mu);
   }
@@ -413,15 +578,20 @@ struct Adalite : Rule {
                 std::span<T> mu) const {
     const std::size_t rows = of_row.size(), cols = of_col.size();
     std::vector<double> c(rows), r(cols);
-    for (std::size_t i = 0; i < m.size(); ++i) {
-      c[i / cols] += static_cast<double>(m[i]) * of_col[i % cols];
-      r[i % cols] += static_cast<double>(m[i]) * of_row[i / cols];
+    for (std::size_t j = 0; j < rows; ++j) {
+      for (std::size_t k = 0; k < cols; ++k) {
+        const auto mjk = static_cast<double>(m[j * cols + k]);
+        c[j] += mjk * of_col[k];
+        r[k] += mjk * of_row[j];
+      }
     }
     double cc = 0, rr = 0, cmr = 0;
     for (const double x : c) cc += x * x;
     for (const double x : r) rr += x * x;
-    for (std::size_t i = 0; i < m.size(); ++i) {
-      cmr += c[i / cols] * static_cast<double>(m[i]) * r[i % cols];
+    for (std::size_t j = 0; j < rows; ++j) {
+      for (std::size_t k = 0; k < cols; ++k) {
+        cmr += c[j] * static_cast<double>(m[j * cols + k]) * r[k];
+      }
     }
     mu[0] = static_cast<T>(cmr / std::max(cc * rr, eps2));
     for (std::size_t i = 0; i < rows; ++i) mc[i] = static_cast<T>(c[i]);

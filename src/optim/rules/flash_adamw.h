@@ -73,13 +73,18 @@ struct FlashAdamW : Rule {
         float n = value[i - b] / scale;
         if (is_signed) n = 2.0f * n / (1.0f + std::fabs(n));
         const float top = is_signed ? 127.0f : 255.0f;
-        const float q = std::min(top, std::max(is_signed ? -top : 0.0f, std::nearbyint(n * top)));
+        const float q = std::min(top, std::max(is_signed ? -top : 0.0f, Nearest(n * top)));
         float back = q / top;
         if (is_signed) back = back / std::max(2.0f - std::fabs(back), 1e-12f);
         back *= kept;
         x[i] = static_cast<T>(is_signed ? back : back * back);
       }
     }
+  }
+  // To the nearest whole number of |x| < 2^22: where it ends, an f32 has no room for fractions.
+  static float Nearest(float x) {
+    constexpr float kMagic = 12582912.0f;  // 1.5 * 2^23.
+    return (x + kMagic) - kMagic;
   }
   // To the nearest IEEE half, subnormals included.
   static float RoundF16(float v) {

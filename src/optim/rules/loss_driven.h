@@ -180,9 +180,11 @@ struct EmoFact : EmoRule {
     t.DecayWhole(p, g);
     const std::size_t rows = t.rows(), cols = t.cols();
     std::vector<double> across(rows), down(cols);
-    for (std::size_t i = 0; i < g.size(); ++i) {
-      const double g2 = static_cast<double>(g[i]) * static_cast<double>(g[i]);
-      across[i / cols] += g2, down[i % cols] += g2;
+    for (std::size_t r = 0; r < rows; ++r) {
+      for (std::size_t c = 0; c < cols; ++c) {
+        const auto gi = static_cast<double>(g[r * cols + c]);
+        across[r] += gi * gi, down[c] += gi * gi;
+      }
     }
     const auto follow = [&](T* state, double mean) {
       const double value = std::sqrt(mean + eps);

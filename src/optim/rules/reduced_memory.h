@@ -211,8 +211,11 @@ struct AdaLOMO : LOMO {
     const std::size_t rows = t.rows(), cols = t.cols();
     const auto row = t.State<T>(0), col = t.State<T>(1);
     std::vector<double> across(rows), down(cols);
-    for (std::size_t i = 0; i < u.size(); ++i) {
-      across[i / cols] += static_cast<double>(u[i]), down[i % cols] += static_cast<double>(u[i]);
+    for (std::size_t r = 0; r < rows; ++r) {
+      for (std::size_t c = 0; c < cols; ++c) {
+        const auto v = static_cast<double>(u[r * cols + c]);
+        across[r] += v, down[c] += v;
+      }
     }
     double mean = 0;
     for (std::size_t r = 0; r < rows; ++r) {
@@ -220,10 +223,15 @@ struct AdaLOMO : LOMO {
       mean += static_cast<double>(row[r]) / static_cast<double>(rows);
     }
     for (std::size_t c = 0; c < cols; ++c) follow(&col[c], down[c] / static_cast<double>(rows));
-    for (std::size_t i = 0; i < u.size(); ++i) {
-      const double r = 1.0 / std::sqrt(static_cast<double>(row[i / cols]) / mean);
-      const double c = 1.0 / std::sqrt(static_cast<double>(col[i % cols]));
-      u[i] = static_cast<T>(r) * static_cast<T>(c) * g[i];
+    std::vector<T> of_col(cols);
+    for (std::size_t c = 0; c < cols; ++c) {
+      of_col[c] = static_cast<T>(1.0 / std::sqrt(static_cast<double>(col[c])));
+    }
+    for (std::size_t r = 0; r < rows; ++r) {
+      const auto of_row = static_cast<T>(1.0 / std::sqrt(static_cast<double>(row[r]) / mean));
+      for (std::size_t c = 0; c < cols; ++c) {
+        u[r * cols + c] = of_row * of_col[c] * g[r * cols + c];
+      }
     }
   }
 };
@@ -255,9 +263,11 @@ struct RACS : Rule {
     t.DecayWhole(p, g);
     if (t.first()) std::fill(q.begin(), q.end(), T{1});
     std::vector<double> across(rows), down(cols);
-    for (std::size_t i = 0; i < g.size(); ++i) {
-      const double g2 = static_cast<double>(g[i] * g[i]);
-      across[i / cols] += g2, down[i % cols] += g2;
+    for (std::size_t r = 0; r < rows; ++r) {
+      for (std::size_t c = 0; c < cols; ++c) {
+        const auto g2 = static_cast<double>(g[r * cols + c] * g[r * cols + c]);
+        across[r] += g2, down[c] += g2;
+      }
     }
     const auto w = static_cast<T>(1.0 - beta);
     for (std::size_t r = 0; r < rows; ++r) {
@@ -269,9 +279,12 @@ struct RACS : Rule {
       down[c] = std::sqrt(static_cast<double>(q[c]) + eps);
     }
     double norm = 0;
-    for (std::size_t i = 0; i < g.size(); ++i) {
-      g[i] = static_cast<T>(static_cast<double>(g[i]) / (across[i / cols] * down[i % cols]));
-      norm += static_cast<double>(g[i]) * static_cast<double>(g[i]);
+    for (std::size_t r = 0; r < rows; ++r) {
+      for (std::size_t c = 0; c < cols; ++c) {
+        T& gi = g[r * cols + c];
+        gi = static_cast<T>(static_cast<double>(gi) / (across[r] * down[c]));
+        norm += static_cast<double>(gi) * static_cast<double>(gi);
+      }
     }
     norm = std::sqrt(norm);
     double& theta = t.scalar(0);

@@ -8,18 +8,23 @@ namespace malmoi::optim {
 template <class T>
 void FollowAlignment(std::size_t rows, std::size_t cols, std::span<const T> a, std::span<const T> g,
                      double weight, std::span<T> s) {
-  for (std::size_t c = 0; c < cols; ++c) {
-    double aa = 0, gg = 0;
-    for (std::size_t r = 0; r < rows; ++r) {
+  std::vector<double> aa(cols), gg(cols);
+  for (std::size_t r = 0; r < rows; ++r) {
+    for (std::size_t c = 0; c < cols; ++c) {
       const std::size_t i = r * cols + c;
-      aa += static_cast<double>(a[i]) * static_cast<double>(a[i]);
-      gg += static_cast<double>(g[i]) * static_cast<double>(g[i]);
+      aa[c] += static_cast<double>(a[i]) * static_cast<double>(a[i]);
+      gg[c] += static_cast<double>(g[i]) * static_cast<double>(g[i]);
     }
-    const auto of_a = static_cast<T>(std::max(std::sqrt(aa), 1e-12));
-    const auto of_g = static_cast<T>(std::max(std::sqrt(gg), 1e-12));
-    for (std::size_t r = 0; r < rows; ++r) {
+  }
+  std::vector<T> of_a(cols), of_g(cols);
+  for (std::size_t c = 0; c < cols; ++c) {
+    of_a[c] = static_cast<T>(std::max(std::sqrt(aa[c]), 1e-12));
+    of_g[c] = static_cast<T>(std::max(std::sqrt(gg[c]), 1e-12));
+  }
+  for (std::size_t r = 0; r < rows; ++r) {
+    for (std::size_t c = 0; c < cols; ++c) {
       const std::size_t i = r * cols + c;
-      const T aligned = (a[i] / of_a) * (g[i] / of_g);
+      const T aligned = (a[i] / of_a[c]) * (g[i] / of_g[c]);
       s[i] += static_cast<T>(weight) * (aligned - s[i]);
     }
   }

@@ -122,6 +122,70 @@ inline double Abs1(double a) {
 
 OPTIM_LANES(F32, float, 16)
 OPTIM_LANES(F64, double, 8)
+
+inline F32 LoadBytes(const unsigned char* p) {
+  OPTIM_EACH(F32, static_cast<float>(static_cast<int>(p[i])))
+}
+inline void StoreBytes(unsigned char* p, const F32& x) {
+  for (std::size_t i = 0; i < F32::kLanes; ++i) {
+    p[i] = static_cast<unsigned char>(static_cast<int>(x.v[i]));
+  }
+}
+inline F32 Trunc(const F32& x) {
+  OPTIM_EACH(F32, static_cast<float>(static_cast<int>(x.v[i])))
+}
+
+inline void Widen(const F32& x, F64* low, F64* high) {
+  for (std::size_t i = 0; i < F64::kLanes; ++i) {
+    low->v[i] = static_cast<double>(x.v[i]);
+    high->v[i] = static_cast<double>(x.v[F64::kLanes + i]);
+  }
+}
+inline void AddWide(double* at, const F64& x) {
+  for (std::size_t i = 0; i < F64::kLanes; ++i) at[i] += x.v[i];
+}
+inline float RoundHalf1(float x) {
+  std::uint32_t u;
+  __builtin_memcpy(&u, &x, sizeof(u));
+  u = (u & 0x7fffffffu) > 0x7f800000u ? u | 0x400000u : u + 0x7fffu + ((u >> 16) & 1u);
+  u &= 0xffff0000u;
+  __builtin_memcpy(&x, &u, sizeof(x));
+  return x;
+}
+inline F32 RoundHalf(const F32& x) {
+  OPTIM_EACH(F32, RoundHalf1(x.v[i]))
+}
+inline F32 Narrow(const F64& low, const F64& high) {
+  F32 o;
+  for (std::size_t i = 0; i < F64::kLanes; ++i) {
+    o.v[i] = static_cast<float>(low.v[i]);
+    o.v[F64::kLanes + i] = static_cast<float>(high.v[i]);
+  }
+  return o;
+}
+inline std::uint64_t BitsOf(double x) {
+  std::uint64_t bits;
+  __builtin_memcpy(&bits, &x, sizeof(bits));
+  return bits;
+}
+inline double OfBits(std::uint64_t bits) {
+  double x;
+  __builtin_memcpy(&x, &bits, sizeof(x));
+  return x;
+}
+inline F64 PowerOfTwo(const F64& k) {
+  OPTIM_EACH(F64, OfBits(BitsOf(k.v[i] + (6755399441055744.0 + 1023.0)) << 52))
+}
+inline F64 SplitExponent(const F64& x, F64* k) {
+  F64 m;
+  for (std::size_t i = 0; i < F64::kLanes; ++i) {
+    const std::uint64_t bits = BitsOf(x.v[i]);
+    const std::uint64_t biased = (bits + 0x00095f619980c433ull) >> 52;
+    k->v[i] = static_cast<double>(biased) - 1023.0;
+    m.v[i] = OfBits(bits - ((biased - 1023) << 52));
+  }
+  return m;
+}
 #undef OPTIM_LANES
 #undef OPTIM_EACH
 

@@ -1,0 +1,290 @@
+#!/usr/bin/env python3
+"""Step times of malmoi's optimizers beside torch's fused ones and pytorch-optimizer's, in one process.
+
+    optim_vs_torch.py [--params 25] [--threads 2] [--all] [--only adamw,lion] [--rounds 3]
+                      [--parts fused,elementwise,reduction,matrix,overhead] [--out results.json]
+
+The tensors are those of a 12-layer transformer (145 of them). malmoi runs through its Python
+package; with bf16 or 8-bit states and bf16 gradients through the C interface, as torch's gradients
+have the parameter's type. pytorch-optimizer runs as its for-loop and, where it has one, as foreach;
+the better of both counts. Each figure is a median of --rounds steps after two others; the contestants
+of one rule are measured right after each other. Without --all: a selection that takes some minutes.
+What the reference cannot run is named with its error.
+"""
+import argparse
+import ctypes
+import gc
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import time
+import warnings
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "python"))
+os.environ.setdefault(
+    "MALMOI_OPTIM_LIBRARY", str(ROOT / "build/release/src/capi/libmalmoi_optim_matrix.so")
+)
+warnings.filterwarnings("ignore")
+
+ELEMENTWISE = (
+    "accsgd adabelief adabound adadelta adahessian adam adamax adamc adamg adamod adamw adan adapnm "
+    "adasmooth ademamix adopt aggmo ano bcos bsam diffgrad dualadam emolynx emonavi exadam "
+    "flashadamw focus ftrl grams grokfastadamw kate laprop lion madgrad msvag nadam padam pid pnm "
+    "qhadam qhm radam ranger rmsprop schedulefreeadamw schedulefreeradam schedulefreesgd sgd sgdw "
+    "signsgd simplifiedademamix sophiah spam srmm tiger vsgd yogi"
+).split()
+REDUCTION = (
+    "lamb adafactor came prodigy adamp stableadamw adanorm novograd adagc adai adams asgd aida amos "
+    "fadam lars sgdp sm3 adalite adammini adashift adatam avagrad dadaptadam dadaptlion emofact "
+    "fromage nero racs ranger21 swats tam"
+).split()
+MATRIX = "muon adamuon soap shampoo scalableshampoo splus galore kron".split()
+SELECTION = {
+    "elementwise": "adamw lion ademamix adan sgd adabelief padam madgrad diffgrad".split(),
+    "reduction": "lamb adafactor came prodigy".split(),
+    "matrix": "muon soap shampoo kron".split(),
+}
+CLOSURE = {"bsam", "lbfgs", "alig", "emonavi", "emolynx", "emofact"}
+HESSIAN = {"adahessian", "sophiah"}
+MATRIX_SHAPES = [(768, 768), (768, 3072), (1024, 1024)]
+
+
+def transformer(n):
+    d = max(8, int((n / 170.0) ** 0.5) // 8 * 8)
+    shapes = []
+    for _ in range(12):
+        shapes += [(3 * d, d), (3 * d,), (d, d), (d,), (4 * d, d), (4 * d,), (d, 4 * d), (d,)]
+        shapes += [(d,)] * 4
+    rest = n - sum(s[0] * (s[1] if len(s) > 1 else 1) for s in shapes)
+    return shapes + [(max(rest // d, 1), d)]
+
+
+def median_ms(step, rounds, budget=20.0):
+    start = time.perf_counter()
+    for _ in range(2):
+        step()
+    times = []
+    for i in range(rounds):
+        if i >= 2 and time.perf_counter() - start > budget:
+            break
+        begin = time.perf_counter()
+        step()
+        times.append(1e3 * (time.perf_counter() - begin))
+    return statistics.median(times)
+
+
+class Tensors:
+    """Parameters with gradients, shared by all contestants."""
+
+    def __init__(self, torch, shapes):
+        self.torch = torch
+        torch.manual_seed(0)
+        self.params = []
+        for shape in shapes:
+            p = torch.nn.Parameter(0.02 * torch.randn(shape))
+            p.grad = 1e-3 * torch.randn(shape)
+            self.params.append(p)
+
+    def step_of(self, optimizer, name):
+        if hasattr(optimizer, "train"):
+            optimizer.train()
+        if name in HESSIAN:
+            hessian = [p.grad for p in self.params]
+            return lambda: optimizer.step(hessian=hessian)
+        if name in CLOSURE:
+            loss = self.torch.tensor(1.0)
+            return lambda: optimizer.step(lambda: loss)
+        return optimizer.step
+
+    def groups(self, name):
+        if name in ("muon", "adamuon"):
+            return [
+                {"params": [p for p in self.params if p.ndim == 2], "use_muon": True},
+                {"params": [p for p in self.params if p.ndim != 2], "use_muon": False},
+            ]
+        return self.params
+
+    def measure(self, make, name, rounds):
+        """Milliseconds, or the error as text."""
+        try:
+            optimizer = make()
+            return median_ms(self.step_of(optimizer, name), rounds)
+        except Exception as e:  # The reference's own failures are part of the answer.
+            return f"{type(e).__name__}: {str(e).splitlines()[0][:90] if str(e) else ''}"
+        finally:
+            optimizer = None
+            gc.collect()
+
+
+class Handle:
+    """An optimizer over the C interface: f32 parameters, bf16 gradients, smaller states."""
+
+    def __init__(self, library, torch, name, params, state, threads):
+        self.lib = library
+        self.kept = [p.grad.to(torch.bfloat16) for p in params]
+        table = (library.Tensor * len(params))()
+        for i, (p, g) in enumerate(zip(params, self.kept)):
+            shape = (ctypes.c_int64 * max(p.dim(), 1))(*p.shape)
+            self.kept.append(shape)
+            table[i] = library.Tensor(None, library.F32, library.BF16, 0, p.dim(), shape,
+                                      p.data_ptr(), g.data_ptr())
+        config = {"options": {}, "groups": [{}], "engine": {"threads": threads, "state": state}}
+        self.handle = library.lib.malmoi_optim_create(name.encode(), table, len(params),
+                                                      json.dumps(config).encode())
+        if not self.handle:
+            raise library.error()
+
+    def step(self):
+        self.lib.check(self.lib.lib.malmoi_optim_step(self.handle, None))
+
+    def __del__(self):
+        if getattr(self, "handle", None):
+            self.lib.lib.malmoi_optim_destroy(self.handle)
+
+
+class Run:
+    def __init__(self, arguments):
+        import torch
+
+        import malmoi.optim
+        from malmoi.optim import _library
+
+        self.torch, self.ours, self.library, self.args = torch, malmoi.optim, _library, arguments
+        torch.set_num_threads(arguments.threads)
+        try:
+            import pytorch_optimizer
+
+            self.reference = pytorch_optimizer
+        except ImportError as e:
+            self.reference = None
+            print(f"pytorch-optimizer is not there ({e}): no ratios to it")
+        self.rows = []
+
+    def row(self, part, name, **figures):
+        self.rows.append({"part": part, "name": name, **figures})
+        text = [f"{part:12} {name:22}"]
+        for key, value in figures.items():
+            if isinstance(value, float):
+                value = f"{value:.2f}" if "ratio" in key or value < 10 else f"{value:.1f}"
+            text.append(f"{key} {value}")
+        print("  ".join(text), flush=True)
+
+    def make_ours(self, t, name):
+        return lambda: self.ours.load_optimizer(name)(t.groups(name), threads=self.args.threads)
+
+    def fused(self, t):
+        torch, rounds = self.torch, self.args.rounds + 4
+        peers = {
+            "adamw": lambda: torch.optim.AdamW(t.params, fused=True),
+            "adam": lambda: torch.optim.Adam(t.params, fused=True),
+            "sgd": lambda: torch.optim.SGD(t.params, lr=1e-3, momentum=0.9, fused=True),
+        }
+        ours = {name: self.make_ours(t, name) for name in peers}
+        ours["sgd"] = lambda: self.ours.load_optimizer("sgd")(
+            t.params, lr=1e-3, momentum=0.9, threads=self.args.threads)
+        for name, make in peers.items():
+            theirs = t.measure(make, name, rounds)
+            own = t.measure(ours[name], name, rounds)
+            self.row("fused", name, ours_ms=own, torch_ms=theirs, ratio=theirs / own)
+        theirs = t.measure(peers["adamw"], "adamw", rounds)
+        for state in ("bf16", "q8"):
+            own = t.measure(
+                lambda: Handle(self.library, torch, "adamw", t.params, state, self.args.threads),
+                "adamw", rounds)
+            self.row("fused", f"adamw, {state} states", ours_ms=own, torch_ms=theirs,
+                     ratio=theirs / own)
+
+    def against_reference(self, part, t, names):
+        ratios = {}
+        for name in names:
+            own = t.measure(self.make_ours(t, name), name, self.args.rounds)
+            figures = {"ours_ms": own}
+            best = None
+            if self.reference is not None:
+                for label, foreach in (("loop_ms", False), ("foreach_ms", True)):
+                    value = t.measure(lambda: self.make_reference(t, name, foreach), name,
+                                      self.args.rounds)
+                    figures[label] = value
+                    if isinstance(value, float):
+                        best = value if best is None else min(best, value)
+            if best is not None and isinstance(own, float):
+                figures["ratio"] = ratios[name] = best / own
+            self.row(part, name, **figures)
+        if ratios:
+            low = {n: round(r, 2) for n, r in sorted(ratios.items(), key=lambda x: x[1]) if r < 2.5}
+            print(f"{part}: median ratio {statistics.median(ratios.values()):.2f} of {len(ratios)}; "
+                  f"below 2.5: {low or 'none'}", flush=True)
+            self.rows.append({"part": part, "name": "summary", "count": len(ratios),
+                              "median_ratio": statistics.median(ratios.values()), "low": low})
+
+    def make_reference(self, t, name, foreach):
+        cls = self.reference.load_optimizer(name)
+        kwargs = {"sgd": {"lr": 1e-3}}.get(name, {})
+        try:
+            return cls(t.groups(name), foreach=foreach, **kwargs)
+        except TypeError:
+            if foreach:
+                raise
+            return cls(t.groups(name), **kwargs)
+
+    def matrix(self, names):
+        for shape in MATRIX_SHAPES:
+            t = Tensors(self.torch, [shape] * self.args.matrices)
+            self.against_reference(f"{shape[0]}x{shape[1]}", t, names)
+
+    def overhead(self):
+        t = Tensors(self.torch, [(1,)] * 150)
+        step = self.make_ours(t, "adamw")()
+        microseconds = 1e3 * median_ms(step.step, 200)
+        clean = {**os.environ, "PYTHONPATH": str(ROOT / "python")}
+        code = ("import time; t = time.perf_counter(); import malmoi.optim; "
+                "print(time.perf_counter() - t)")
+        times = [float(subprocess.run([sys.executable, "-c", code], env=clean, capture_output=True,
+                                      text=True, check=True).stdout) for _ in range(5)]
+        self.row("overhead", "150 tensors", step_us=microseconds,
+                 import_ms=1e3 * statistics.median(times))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--params", type=float, default=25, help="millions of parameters")
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--matrices", type=int, default=4, help="of one shape at a time")
+    parser.add_argument("--parts", default="fused,elementwise,reduction,matrix,overhead")
+    parser.add_argument("--only", default="", help="registry names, comma-separated")
+    parser.add_argument("--all", action="store_true", help="every elementwise and reduction rule")
+    parser.add_argument("--out")
+    arguments = parser.parse_args()
+    run = Run(arguments)
+    only = [n for n in arguments.only.split(",") if n]
+    every = {"elementwise": ELEMENTWISE, "reduction": REDUCTION, "matrix": MATRIX}
+    chosen = every if arguments.all or only else SELECTION
+    tensors = None
+    for part in arguments.parts.split(","):
+        names = [n for n in chosen.get(part, []) if not only or n in only]
+        if part in ("fused", "elementwise", "reduction") and tensors is None:
+            tensors = Tensors(run.torch, transformer(int(arguments.params * 1e6)))
+        if part == "fused":
+            run.fused(tensors)
+        elif part == "matrix":
+            tensors = None
+            gc.collect()
+            run.matrix(names)
+        elif part == "overhead":
+            run.overhead()
+        elif names:
+            run.against_reference(part, tensors, names)
+    if arguments.out:
+        with open(arguments.out, "w") as f:
+            json.dump({"params": arguments.params, "threads": arguments.threads,
+                       "torch": run.torch.__version__, "rows": run.rows}, f, indent=1)
+
+
+if __name__ == "__main__":
+    main()
