@@ -16,7 +16,9 @@ Error LineError(const std::string& file, std::size_t line, const std::string& wh
 
 Status ForEachLine(const std::string& file,
                    const std::function<Status(std::string_view line, std::size_t number)>& body) {
-  MALMOI_TRY(const std::string bytes, os::ReadFile(os::PosixVfs(), file));
+  MALMOI_TRY(const std::string bytes,
+             os::ReadFile(os::PosixVfs(), file)
+                 .With("a folder in BEIR form has corpus.jsonl, queries.jsonl and qrels/test.tsv"));
   std::size_t number = 0;
   for (std::string_view line : Split(bytes, '\n')) {
     ++number;
