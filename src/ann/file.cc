@@ -11,7 +11,7 @@ namespace malmoi::ann {
 namespace {
 
 constexpr std::string_view kMagic = "MALMOIAN";
-constexpr std::uint32_t kVersion = 1;
+constexpr std::uint32_t kVersion = 2;
 constexpr std::size_t kAlign = 64;
 constexpr std::size_t kWriteBytes = std::size_t{4} << 20;
 
@@ -90,6 +90,7 @@ Status GraphIndex::Save(os::Vfs& vfs, const std::string& path) const {
   Put<float>(&head, options_.alpha);
   Put<float>(&head, frame_.max_norm2);
   Put<std::uint64_t>(&head, options_.seed);
+  Put<std::uint64_t>(&head, options_.tag);
   Put<std::uint32_t>(&head, static_cast<std::uint32_t>(parts.size()));
   std::uint64_t offset = Aligned(head.size() + parts.size() * 24 + 4);
   std::vector<std::uint64_t> offsets;
@@ -141,6 +142,7 @@ Result<std::unique_ptr<GraphIndex>> GraphIndex::FromFile(os::Vfs& vfs, const std
   options.alpha = reader.Get<float>();
   reader.Get<float>();
   options.seed = reader.Get<std::uint64_t>();
+  options.tag = reader.Get<std::uint64_t>();
   const auto parts = reader.Get<std::uint32_t>();
   const std::string_view table = parts <= 16 ? reader.Take(std::size_t{parts} * 24) : "";
   const std::size_t head = mapping.bytes.size() - reader.left();
@@ -244,6 +246,7 @@ Status GraphIndex::Adopt(const std::vector<Part>& parts, std::uint32_t rows, Lan
                 arrays_.first + std::size_t{landmarks.ids[i]} * arrays_.code_bytes,
                 arrays_.code_bytes);
     landmarks.order.push_back(static_cast<std::uint32_t>(i));
+    landmarks.factors.push_back(arrays_.factors[landmarks.ids[i]]);
   }
   landmarks_ = std::make_shared<const Landmarks>(std::move(landmarks));
   bound_ = rows;

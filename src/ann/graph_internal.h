@@ -37,6 +37,7 @@ struct Factors {
 struct Landmarks {
   std::vector<std::uint32_t> ids;
   Buffer<std::uint8_t> codes;
+  std::vector<Factors> factors;
   std::vector<std::uint32_t> order;  // 0, 1, 2...: what to score.
 };
 

@@ -37,8 +37,9 @@ struct IndexOptions {
   std::uint32_t capacity = 0;        // Ids are below it; address space, not memory, is taken.
   std::uint32_t degree = 32;         // Links of a node, 4..64.
   std::uint32_t build_window = 128;  // Candidates a new node's links are chosen from, >= degree.
-  float alpha = 1.15f;               // >= 1: how much longer a detour a left-out link may cause.
+  float alpha = 1.2f;                // >= 1: how much longer a detour a left-out link may cause.
   std::uint64_t seed = 42;           // Of the rotation and of the entry points.
+  std::uint64_t tag = 0;             // The caller's; kept in the file: what it was built from.
 };
 
 // The caller's vectors, by id. Pointers stay good while the object does. Called from several

@@ -185,6 +185,7 @@ void GraphIndex::RefreshLandmarks() {
   for (std::size_t i = 0; i < n; ++i) {
     next->ids.push_back(drawn[i].second);
     next->order.push_back(static_cast<std::uint32_t>(i));
+    next->factors.push_back(arrays_.factors[drawn[i].second]);
     std::copy_n(arrays_.first + std::size_t{drawn[i].second} * arrays_.code_bytes,
                 arrays_.code_bytes, next->codes.data() + i * arrays_.code_bytes);
   }

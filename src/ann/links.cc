@@ -6,6 +6,7 @@ namespace malmoi::ann {
 
 void ScoreFour(const Arrays& arrays, const CodeQuery& query, const std::uint32_t* ids,
                std::size_t count, std::int32_t* sums, float* out) {
+  for (std::size_t k = 0; k < count; ++k) __builtin_prefetch(arrays.factors + ids[k]);
   Scores().four(query.high.data(), arrays.code_bytes / 64, arrays.first, ids, count, sums);
   const float scale = query.scale * 128;
   const float middle = kMiddleFour * static_cast<float>(query.sum_high);

@@ -8,6 +8,25 @@
 namespace malmoi::ann {
 namespace {
 
+#ifndef MALMOI_ANN_ROWS4
+// Sums of four rows.
+inline void Rows4(const std::int8_t* plane, std::size_t blocks, const std::uint8_t* r0,
+                  const std::uint8_t* r1, const std::uint8_t* r2, const std::uint8_t* r3,
+                  std::int32_t* out) {
+  Sum s0 = Zero(), s1 = Zero(), s2 = Zero(), s3 = Zero();
+  for (std::size_t b = 0; b < blocks; ++b) {
+    for (std::size_t j = 0; j < 64; j += kStep) {
+      const std::int8_t* q = plane + b * 128 + j;
+      s0 = Accumulate(s0, r0 + b * 64 + j, q, q + 64);
+      s1 = Accumulate(s1, r1 + b * 64 + j, q, q + 64);
+      s2 = Accumulate(s2, r2 + b * 64 + j, q, q + 64);
+      s3 = Accumulate(s3, r3 + b * 64 + j, q, q + 64);
+    }
+  }
+  Total4(s0, s1, s2, s3, out);
+}
+#endif
+
 inline void PrefetchRow(const std::uint8_t* row, std::size_t bytes) {
   for (std::size_t at = 0; at < bytes; at += 64) __builtin_prefetch(row + at);
 }
@@ -29,17 +48,7 @@ void FourRows(const std::int8_t* plane, std::size_t blocks, const std::uint8_t* 
     const std::uint8_t* r1 = codes + ids[k + 1] * bytes;
     const std::uint8_t* r2 = codes + ids[k + 2] * bytes;
     const std::uint8_t* r3 = codes + ids[k + 3] * bytes;
-    Sum s0 = Zero(), s1 = Zero(), s2 = Zero(), s3 = Zero();
-    for (std::size_t b = 0; b < n; ++b) {
-      for (std::size_t j = 0; j < 64; j += kStep) {
-        const std::int8_t* q = plane + b * 128 + j;
-        s0 = Accumulate(s0, r0 + b * 64 + j, q, q + 64);
-        s1 = Accumulate(s1, r1 + b * 64 + j, q, q + 64);
-        s2 = Accumulate(s2, r2 + b * 64 + j, q, q + 64);
-        s3 = Accumulate(s3, r3 + b * 64 + j, q, q + 64);
-      }
-    }
-    Total4(s0, s1, s2, s3, out + k);
+    Rows4(plane, n, r0, r1, r2, r3, out + k);
   }
   for (; k < count; ++k) {
     const std::uint8_t* row = codes + ids[k] * bytes;

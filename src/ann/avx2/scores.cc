@@ -36,6 +36,45 @@ inline std::int32_t Total(Sum s) {
   return out[0];
 }
 
+// Four sums of two products, at most 30,720 in all, fit 16 bits: those of two blocks are
+// widened at once.
+inline __m256i Pairs(__m256i s, const std::uint8_t* code, __m256i low, __m256i high) {
+  const __m256i mask = _mm256_set1_epi8(15);
+  const __m256i c = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(code));
+  const __m256i a = _mm256_maddubs_epi16(_mm256_and_si256(c, mask), low);
+  const __m256i b = _mm256_maddubs_epi16(_mm256_and_si256(_mm256_srli_epi16(c, 4), mask), high);
+  return _mm256_add_epi16(_mm256_add_epi16(s, a), b);
+}
+inline Sum Widened(Sum s, __m256i pairs) {
+  return _mm256_add_epi32(s, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+}
+
+#define MALMOI_ANN_ROWS4
+inline __attribute__((always_inline)) void Rows4(const std::int8_t* plane, std::size_t blocks,
+                                                 const std::uint8_t* r0, const std::uint8_t* r1,
+                                                 const std::uint8_t* r2, const std::uint8_t* r3,
+                                                 std::int32_t* out) {
+  Sum s0 = Zero(), s1 = Zero(), s2 = Zero(), s3 = Zero();
+  for (std::size_t b = 0; b < blocks; b += 2) {
+    __m256i p0 = Zero(), p1 = Zero(), p2 = Zero(), p3 = Zero();
+    const std::size_t end = b + 2 < blocks ? b + 2 : blocks;
+    for (std::size_t at = b * 64; at < end * 64; at += kStep) {
+      const std::int8_t* q = plane + at / 64 * 128 + at % 64;
+      const __m256i low = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(q));
+      const __m256i high = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(q + 64));
+      p0 = Pairs(p0, r0 + at, low, high);
+      p1 = Pairs(p1, r1 + at, low, high);
+      p2 = Pairs(p2, r2 + at, low, high);
+      p3 = Pairs(p3, r3 + at, low, high);
+    }
+    s0 = Widened(s0, p0);
+    s1 = Widened(s1, p1);
+    s2 = Widened(s2, p2);
+    s3 = Widened(s3, p3);
+  }
+  Total4(s0, s1, s2, s3, out);
+}
+
 }  // namespace
 }  // namespace malmoi::ann
 
