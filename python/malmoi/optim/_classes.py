@@ -53,9 +53,12 @@ def by_name(name):
         self._start(options.pop(first), options)
 
     __init__.__signature__ = signature
+    base = MalmoiOptimizer
+    if name in ("lomo", "adalomo"):
+        from ._fused_backward import LOMO as base
     cls = type(
         class_name,
-        (MalmoiOptimizer,),
+        (base,),
         {
             "__init__": __init__,
             "__module__": "malmoi.optim",
