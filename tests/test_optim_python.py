@@ -24,8 +24,7 @@ def library():
     return found
 
 
-def run(*arguments):
-    python = "/usr/bin/python3"
+def run(*arguments, python="/usr/bin/python3"):
     environment = {
         **os.environ,
         "PYTHONPATH": str(ROOT / "python"),
@@ -36,7 +35,7 @@ def run(*arguments):
     if probe.returncode != 0:
         pytest.skip("python3-torch is not installed")
     done = subprocess.run(
-        [python, *arguments], capture_output=True, text=True, env=environment, timeout=300
+        [python, *arguments], capture_output=True, text=True, env=environment, timeout=600
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -53,3 +52,21 @@ def test_adapter(part):
     report = json.loads(run(str(BODY / "adapter.py"), part).splitlines()[-1])
     assert report["failed"] == {}, report
     assert report["checked"] > 0
+
+
+@pytest.mark.parametrize("part", ["identities", "convergence", "fewer_bytes", "pieces", "tools"])
+def test_training(part):
+    report = json.loads(run(str(BODY / "training.py"), part).splitlines()[-1])
+    assert report["failed"] == {}, report
+    assert report["checked"] > 0
+
+
+def test_exchange_with_the_reference():
+    """Where MALMOI_PEER_PYTHON names a Python that has pytorch-optimizer and its torch."""
+    peer = os.environ.get("MALMOI_PEER_PYTHON")
+    if not peer:
+        pytest.skip("MALMOI_PEER_PYTHON is not set")
+    out = run(str(BODY / "training.py"), "exchange", python=peer)
+    report = json.loads(out.splitlines()[-1])
+    assert report["failed"] == {}, report
+    assert report["checked"] > 200

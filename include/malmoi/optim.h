@@ -1,8 +1,8 @@
 /* malmoi's optimizers as a C library: one shared object, no other header, no exceptions.
  *
  * Handles are created, stepped and destroyed by one thread at a time; different handles are
- * independent. Functions that return int give 0 for success and a malmoi_code otherwise; the text is
- * malmoi_last_error() of the same thread until its next call. Strings that are returned as char*
+ * independent. Functions that return int give 0 for success and a malmoi_code otherwise; the text
+ * is malmoi_last_error() of the same thread until its next call. Strings that are returned as char*
  * belong to the caller, who frees them with malmoi_free.
  *
  * A step is all or nothing: where it fails, parameters and states are as they were.
@@ -68,17 +68,21 @@ typedef struct {
   void* context;
   double loss;
   int32_t has_loss;
-  int32_t check_inf;  /* A gradient that is not finite: nothing changes and skipped is set. */
-  double grad_scale;  /* Gradients are multiplied by this; 1 for none. */
+  int32_t check_inf; /* A gradient that is not finite: nothing changes and skipped is set. */
+  double grad_scale; /* Gradients are multiplied by this; 1 for none. */
   const void* const* hessian; /* One a tensor, or null. */
-  int32_t skipped;    /* Out. */
-  double grad_norm;   /* Out, with clip_norm. */
+  int32_t skipped;            /* Out. */
+  double grad_norm;           /* Out, with clip_norm. */
 } malmoi_step;
 
 /* One step; `step` may be null for the plain one. */
 MALMOI_API int malmoi_optim_step(malmoi_optimizer* optimizer, malmoi_step* step);
 /* The same in pieces, for backward passes that free each gradient. */
 MALMOI_API int malmoi_optim_begin(malmoi_optimizer* optimizer);
+/* With grad_scale and loss of `step`; closures and hessians need the whole step. */
+MALMOI_API int malmoi_optim_begin_with(malmoi_optimizer* optimizer, const malmoi_step* step);
+/* 1 where a step looks at all tensors together: gradients must stay until malmoi_optim_end. */
+MALMOI_API int malmoi_optim_coupled(const malmoi_optimizer* optimizer);
 MALMOI_API int malmoi_optim_step_param(malmoi_optimizer* optimizer, int64_t index);
 MALMOI_API int malmoi_optim_end(malmoi_optimizer* optimizer);
 /* Schedule-free and averaging rules: to the evaluated point (1) or the trained one (0). */

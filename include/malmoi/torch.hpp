@@ -13,6 +13,7 @@
 
 #include <torch/torch.h>
 
+#include <cstdio>
 #include <cstring>
 #include <memory>
 #include <string>
@@ -49,8 +50,8 @@ class TorchOptimizer : public torch::optim::Optimizer {
  public:
   TorchOptimizer(std::string name, std::vector<torch::Tensor> parameters,
                  TorchOptions options = TorchOptions())
-      : TorchOptimizer(std::move(name),
-                       {torch::optim::OptimizerParamGroup(std::move(parameters))}, options) {}
+      : TorchOptimizer(std::move(name), {torch::optim::OptimizerParamGroup(std::move(parameters))},
+                       options) {}
   TorchOptimizer(std::string name, std::vector<torch::optim::OptimizerParamGroup> groups,
                  TorchOptions options = TorchOptions())
       : Optimizer(std::move(groups), std::make_unique<TorchOptions>(options)),

@@ -189,6 +189,20 @@ int malmoi_optim_begin(malmoi_optimizer* o) {
   return Succeed(o->optimizer->BeginStep());
 }
 
+int malmoi_optim_begin_with(malmoi_optimizer* o, const malmoi_step* step) {
+  optim::StepInputs in;
+  if (step != nullptr) {
+    in.loss = step->loss;
+    in.has_loss = step->has_loss != 0;
+    in.grad_scale = step->grad_scale;
+  }
+  return Succeed(o->optimizer->BeginStep(in));
+}
+
+int malmoi_optim_coupled(const malmoi_optimizer* o) {
+  return o->optimizer->Coupled() ? 1 : 0;
+}
+
 int malmoi_optim_step_param(malmoi_optimizer* o, int64_t index) {
   if (const int rc = CheckIndex(index, o->optimizer->parameters().size(), "parameter")) return rc;
   return Succeed(o->optimizer->StepParam(static_cast<std::size_t>(index)));

@@ -472,6 +472,10 @@ Status Engine::BeginStep(const StepInputs& inputs) {
   if (!inputs.hessian.empty() || inputs.closure) {
     return Error(Code::kUnsupported, "a step in pieces takes no closure and no hessian");
   }
+  if (options_.clip_norm > 0) {
+    return Error(Code::kUnsupported,
+                 "a step in pieces cannot clip: the norm of all gradients is not known yet");
+  }
   StepReport report;
   MALMOI_TRY(Prepare(inputs, &report));
   inputs_ = nullptr;

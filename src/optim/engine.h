@@ -24,6 +24,7 @@ class Engine final : public Optimizer {
   Status BeginStep(const StepInputs& inputs) override;
   Status StepParam(std::size_t parameter) override;
   Status EndStep() override;
+  bool Coupled() const override { return Phases() > 1; }
   std::size_t groups() const override { return rules_.size(); }
   Result<json::Value> Option(std::size_t group, std::string_view name) const override;
   Status SetOption(std::size_t group, std::string_view name, const json::Value& value) override;

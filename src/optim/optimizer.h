@@ -106,6 +106,8 @@ class Optimizer {
   virtual Status BeginStep(const StepInputs& inputs = {}) = 0;
   virtual Status StepParam(std::size_t parameter) = 0;
   virtual Status EndStep() = 0;
+  // Whether a step looks at all tensors together, so that gradients must stay until EndStep.
+  virtual bool Coupled() const { return true; }
 
   virtual std::size_t groups() const = 0;
   virtual Result<json::Value> Option(std::size_t group, std::string_view name) const = 0;

@@ -1,6 +1,7 @@
 #include "optim/registry.h"
 
 #include <algorithm>
+#include <map>
 
 #include "base/strings.h"
 #include "optim/engine.h"
@@ -31,14 +32,31 @@ std::vector<const RuleRow*>& Rows() {
   return rows;
 }
 
+// Rows whose optimizers need something of the machine.
+std::map<const RuleRow*, Status (*)()>& Conditions() {
+  static std::map<const RuleRow*, Status (*)()> conditions;
+  return conditions;
+}
+
+std::vector<FactoryRow>& Factories() {
+  static std::vector<FactoryRow> rows = [] {
+    std::vector<FactoryRow> all;
+    for (const auto& some : {AroundRows(), SharpnessRows(), PrecisionRows()})
+      all.insert(all.end(), some.begin(), some.end());
+    return all;
+  }();
+  return rows;
+}
+
 }  // namespace
 
 std::span<const RuleRow* const> RuleRows() {
   return Rows();
 }
 
-void AddRuleRows(std::span<const RuleRow* const> rows) {
+void AddRuleRows(std::span<const RuleRow* const> rows, Status (*available)()) {
   for (const RuleRow* row : rows) {
+    if (available != nullptr) Conditions()[row] = available;
     const auto same = std::find_if(Rows().begin(), Rows().end(), [&](const RuleRow* there) {
       return std::string_view(there->name) == row->name;
     });
@@ -50,14 +68,14 @@ void AddRuleRows(std::span<const RuleRow* const> rows) {
   }
 }
 
+void AddFactoryRows(std::span<const FactoryRow> rows) {
+  for (const FactoryRow& row : rows) {
+    if (FindFactory(row.name) == nullptr) Factories().push_back(row);
+  }
+}
+
 std::span<const FactoryRow> FactoryRows() {
-  static const std::vector<FactoryRow> rows = [] {
-    std::vector<FactoryRow> all;
-    for (const auto& some : {AroundRows(), SharpnessRows()})
-      all.insert(all.end(), some.begin(), some.end());
-    return all;
-  }();
-  return rows;
+  return Factories();
 }
 
 const RuleRow* FindRule(std::string_view name) {
@@ -81,6 +99,8 @@ Result<std::unique_ptr<Optimizer>> Optimizer::Create(std::string_view name,
                                                      const json::Value& options,
                                                      const EngineOptions& engine) {
   if (const RuleRow* row = FindRule(name)) {
+    if (const auto needs = Conditions().find(row); needs != Conditions().end())
+      MALMOI_TRY(needs->second().With(row->name));
     return Engine::Make(*row, std::move(groups), options, engine);
   }
   if (const FactoryRow* row = FindFactory(name)) {
@@ -101,7 +121,11 @@ std::vector<std::string> OptimizerNames() {
 
 Result<json::Value> DefaultOptions(std::string_view name) {
   const RuleRow* row = FindRule(name);
-  if (row == nullptr) return Error(Code::kNotFound, "no rule '" + std::string(name) + "'");
+  if (row == nullptr) {
+    const FactoryRow* factory = FindFactory(name);
+    if (factory != nullptr && factory->defaults != nullptr) return factory->defaults();
+    return Error(Code::kNotFound, "no rule '" + std::string(name) + "'");
+  }
   const auto rule = row->make();
   Fields fields;
   rule->BindAll(fields);

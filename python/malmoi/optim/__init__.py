@@ -23,6 +23,8 @@ _ELSEWHERE = {
         "_factory": "create_optimizer get_optimizer_parameters prepare_muon_parameters",
         "_wrappers": "Lookahead OrthoGrad ScheduleFreeWrapper TRAC PCGrad SafeFP16Optimizer "
         "DynamicLossScaler CPUOffloadOptimizer",
+        "_fused_backward": "FusedBackward",
+        "_rotograd": "RotoGrad RotoGradNorm RotateOnly VanillaMTL",
         "_sharpness": "SAM GSAM WSAM LookSAM FriendlySAM",
         "lr_scheduler": "ConstantLR StepLR MultiStepLR MultiplicativeLR CyclicLR OneCycleLR "
         "CosineAnnealingLR CosineAnnealingWarmRestarts CosineAnnealingWarmupRestarts "

@@ -5,8 +5,10 @@ device, float16, strides) goes through contiguous host copies. State lives in th
 copied out by state_dict(), which has pytorch-optimizer's layout, and by the `state` property.
 """
 
+import copy
 import ctypes
 import json
+import operator
 from array import array
 
 import torch
@@ -47,7 +49,10 @@ _GROUP_KEYS = {
         "pbhg2": 2.0 * o["ghattg"] * o["ps"],
     },
     "muonclip": lambda o: {"weight_decouple": True, "nesterov": False},
+    "lorarite": lambda o: {"eps_root": o["eps"] ** 2},
 }
+_grad = operator.attrgetter("grad")
+_data_ptr = torch.Tensor.data_ptr
 _ENGINE = {"threads", "state", "f32_states", "clip_norm", "stochastic_rounding", "kahan", "seed",
            "no_decay"}
 
@@ -91,8 +96,6 @@ class _Engine:
         )
         if not self.handle:
             raise _library.error()
-        self.data = array("Q", [t.data_ptr() for t in tensors])
-        self.data_address = self.data.buffer_info()[0]
 
     def __del__(self):
         if getattr(self, "handle", None):
@@ -135,6 +138,13 @@ class _Engine:
         _library.check(
             _library.lib.malmoi_optim_set_state(
                 self.handle, index, table, len(tensors), json.dumps(scalars).encode()
+            )
+        )
+
+    def set_group(self, group, values):
+        _library.check(
+            _library.lib.malmoi_optim_set_group_state(
+                self.handle, group, json.dumps(values).encode()
             )
         )
 
@@ -241,7 +251,7 @@ class MalmoiOptimizer(torch.optim.Optimizer):
 
     def _build(self):
         self._params, group_of, tensors = [], [], []
-        self._seen = None
+        self._seen = self._bound = None
         self._staged = []  # (index, parameter's real view): copied to and fro each step.
         for g, group in enumerate(self.param_groups):
             for p in group["params"]:
@@ -261,19 +271,31 @@ class MalmoiOptimizer(torch.optim.Optimizer):
                     self._staged.append((len(self._params), real))
                 self._params.append(p)
                 group_of.append(g)
+        self._group_of = group_of
+        self._where = array("Q", map(_data_ptr, self._params))
         self._engine = _Engine(self._name, tensors, group_of, self._config())
         if not self._native:
             for group in self.param_groups:
                 group.setdefault("step", 0)
         self._list_keys()
         self._extra = [
-            set(self._engine.group_state(g)) - self._known - {"step"}
+            set(self._engine.group_state(g)) - self._known - {"step", "clip_coef"}
             | _CHANGED.get(self._name, set())
             for g in range(len(self.param_groups))
         ]
         if self._pending is not None:
             pending, self._pending = self._pending, None
             self.load_state_dict(pending)
+
+    def _set_group_values(self, values):
+        for i in range(len(self.param_groups)):
+            self._engine.set_group(i, values)
+
+    def _moved(self):
+        """Some parameter's memory is another (p.data = ..., model.to(...)): begin from there."""
+        self._pending = copy.deepcopy(self.state_dict())
+        self._engine = None
+        self._build()
 
     def _list_keys(self):
         self._keys = [tuple(k for k in g if k != "params") for g in self.param_groups]
@@ -297,12 +319,12 @@ class MalmoiOptimizer(torch.optim.Optimizer):
     def _gradients(self):
         """Addresses of the gradients, and what must live until the step is done."""
         if not self._staged:
-            try:
-                addresses = [p.grad.data_ptr() for p in self._params]
-            except (AttributeError, RuntimeError):  # None, or sparse.
-                addresses = None
-            if addresses is not None and addresses == self._seen:
-                return array("Q", addresses), None
+            try:  # Without a loop of bytecodes: this is most of a small model's step.
+                table = array("Q", map(_data_ptr, map(_grad, self._params)))
+            except (TypeError, RuntimeError):  # None, or sparse.
+                table = None
+            if table is not None and table == self._seen:
+                return table, None
         addresses, keep = [], []
         for p in self._params:
             g = p.grad
@@ -323,8 +345,9 @@ class MalmoiOptimizer(torch.optim.Optimizer):
             keep.append(g.to(device="cpu", dtype=host.dtype).contiguous())
             addresses[index] = keep[-1].data_ptr()
         # The same addresses next time are the same gradients' memory: nothing to check again.
-        self._seen = None if keep or self._staged else addresses
-        return array("Q", addresses), keep
+        table = array("Q", addresses)
+        self._seen = None if keep or self._staged else table
+        return table, keep
 
     def _usable(self, g, p):
         if g.is_sparse:
@@ -355,6 +378,9 @@ class MalmoiOptimizer(torch.optim.Optimizer):
 
     def _bind_gradients(self):
         table, keep = self._gradients()
+        if table is self._bound or (keep is None and table == self._bound):
+            return table, keep  # The engine has these addresses.
+        self._bound = table if keep is None else None
         _library.check(
             _library.lib.malmoi_optim_bind(
                 self._engine.handle, None, table.buffer_info()[0], self._engine.count
@@ -389,6 +415,8 @@ class MalmoiOptimizer(torch.optim.Optimizer):
             raise NoClosureError(type(self).__name__)
         if self._engine is None:
             self._build()
+        elif array("Q", map(_data_ptr, self._params)) != self._where:
+            self._moved()
         self._push_options()
         step = None
         if self._name in _CLOSURE:
@@ -493,6 +521,57 @@ class MalmoiOptimizer(torch.optim.Optimizer):
                 rows = scales.to(p).repeat_interleave(p.size(0) // logits.numel())
                 p.mul_(rows.view(-1, *([1] * (p.ndim - 1))))
 
+    # --- the step in pieces: gradients are used as they arrive (see _fused_backward.FusedBackward)
+
+    @torch.no_grad()
+    def begin_step(self, grad_scale=1.0):
+        """Opens a step whose parameters come one by one through step_param."""
+        if self._name in _CLOSURE | _HESSIAN | _LOSS_VALUE:
+            raise NotImplementedError(f"{type(self).__name__} cannot step in pieces")
+        if self._engine is None:
+            self._build()
+        self._push_options()
+        self._arrived_grads = array("Q", [0]) * len(self._params)
+        self._place = {p: i for i, p in enumerate(self._params)}
+        self._staged_at = dict(self._staged)
+        self._kept_grads = []
+        self._bind_arrived()  # None yet.
+        step = _library.Step(grad_scale=float(grad_scale))
+        _library.check(_library.lib.malmoi_optim_begin_with(self._engine.handle, step))
+
+    @torch.no_grad()
+    def step_param(self, p):
+        """Steps one parameter and frees its gradient; coupled rules keep it until end_step."""
+        index, g = self._place[p], self._usable(p.grad, p)
+        real = self._staged_at.get(index)
+        if real is not None:
+            host = self._engine.tensors[index]
+            host.copy_(real)
+            g = self._real(g).to(device="cpu", dtype=host.dtype).contiguous()
+        self._arrived_grads[index] = g.data_ptr()
+        self._bind_arrived()
+        _library.check(_library.lib.malmoi_optim_step_param(self._engine.handle, index))
+        if _library.lib.malmoi_optim_coupled(self._engine.handle):
+            self._kept_grads.append(g)
+        elif real is not None:
+            real.copy_(self._engine.tensors[index])
+        p.grad = None  # The engine looks at no gradient twice.
+
+    def _bind_arrived(self):
+        _library.check(_library.lib.malmoi_optim_bind(
+            self._engine.handle, None, self._arrived_grads.buffer_info()[0], self._engine.count
+        ))
+
+    @torch.no_grad()
+    def end_step(self):
+        _library.check(_library.lib.malmoi_optim_end(self._engine.handle))
+        if self._kept_grads:
+            for index, real in self._staged:
+                real.copy_(self._engine.tensors[index])
+        self._kept_grads = []
+        self._seen = self._bound = None
+        self._after()
+
     # --- evaluation points of schedule-free and averaging rules
 
     def eval(self):
@@ -536,7 +615,19 @@ class MalmoiOptimizer(torch.optim.Optimizer):
         for name, t in tensors.items():
             if p.is_complex() and t.shape[-1:] == (2,) and t.dim() == p.dim() + 1:
                 tensors[name] = torch.view_as_complex(t)
-        return _objects.nest(self._name, tensors, scalars, p, self._native)
+        if self._name == "sara" and not tensors:  # The reference's has one before the first step.
+            below = self.param_groups[self._group_of[index]]["threshold"]
+            return {"mask": p.detach().abs() < below}
+        return _objects.nest(
+            self._name, tensors, scalars, p, self._native, self._merged(self._group_of[index])
+        )
+
+    def _merged(self, index):
+        """A group's options over the optimizer's."""
+        merged = {**self.defaults, **self.param_groups[index]}
+        if index < len(self._extra) and "phase" in self._extra[index]:
+            merged["phase"] = self._engine.group_state(index)["phase"]
+        return merged
 
     def state_dict(self):
         if self._engine is None:
@@ -589,7 +680,9 @@ class MalmoiOptimizer(torch.optim.Optimizer):
             for key in old["params"]:
                 state = state_dict["state"].get(key)
                 if state:
-                    tensors, scalars = _objects.flatten(self._name, state, self._params[index])
+                    tensors, scalars = _objects.flatten(
+                        self._name, state, self._params[index], self._merged(i)
+                    )
                     self._engine.set_state(index, tensors, scalars)
                     if "step" in state:
                         steps.append(float(state["step"]))
@@ -598,11 +691,7 @@ class MalmoiOptimizer(torch.optim.Optimizer):
             values.update({k: _plain(old[k]) for k in self._extra[i] if k in old})
             if steps:
                 values["step"] = int(max(steps))
-            _library.check(
-                _library.lib.malmoi_optim_set_group_state(
-                    self._engine.handle, i, json.dumps(values).encode()
-                )
-            )
+            self._engine.set_group(i, values)
         self._list_keys()
 
     def __getstate__(self):

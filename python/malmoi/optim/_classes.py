@@ -5,6 +5,7 @@ import inspect
 import torch
 
 from . import _catalog, _library
+from ._adapter import _ENGINE as ENGINE_OPTIONS
 from ._adapter import MalmoiOptimizer
 
 _ROWS = {row[0]: row for row in _catalog.OPTIMIZERS}
@@ -45,17 +46,22 @@ def by_name(name):
     first = arguments[0][0]
 
     def __init__(self, *args, **kwargs):
+        # The engine's own go with every class, also those whose signature is torch's.
+        engine = {k: kwargs.pop(k) for k in ENGINE_OPTIONS & set(kwargs)}
         bound = signature.bind(self, *args, **kwargs)
         bound.apply_defaults()
         options = dict(bound.arguments)
         options.pop("self")
         options.update(options.pop("kwargs", {}))
-        self._start(options.pop(first), options)
+        self._start(options.pop(first), {**options, **engine})
 
     __init__.__signature__ = signature
+    base = MalmoiOptimizer
+    if name in ("lomo", "adalomo"):
+        from ._fused_backward import LOMO as base
     cls = type(
         class_name,
-        (MalmoiOptimizer,),
+        (base,),
         {
             "__init__": __init__,
             "__module__": "malmoi.optim",

@@ -76,6 +76,8 @@ for _name, _result, _arguments in (
     ("malmoi_optim_bind", c_int, [c_void_p, c_void_p, c_void_p, c_int64]),
     ("malmoi_optim_step", c_int, [c_void_p, POINTER(Step)]),
     ("malmoi_optim_begin", c_int, [c_void_p]),
+    ("malmoi_optim_begin_with", c_int, [c_void_p, POINTER(Step)]),
+    ("malmoi_optim_coupled", c_int, [c_void_p]),
     ("malmoi_optim_step_param", c_int, [c_void_p, c_int64]),
     ("malmoi_optim_end", c_int, [c_void_p]),
     ("malmoi_optim_eval", c_int, [c_void_p, c_int32]),

@@ -1,6 +1,7 @@
 """Between the engine's flat state ("GG.0", "projector.ortho_matrix") and pytorch-optimizer's."""
 
 import sys
+from collections import deque
 
 import torch
 
@@ -29,8 +30,11 @@ def _lists(tree):
     return tree
 
 
-def nest(name, tensors, scalars, param, native):
-    """The state of one parameter in the reference's layout."""
+def nest(name, tensors, scalars, param, native, group):
+    """The state of one parameter in the reference's layout. `group` holds its options."""
+    if name in _LEAVING and tensors:
+        tensors, scalars = dict(tensors), dict(scalars)
+        _LEAVING[name](tensors, scalars, group)
     tree = {}
     for key, value in tensors.items():
         if value.dim() == 2 and value.numel() == 0 and name in ("soap", "splus"):
@@ -47,10 +51,12 @@ def nest(name, tensors, scalars, param, native):
             value = torch.tensor(float(value))
         _insert(tree, key.split("."), value)
     state = _lists(tree)
+    if name == "adashift" and isinstance(state, dict) and "exp_avg" in state:
+        state["grad_queue"] = deque(state.get("grad_queue", ()), maxlen=group["keep_num"])
     reference = sys.modules.get("pytorch_optimizer")
     if reference is not None and isinstance(state, dict):
         for key in _OBJECTS & set(state):
-            state[key] = _as_object(key, state[key])
+            state[key] = _as_object(key, state[key], param, group)
         if name == "kron" and "Q" in state:
             from pytorch_optimizer.optimizer.psgd import initialize_q_expressions
 
@@ -67,9 +73,16 @@ def _expressions(initialize, param, qs):
     return None
 
 
-def _as_object(key, parts):
-    if key != "projector":
-        return parts
+def _as_object(key, parts, param, group):
+    if key == "pre_conditioner":
+        return _preconditioner(parts, param, group)
+    if key == "graft":
+        from pytorch_optimizer.optimizer.utils.graft import build_graft
+
+        graft = build_graft(param.detach(), group["graft_type"], group["diagonal_eps"])
+        for part, value in parts.items():
+            setattr(graft, part, value)
+        return graft
     from pytorch_optimizer.optimizer.galore import GaLoreProjector
 
     projector = GaLoreProjector()
@@ -77,6 +90,78 @@ def _as_object(key, parts):
     projector.ortho_matrix = tuple(matrix) if isinstance(matrix, list) else matrix
     projector.last_svd_step = int(parts.get("last_svd_step", -1))
     return projector
+
+
+def _preconditioner(parts, param, group):
+    from pytorch_optimizer.optimizer.utils.preconditioner import PreConditioner
+
+    made = PreConditioner(
+        param.detach(), group["betas"][1], group["inverse_exponent_override"], group["block_size"],
+        group["skip_preconditioning_rank_lt"], group["no_preconditioning_for_layers_with_dim_gt"],
+        group["shape_interpretation"], group["pre_conditioner_type"], group["matrix_eps"],
+        group["use_svd"],
+    )
+    for part, value in parts.items():
+        setattr(made, part, torch.stack(value) if made.is_same_shapes else value)
+    return made
+
+
+# What the engine keeps otherwise than the reference, on the way out and on the way in.
+
+
+def _queue_out(tensors, scalars, group):
+    """A ring of gradients becomes the reference's queue: the oldest first, none that is empty."""
+    count, size = int(scalars.pop("queue_count", 0)), int(group["keep_num"])
+    ring = [tensors.pop(f"grad_queue.{i}") for i in range(size)]
+    order = range(count) if count < size else range(count, count + size)
+    for i, k in enumerate(order):
+        tensors[f"grad_queue.{i}"] = ring[k % size]
+
+
+def _queue_in(tensors, scalars, group):
+    size = int(group["keep_num"])
+    count = sum(1 for k in tensors if k.startswith("grad_queue."))
+    for i in range(count, size):
+        tensors[f"grad_queue.{i}"] = torch.zeros_like(tensors["exp_avg"])
+    scalars.setdefault("queue_count", count)
+
+
+_MASKED = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")
+
+
+def _masked_out(tensors, scalars, group):
+    """Moments of the trained weights only, in order, and which those are."""
+    mask = tensors["mask"] = tensors["mask"] > 0.5
+    for key in _MASKED:
+        if key in tensors:
+            tensors[key] = tensors[key][mask]
+
+
+def _masked_in(tensors, scalars, group):
+    mask = tensors["mask"].bool()
+    if "exp_avg" not in tensors:  # Before the first step; the mask is made then.
+        tensors.clear()
+        return
+    tensors["mask"] = mask.to(tensors["exp_avg"].dtype)
+    for key in _MASKED:
+        if key in tensors:
+            full = torch.zeros(mask.shape, dtype=tensors[key].dtype)
+            full[mask] = tensors[key].to("cpu")
+            tensors[key] = full
+
+
+def _swats_out(tensors, scalars, group):
+    if group.get("phase") != "sgd":
+        tensors.pop("momentum_buffer", None)
+
+
+def _swats_in(tensors, scalars, group):
+    if "exp_avg" in tensors:
+        tensors.setdefault("momentum_buffer", torch.zeros_like(tensors["exp_avg"]))
+
+
+_LEAVING = {"adashift": _queue_out, "sara": _masked_out, "swats": _swats_out}
+_COMING = {"adashift": _queue_in, "sara": _masked_in, "swats": _swats_in}
 
 
 def _walk(prefix, value, tensors, scalars):
@@ -108,7 +193,7 @@ def _walk(prefix, value, tensors, scalars):
             _walk(f"{prefix}.{i}", torch.zeros(0, 0) if v is None else v, tensors, scalars)
 
 
-def flatten(name, state, param):
+def flatten(name, state, param, group):
     """({name: tensor}, {name: number}) for the engine."""
     tensors, scalars = {}, {}
     for key, value in state.items():
@@ -119,6 +204,8 @@ def flatten(name, state, param):
                 tensors[f"{key}.{str(float(beta)).removesuffix('.0')}"] = t
             continue
         _walk(str(key), value, tensors, scalars)
+    if name in _COMING:
+        _COMING[name](tensors, scalars, group)
     for key, t in list(tensors.items()):
         if t.is_complex():
             tensors[key] = torch.view_as_real(t)

@@ -1,75 +1,13 @@
 #include "optim/check/golden.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 
-#include "optim/check/replay_internal.h"
-#include "optim/storage.h"
+#include "optim/check/compare.h"
 #include "optim/tensor_file.h"
 #include "os/vfs.h"
 
 namespace malmoi::optim {
-namespace {
-
-constexpr double kFloor = 1e-6;    // Of |p|: what f32 can be asked for.
-constexpr double kCeiling = 1e-4;  // No series may be further off, whatever its conditioning.
-// The reference keeps norms, step counts and learned rates in f32 whatever the parameters are.
-constexpr double kF64 = 1e-6;
-// A bf16 has 8 bits; the reference rounds after every operation, the engine once a step.
-constexpr double kBf16 = 1e-1;
-
-double At(const std::string& bytes, Storage storage, std::size_t i) {
-  if (storage == Storage::kF64) {
-    double v;
-    std::memcpy(&v, bytes.data() + 8 * i, 8);
-    return v;
-  }
-  float v = 0;
-  if (storage == Storage::kBf16) {
-    std::uint16_t b;
-    std::memcpy(&b, bytes.data() + 2 * i, 2);
-    FromBf16(&b, &v, 1);
-  } else {
-    std::memcpy(&v, bytes.data() + 4 * i, 4);
-  }
-  return static_cast<double>(v);
-}
-
-double Tolerance(const json::Value& variant, const std::string& dtype, const std::string& name) {
-  if (dtype == "f64") return kF64;
-  if (dtype == "bf16") return kBf16;
-  const json::Value* table = variant.Find("f32_vs_f64_rel_param");
-  const double measured = table == nullptr ? 0 : table->GetDouble(name, 0);
-  return std::min(std::max(10 * measured, kFloor), kCeiling);
-}
-
-void Compare(const Snapshot& ours, const tensor::SafeTensors& golden, const std::string& key,
-             double tolerance, SeriesResult* result) {
-  const tensor::TensorView* theirs = golden.Find(key);
-  if (theirs == nullptr || theirs->bytes.size() != ours.bytes.size()) return;
-  result->compared = true;
-  const std::string reference(theirs->bytes);
-  const std::size_t n = ours.bytes.size() / StorageBytes(ours.storage, 1);
-  double difference = 0, size = 0;
-  for (std::size_t i = 0; i < n; ++i) {
-    const double a = At(ours.bytes, ours.storage, i);
-    const double b = At(reference, ours.storage, i);
-    if (std::isnan(a) && std::isnan(b)) continue;
-    const double d = a == b ? 0 : std::fabs(a - b);
-    if (!(d <= difference)) difference = d;
-    if (std::fabs(b) > size) size = std::fabs(b);
-  }
-  const double relative = difference / std::max(size, 1e-12);
-  const bool worse = !(relative / tolerance <= result->worst / std::max(result->tolerance, 1e-300));
-  if (worse || result->tolerance == 0) {
-    result->worst = relative;
-    result->tolerance = tolerance;
-    result->where = key;
-  }
-}
-
-}  // namespace
 
 Result<GoldenDirectory> OpenGolden(const std::string& path) {
   GoldenDirectory out;
@@ -113,23 +51,22 @@ Result<std::vector<SeriesResult>> CheckGolden(
         if (std::strcmp(dtype, "f32") != 0 && !variant.GetBool(dtype, false)) continue;
         SeriesResult result;
         result.optimizer = name, result.variant = variant_name, result.dtype = dtype;
-        const auto sink = [&](const Snapshot& s) {
-          const std::string key = variant_name + "/" + dtype + "/" + s.label + "/" + s.parameter;
+        const Series series{name, entry, variant, dtype, options.threads, variant_name};
+        SeriesComparison comparison(directory, series, golden.get());
+        const auto status = Replay(directory, series, [&](const Snapshot& s) {
           if (!options.dump.empty()) {
-            dump.Add(name + "/" + key, StorageName(s.storage), s.shape, s.bytes);
+            dump.Add(name + "/" + variant_name + "/" + dtype + "/" + s.label + "/" + s.parameter,
+                     StorageName(s.storage), s.shape, s.bytes);
           }
-          if (golden != nullptr) {
-            Compare(s, *golden, key, Tolerance(variant, dtype, s.parameter), &result);
-          }
-        };
-        const auto status = Replay(directory, {name, entry, variant, dtype, options.threads}, sink);
+          comparison.Add(s);
+        });
         if (!status.ok()) {
           const Code code = status.error().code();
           const bool missing = code == Code::kNotFound || code == Code::kUnsupported;
           result.state = missing ? SeriesResult::State::kMissing : SeriesResult::State::kError;
           result.where = status.error().message();
-        } else if (result.compared && !(result.worst <= result.tolerance)) {
-          result.state = SeriesResult::State::kFailed;
+        } else {
+          comparison.Finish(&result);
         }
         line(result);
         results.push_back(std::move(result));

@@ -30,10 +30,16 @@ Result<GoldenDirectory> OpenGolden(const std::string& path);
 // One series: a variant of an optimizer in one dtype.
 struct SeriesResult {
   std::string optimizer, variant, dtype;
-  enum class State : std::uint8_t { kPassed, kFailed, kMissing, kError } state = State::kPassed;
+  enum class State : std::uint8_t {
+    kPassed,
+    kByProperties,  // Passed, but for degenerate parameters by what is defined (compare.h).
+    kFailed,
+    kMissing,
+    kError
+  } state = State::kPassed;
   double worst = 0;      // Largest |ours - theirs| / max |theirs| over parameters and steps.
   double tolerance = 0;  // Of the parameter where worst / tolerance was largest.
-  std::string where;     // That parameter and step, or the error.
+  std::string where;     // That parameter and step, what was checked instead, or the error.
   bool compared = false;
 };
 

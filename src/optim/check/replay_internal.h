@@ -22,6 +22,7 @@ struct Series {
   const json::Value& variant;  // manifest: optimizers/<name>/variants/<variant>
   std::string dtype;           // "f32", "f64", "bf16"
   std::size_t threads;
+  std::string variant_name;
 };
 
 // Runs one series and hands out every recorded moment. Errors: kNotFound where the optimizer is not

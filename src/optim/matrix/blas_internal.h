@@ -2,6 +2,7 @@
 
 #include <cblas.h>
 
+#include "base/result.h"
 #include "optim/matrix/matrix.h"
 
 // The Fortran interface of LAPACK, of which the column-major matrices are our transposes. A hidden
@@ -25,9 +26,28 @@ void sgesv_(const int*, const int*, float*, const int*, int*, float*, const int*
 void dgesv_(const int*, const int*, double*, const int*, int*, double*, const int*, int*);
 }
 
+// Every routine that this folder calls.
+// clang-format off
+#define MALMOI_BLAS(X) \
+  X(cblas_sgemm) X(cblas_dgemm) X(cblas_ssyrk) X(cblas_dsyrk) X(cblas_strsm) X(cblas_dtrsm) \
+  X(ssyevd_) X(dsyevd_) X(sgesdd_) X(dgesdd_) X(sgeqrf_) X(dgeqrf_) X(sorgqr_) X(dorgqr_) \
+  X(sgesv_) X(dgesv_)
+// clang-format on
+
 namespace malmoi::optim::matrix {
 
-// Holds BLAS to one thread, once. Called before every use.
-void UseOneThread();
+// OpenBLAS is loaded when it is first needed, not with the program: it starts threads where it is
+// loaded, which most commands never use.
+struct Blas {
+#define MALMOI_MEMBER(name) decltype(&::name) name = nullptr;
+  MALMOI_BLAS(MALMOI_MEMBER)
+#undef MALMOI_MEMBER
+};
+
+// Loads it, once, and holds it to one thread. Errors: kUnsupported where it is not installed or
+// lacks a routine, with what the loader said.
+Result<const Blas*> LoadBlas();
+// The same where it is known to be there: optimizers over matrices are refused before otherwise.
+const Blas& LoadedBlas();
 
 }  // namespace malmoi::optim::matrix

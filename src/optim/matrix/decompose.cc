@@ -37,54 +37,54 @@ Error NotConverged(const char* what, std::size_t rows, std::size_t cols, int inf
 
 int Syevd(int n, float* a, float* w, float* work, int lwork, int* iwork, int liwork) {
   int info = 0;
-  ssyevd_("V", "U", &n, a, &n, w, work, &lwork, iwork, &liwork, &info, 1, 1);
+  LoadedBlas().ssyevd_("V", "U", &n, a, &n, w, work, &lwork, iwork, &liwork, &info, 1, 1);
   return info;
 }
 int Syevd(int n, double* a, double* w, double* work, int lwork, int* iwork, int liwork) {
   int info = 0;
-  dsyevd_("V", "U", &n, a, &n, w, work, &lwork, iwork, &liwork, &info, 1, 1);
+  LoadedBlas().dsyevd_("V", "U", &n, a, &n, w, work, &lwork, iwork, &liwork, &info, 1, 1);
   return info;
 }
 int Gesdd(int m, int n, float* a, float* s, float* u, float* vt, int ldvt, float* work, int lwork,
           int* iwork) {
   int info = 0;
-  sgesdd_("S", &m, &n, a, &m, s, u, &m, vt, &ldvt, work, &lwork, iwork, &info, 1);
+  LoadedBlas().sgesdd_("S", &m, &n, a, &m, s, u, &m, vt, &ldvt, work, &lwork, iwork, &info, 1);
   return info;
 }
 int Gesdd(int m, int n, double* a, double* s, double* u, double* vt, int ldvt, double* work,
           int lwork, int* iwork) {
   int info = 0;
-  dgesdd_("S", &m, &n, a, &m, s, u, &m, vt, &ldvt, work, &lwork, iwork, &info, 1);
+  LoadedBlas().dgesdd_("S", &m, &n, a, &m, s, u, &m, vt, &ldvt, work, &lwork, iwork, &info, 1);
   return info;
 }
 int Geqrf(int m, int n, float* a, float* tau, float* work, int lwork) {
   int info = 0;
-  sgeqrf_(&m, &n, a, &m, tau, work, &lwork, &info);
+  LoadedBlas().sgeqrf_(&m, &n, a, &m, tau, work, &lwork, &info);
   return info;
 }
 int Geqrf(int m, int n, double* a, double* tau, double* work, int lwork) {
   int info = 0;
-  dgeqrf_(&m, &n, a, &m, tau, work, &lwork, &info);
+  LoadedBlas().dgeqrf_(&m, &n, a, &m, tau, work, &lwork, &info);
   return info;
 }
 int Orgqr(int m, int n, int k, float* a, const float* tau, float* work, int lwork) {
   int info = 0;
-  sorgqr_(&m, &n, &k, a, &m, tau, work, &lwork, &info);
+  LoadedBlas().sorgqr_(&m, &n, &k, a, &m, tau, work, &lwork, &info);
   return info;
 }
 int Orgqr(int m, int n, int k, double* a, const double* tau, double* work, int lwork) {
   int info = 0;
-  dorgqr_(&m, &n, &k, a, &m, tau, work, &lwork, &info);
+  LoadedBlas().dorgqr_(&m, &n, &k, a, &m, tau, work, &lwork, &info);
   return info;
 }
 int Gesv(int n, int nrhs, float* a, int* ipiv, float* b) {
   int info = 0;
-  sgesv_(&n, &nrhs, a, &n, ipiv, b, &n, &info);
+  LoadedBlas().sgesv_(&n, &nrhs, a, &n, ipiv, b, &n, &info);
   return info;
 }
 int Gesv(int n, int nrhs, double* a, int* ipiv, double* b) {
   int info = 0;
-  dgesv_(&n, &nrhs, a, &n, ipiv, b, &n, &info);
+  LoadedBlas().dgesv_(&n, &nrhs, a, &n, ipiv, b, &n, &info);
   return info;
 }
 
@@ -96,7 +96,6 @@ Result<Eigen<T>> EigenSymmetric(const Matrix<T>& a) {
     return Error(Code::kInvalidArgument,
                  "eigenvalues of a matrix " + ShapeText(a.rows, a.cols) + ": it must be square");
   MALMOI_TRY(CheckFinite(a, "eigenvalues"));
-  UseOneThread();
   const int n = Int(a.rows);
   Eigen<T> out;
   out.values.resize(a.rows);
@@ -119,7 +118,6 @@ Result<Eigen<T>> EigenSymmetric(const Matrix<T>& a) {
 template <class T>
 Result<Svd<T>> SingularValues(const Matrix<T>& a) {
   MALMOI_TRY(CheckFinite(a, "singular values"));
-  UseOneThread();
   const std::size_t r = std::min(a.rows, a.cols);
   Svd<T> out;
   out.values.resize(r);
@@ -143,7 +141,6 @@ Result<Svd<T>> SingularValues(const Matrix<T>& a) {
 template <class T>
 Result<Qr<T>> QrReduced(const Matrix<T>& a) {
   MALMOI_TRY(CheckFinite(a, "a QR decomposition"));
-  UseOneThread();
   const std::size_t k = std::min(a.rows, a.cols);
   Matrix<T> columns = Transpose(a);
   std::vector<T> tau(k);
@@ -171,7 +168,6 @@ Result<Matrix<T>> QrComplete(const Matrix<T>& a) {
   if (a.rows < a.cols)
     return Error(Code::kInvalidArgument,
                  "a complete Q of " + ShapeText(a.rows, a.cols) + ": it must not be wide");
-  UseOneThread();
   Matrix<T> columns(a.rows, a.rows);  // Column-major: the first a.cols rows of it are a's columns.
   const Matrix<T> at = Transpose(a);
   std::copy(at.data.begin(), at.data.end(), columns.data.begin());
@@ -190,7 +186,6 @@ Result<Matrix<T>> Solve(const Matrix<T>& a, const Matrix<T>& b) {
                                              " x = " + ShapeText(b.rows, b.cols) +
                                              ": the left side must be square and as high");
   MALMOI_TRY(CheckFinite(a, "solving a system"));
-  UseOneThread();
   std::vector<T> m = Transpose(a).data;
   Matrix<T> x = Transpose(b);
   std::vector<int> pivots(a.rows);

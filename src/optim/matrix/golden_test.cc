@@ -19,19 +19,36 @@ namespace {
 
 TEST_CASE("recorded trajectories of the matrix rules are reproduced") {
   Register();
-  // A mask on signs of rounding noise, and f16 products whose order of summation is torch's secret.
-  const std::set<std::string> undefined = {"adago/cautious=1", "muon/extra1"};
+  // f16 products whose order of summation is torch's secret.
+  const std::set<std::string> undefined = {"muon/extra1"};
   CheckOptions options;
   options.directory = std::string(MALMOI_SOURCE_DIR) + "/tests/golden/optim";
-  options.only = {"muon", "muonclip", "adamuon", "adago",           "normuon",
-                  "mars", "scion",    "galore",  "scalableshampoo", "spectralsphere",
-                  "fira", "kron",     "apollo",  "distributedmuon", "scionlight"};
+  options.only = {"muon",
+                  "muonclip",
+                  "adamuon",
+                  "adago",
+                  "normuon",
+                  "mars",
+                  "scion",
+                  "galore",
+                  "scalableshampoo",
+                  "spectralsphere",
+                  "fira",
+                  "kron",
+                  "apollo",
+                  "distributedmuon",
+                  "scionlight",
+                  "shampoo",
+                  "lorarite",
+                  "dash",
+                  "safefp16optimizer"};
   int compared = 0;
   auto results = CheckGolden(options, [&](const SeriesResult& r) {
     if (r.dtype != "f32" || undefined.count(r.optimizer + "/" + r.variant) != 0) return;
     INFO(r.optimizer, "/", r.variant, " ", r.where, " ", r.worst, " of ", r.tolerance);
     CHECK(r.state != SeriesResult::State::kError);
-    CHECK(r.worst <= std::max(r.tolerance, 2e-6));
+    CHECK((r.state == SeriesResult::State::kPassed ||
+           r.state == SeriesResult::State::kByProperties || r.worst <= 2e-6));
     ++compared;
   });
   REQUIRE_MESSAGE(results.ok(), results.error().message());

@@ -9,11 +9,11 @@
 // The dense linear algebra that matrix optimizers need, over BLAS and LAPACK. Those stay in the .cc
 // files, so that what is built without them does not include this folder.
 //
-// Determinism: BLAS is held to one thread, so a result does not depend on the number of threads;
-// callers run independent matrices in parallel. Results may differ in the last bits between ISA
-// levels, of which BLAS picks one at run time.
-// Thread safety: all functions are pure and may run concurrently.
-// T is float or double everywhere.
+// OpenBLAS is loaded at the first use; where it is missing the optimizers are refused
+// (kUnsupported). Determinism: BLAS is held to one thread, so a result does not depend on the
+// number of threads; callers run independent matrices in parallel. Results may differ in the last
+// bits between ISA levels, of which BLAS picks one at run time. Thread safety: all functions are
+// pure and may run concurrently. T is float or double everywhere.
 namespace malmoi::optim::matrix {
 
 // A dense row-major matrix that owns its elements.

@@ -1,37 +1,36 @@
-#include <cblas.h>
-
 #include <cmath>
 
 #include "base/check.h"
 #include "optim/matrix/blas_internal.h"
 #include "optim/matrix/matrix.h"
 
-extern "C" void openblas_set_num_threads(int);
-
 namespace malmoi::optim::matrix {
 namespace {
 
 void Gemm(CBLAS_TRANSPOSE ta, CBLAS_TRANSPOSE tb, int m, int n, int k, float alpha, const float* a,
           int lda, const float* b, int ldb, float beta, float* c, int ldc) {
-  cblas_sgemm(CblasRowMajor, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+  LoadedBlas().cblas_sgemm(CblasRowMajor, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
 }
 void Gemm(CBLAS_TRANSPOSE ta, CBLAS_TRANSPOSE tb, int m, int n, int k, double alpha,
           const double* a, int lda, const double* b, int ldb, double beta, double* c, int ldc) {
-  cblas_dgemm(CblasRowMajor, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+  LoadedBlas().cblas_dgemm(CblasRowMajor, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
 }
 void Syrk(int n, int k, const float* a, int lda, float* c, int ldc) {
-  cblas_ssyrk(CblasRowMajor, CblasUpper, CblasNoTrans, n, k, 1.0F, a, lda, 0.0F, c, ldc);
+  LoadedBlas().cblas_ssyrk(CblasRowMajor, CblasUpper, CblasNoTrans, n, k, 1.0F, a, lda, 0.0F, c,
+                           ldc);
 }
 void Syrk(int n, int k, const double* a, int lda, double* c, int ldc) {
-  cblas_dsyrk(CblasRowMajor, CblasUpper, CblasNoTrans, n, k, 1.0, a, lda, 0.0, c, ldc);
+  LoadedBlas().cblas_dsyrk(CblasRowMajor, CblasUpper, CblasNoTrans, n, k, 1.0, a, lda, 0.0, c, ldc);
 }
 void Trsm(CBLAS_SIDE side, CBLAS_TRANSPOSE t, int m, int n, const float* r, int ldr, float* b,
           int ldb) {
-  cblas_strsm(CblasRowMajor, side, CblasUpper, t, CblasNonUnit, m, n, 1.0F, r, ldr, b, ldb);
+  LoadedBlas().cblas_strsm(CblasRowMajor, side, CblasUpper, t, CblasNonUnit, m, n, 1.0F, r, ldr, b,
+                           ldb);
 }
 void Trsm(CBLAS_SIDE side, CBLAS_TRANSPOSE t, int m, int n, const double* r, int ldr, double* b,
           int ldb) {
-  cblas_dtrsm(CblasRowMajor, side, CblasUpper, t, CblasNonUnit, m, n, 1.0, r, ldr, b, ldb);
+  LoadedBlas().cblas_dtrsm(CblasRowMajor, side, CblasUpper, t, CblasNonUnit, m, n, 1.0, r, ldr, b,
+                           ldb);
 }
 
 int Int(std::size_t n) {
@@ -39,13 +38,6 @@ int Int(std::size_t n) {
 }
 
 }  // namespace
-
-void UseOneThread() {
-  [[maybe_unused]] static const bool done = [] {
-    openblas_set_num_threads(1);
-    return true;
-  }();
-}
 
 template <class T>
 Matrix<T> Identity(std::size_t n) {
@@ -81,7 +73,6 @@ void MultiplyAdd(T alpha, const Matrix<T>& a, Op op_a, const Matrix<T>& b, Op op
     for (T& v : c->data) v = beta == T(0) ? T(0) : beta * v;
     return;
   }
-  UseOneThread();
   Gemm(ta ? CblasTrans : CblasNoTrans, tb ? CblasTrans : CblasNoTrans, Int(m), Int(n), Int(k),
        alpha, a.data.data(), Int(a.cols), b.data.data(), Int(b.cols), beta, c->data.data(), Int(n));
 }
@@ -97,7 +88,6 @@ template <class T>
 Matrix<T> Gram(const Matrix<T>& a) {
   Matrix<T> c(a.rows, a.rows);
   if (a.rows == 0 || a.cols == 0) return c;
-  UseOneThread();
   Syrk(Int(a.rows), Int(a.cols), a.data.data(), Int(a.cols), c.data.data(), Int(a.rows));
   for (std::size_t i = 0; i < a.rows; ++i)
     for (std::size_t j = 0; j < i; ++j) c(i, j) = c(j, i);
@@ -124,7 +114,6 @@ Matrix<T> SolveUpper(const Matrix<T>& r, Op op_r, const Matrix<T>& b) {
   MALMOI_CHECK(r.rows == r.cols && r.rows == b.rows);
   Matrix<T> x = b;
   if (x.size() == 0) return x;
-  UseOneThread();
   Trsm(CblasLeft, op_r == Op::kTranspose ? CblasTrans : CblasNoTrans, Int(b.rows), Int(b.cols),
        r.data.data(), Int(r.cols), x.data.data(), Int(b.cols));
   return x;
@@ -135,7 +124,6 @@ Matrix<T> SolveUpperRight(const Matrix<T>& b, const Matrix<T>& r) {
   MALMOI_CHECK(r.rows == r.cols && r.rows == b.cols);
   Matrix<T> x = b;
   if (x.size() == 0) return x;
-  UseOneThread();
   Trsm(CblasRight, CblasNoTrans, Int(b.rows), Int(b.cols), r.data.data(), Int(r.cols),
        x.data.data(), Int(b.cols));
   return x;

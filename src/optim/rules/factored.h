@@ -289,12 +289,19 @@ struct AdaFactor : Rule {
     if (HasMomentum()) {
       const auto m = t.State<T>(t.SlotOf("exp_avg"));
       const auto w = static_cast<T>(1.0 - betas[0]);
+      const auto w32 = static_cast<float>(1.0 - betas[0]);
       const bool bf16 = momentum_dtype == "torch.bfloat16";
       for (std::size_t i = 0; i < u.size(); ++i) {
-        // In bf16 both sides of the average are rounded.
-        const T value = bf16 ? RoundBf16(u[i]) : u[i];
-        m[i] += w * (value - m[i]);
-        if (bf16) m[i] = RoundBf16(m[i]);
+        if (bf16) {
+          // Both sides are rounded, and averaged in f32 by a fused multiply-add whatever T is:
+          // where they cancel, the sign of what is left decides a cautious mask.
+          const auto old = static_cast<float>(m[i]);
+          const float apart = static_cast<float>(RoundBf16(u[i])) - old;
+          m[i] = static_cast<T>(RoundBf16(static_cast<float>(
+              static_cast<double>(w32) * static_cast<double>(apart) + static_cast<double>(old))));
+        } else {
+          m[i] += w * (u[i] - m[i]);
+        }
         u[i] = m[i];
       }
       if (cautious) MaskCautious<T>(u, g);

@@ -29,6 +29,8 @@ OPTIM_KERNEL(MaskBelow, kP | kS2, kS2) {
 }  // namespace malmoi::optim
 
 #if !defined(MALMOI_OPTIM_LEVEL)
+#include "optim/optimizer.h"
+#include "optim/polar.h"
 #include "optim/rule.h"
 #include "optim/rules/adam_kernels.h"
 
@@ -105,13 +107,19 @@ OPTIM_RULE(AdamWSN, "adamwsn");
 // Lv et al. 2023 (arXiv:2306.09782). Arithmetic is f32 whatever the parameters are, as there.
 struct LOMO : Rule {
   std::optional<double> clip_grad_norm, clip_grad_value;
+  // Set by a caller who has measured the norm in a backward pass of its own: used as it is.
+  std::optional<double> clip_coef;
   double clip = 1;
   void Bind(Fields& f) override {
     f("lr", lr)("clip_grad_norm", clip_grad_norm)("clip_grad_value", clip_grad_value);
     f("maximize", maximize);
   }
+  void BindState(Fields& f) override { f("clip_coef", clip_coef); }
+  void Begin() override {
+    if (clip_coef) clip = *clip_coef;
+  }
   void Declare(StateList&, const Shape&) const override {}
-  bool Clips() const { return clip_grad_norm && *clip_grad_norm > 0; }
+  bool Clips() const { return !clip_coef && clip_grad_norm && *clip_grad_norm > 0; }
   int phases() const override { return Clips() ? 2 : 1; }
   void Between(int phase, std::span<Rule* const> rules) override {
     if (phase != 0 || !Clips()) return;
@@ -133,7 +141,7 @@ struct LOMO : Rule {
       const auto limit = static_cast<float>(*clip_grad_value);
       g = std::min(limit, std::max(-limit, g));
     }
-    return Clips() ? g * static_cast<float>(clip) : g;
+    return Clips() || clip_coef ? g * static_cast<float>(clip) : g;
   }
   template <class T>
   void Run(TensorStep& t) const {
@@ -296,13 +304,18 @@ struct RACS : Rule {
 OPTIM_RULE(RACS, "racs");
 
 // Hu et al. 2024 (arXiv:2409.06633): only weights that began small are trained. States are kept for
-// all elements, with a mask; the rank constraint is not there.
+// all elements, with a mask. With lambda_rank one matrix a step and group, drawn as Python's random
+// does, gets the subgradient of its nuclear norm.
 struct SaRA : Rule {
   std::vector<double> betas{0.9, 0.999};
   double threshold = 1e-3, lambda_rank = 0, eps = 1e-8;
   std::optional<double> wanted_lr;
   std::int64_t progressive_iter = -1;
   bool ams_bound = false;
+  std::uint64_t seed = 0;
+  bool seeded = false;
+  std::vector<std::size_t> wide;      // This step's matrices that the penalty may fall on.
+  std::optional<std::size_t> chosen;  // The one it does.
   SaRA() { weight_decay = 1e-2; }
   void Bind(Fields& f) override {
     f("lr", wanted_lr)("betas", betas)("threshold", threshold);
@@ -310,8 +323,30 @@ struct SaRA : Rule {
     f("weight_decay", weight_decay)("ams_bound", ams_bound)("eps", eps)("maximize", maximize);
   }
   Status Check() const override {
-    if (lambda_rank > 0) return Error(Code::kUnsupported, "lambda_rank > 0 is not there yet");
+    if (lambda_rank > 0 && ProvidedPolar() == nullptr) {
+      return Error(Code::kUnsupported, "lambda_rank > 0 needs the library with BLAS");
+    }
     return Ok();
+  }
+  Status Accept(const StepInputs& inputs) override {
+    seeded = inputs.has_seed, seed = inputs.seed;
+    return Ok();
+  }
+  void Begin() override { wide.clear(), chosen.reset(); }
+  int phases() const override { return lambda_rank > 0 ? 2 : 1; }
+  void Visited(const TensorStep& t) override {
+    const Shape& s = t.shape();
+    if (t.phase() == 0 && lambda_rank > 0 && s.size() == 2 && std::min(s[0], s[1]) > 64) {
+      wide.push_back(t.index());
+    }
+  }
+  void Between(int phase, std::span<Rule* const> rules) override {
+    if (phase != 0) return;
+    PythonChoice choice(seeded ? seed : static_cast<std::uint64_t>(step_count));
+    for (Rule* rule : rules) {
+      auto& r = *static_cast<SaRA*>(rule);
+      if (!r.wide.empty()) r.chosen = r.wide[choice(r.wide.size())];
+    }
   }
   double Rate() const { return wanted_lr.value_or(1e-3 * std::exp(-350.0 * threshold)); }
   void Declare(StateList& s, const Shape&) const override {
@@ -322,14 +357,50 @@ struct SaRA : Rule {
     if (ams_bound) s.Square("max_exp_avg_sq");
   }
   void Step(TensorStep& t) const override {
+    if (t.phase() + 1 < phases()) return;  // Only gathers.
     if (t.first()) t.Reduce(MaskBelow, {threshold, 1.0});
     if (progressive_iter >= 0 && step_count == progressive_iter + 1) {
       t.Reduce(MaskBelow, {threshold, 0.0});
+    }
+    if (chosen == t.index()) {
+      t.f64() ? Penalised<double>(t) : Penalised<float>(t);
+      return;
     }
     const double rate = Rate();
     t.Apply(ams_bound ? MaskedAmsgradUpdate : MaskedAdamUpdate,
             {1.0 - betas[0], betas[1], 1.0 - betas[1], 1.0 / std::sqrt(Debias(betas[1])), eps,
              t.decays() ? 1.0 - rate * weight_decay : 1.0, rate / Debias(betas[0])});
+  }
+  // The same step on whole arrays, the gradient with the penalty's share.
+  template <class T>
+  void Penalised(TensorStep& t) const {
+    const std::span<T> p = t.P<T>(), g = t.G<T>(), m = t.State<T>(0), v = t.State<T>(1);
+    const std::span<T> mask = t.State<T>(2);
+    const std::span<T> top = ams_bound ? t.State<T>(3) : v;
+    std::size_t trained = 0;
+    std::vector<double> matrix(p.size());
+    for (std::size_t i = 0; i < p.size(); ++i) {
+      if (mask[i] == T{0}) continue;
+      matrix[i] = static_cast<double>(p[i]);
+      ++trained;
+    }
+    if (trained > 100) {
+      const double sign = maximize ? -lambda_rank : lambda_rank;
+      const auto polar = ProvidedPolar()(matrix, t.rows(), t.cols());
+      for (std::size_t i = 0; polar.ok() && i < g.size(); ++i)
+        g[i] += static_cast<T>(sign * polar.value()[i]);
+    }
+    const auto w1 = static_cast<T>(1.0 - betas[0]), w2 = static_cast<T>(1.0 - betas[1]);
+    const auto root = static_cast<T>(1.0 / std::sqrt(Debias(betas[1])));
+    const auto keep = static_cast<T>(t.decays() ? 1.0 - Rate() * weight_decay : 1.0);
+    const auto step = static_cast<T>(Rate() / Debias(betas[0]));
+    for (std::size_t i = 0; i < p.size(); ++i) {
+      if (mask[i] == T{0}) continue;
+      m[i] += w1 * (g[i] - m[i]);
+      v[i] = static_cast<T>(betas[1]) * v[i] + w2 * g[i] * g[i];
+      if (ams_bound) top[i] = std::max(top[i], v[i]);
+      p[i] = p[i] * keep - step * m[i] / (std::sqrt(top[i]) * root + static_cast<T>(eps));
+    }
   }
 };
 OPTIM_RULE(SaRA, "sara");

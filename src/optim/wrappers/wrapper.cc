@@ -208,7 +208,8 @@ json::Value Wrapper::GroupState(std::size_t group) const {
   self->BindState(fields);
   fields("wrapper_step", self->steps_);
   auto members = base_->GroupState(group).members();
-  for (const auto& member : fields.All().members()) members.push_back(member);
+  const json::Value own = fields.All();
+  for (const auto& member : own.members()) members.push_back(member);
   return json::Value::Object(std::move(members));
 }
 

@@ -1,5 +1,6 @@
 // Alice (Gong et al. 2025, arXiv:2502.07752): a tracked low-rank basis, Adam in it, and a
 // compensation for what it drops.
+#include <algorithm>
 #include <numeric>
 
 #include "optim/matrix/rules/dense.h"
@@ -90,17 +91,23 @@ struct Alice : DenseRule<Alice> {
     const auto put = [&](std::size_t to, const Matrix<float>& from, std::size_t column) {
       for (std::size_t i = 0; i < out.rows; ++i) out(i, to) = static_cast<T>(from(i, column));
     };
-    for (std::size_t j = 0; j < leading; ++j) put(j, vectors, r - 1 - j);  // Largest first.
+    // Largest first; equal values (zeros) in the order that LAPACK has them.
+    std::vector<std::size_t> order(r);
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    const std::vector<float>& values = eigen.value().values;
+    std::stable_sort(order.begin(), order.end(),
+                     [&](std::size_t a, std::size_t b) { return values[a] > values[b]; });
+    for (std::size_t j = 0; j < leading; ++j) put(j, vectors, order[j]);
     if (leading == r) return out;
     auto full = QrComplete(vectors);
     if (!full.ok()) return old;
     std::vector<std::pair<const Matrix<float>*, std::size_t>> others;
     for (std::size_t j = r; j < full.value().cols; ++j) others.push_back({&full.value(), j});
     if (others.size() < r - leading)
-      for (std::size_t j = leading; j < r; ++j) others.push_back({&vectors, r - 1 - j});
-    const std::vector<std::int64_t>& order = orders.at(t.index());
+      for (std::size_t j = leading; j < r; ++j) others.push_back({&vectors, order[j]});
+    const std::vector<std::int64_t>& drawn = orders.at(t.index());
     for (std::size_t j = leading; j < r; ++j) {
-      const auto& [from, column] = others[static_cast<std::size_t>(order[j - leading])];
+      const auto& [from, column] = others[static_cast<std::size_t>(drawn[j - leading])];
       put(j, *from, column);
     }
     return out;

@@ -4,6 +4,7 @@
 #include "optim/matrix/newton_schulz.h"
 #include "optim/matrix/roots.h"
 #include "optim/matrix/rules/dense.h"
+#include "optim/matrix/rules/noise.h"
 
 namespace malmoi::optim::matrix {
 
@@ -25,6 +26,7 @@ struct DASH : DenseRule<DASH> {
   bool correct_bias = true;
   double eps = 1e-8;
   double matrix_eps = 1e-10;
+  Noise noise;
 
   void Bind(Fields& f) override {
     f("lr", lr)("betas", betas)("grafting_beta", grafting_beta)("weight_decay", weight_decay);
@@ -45,6 +47,36 @@ struct DASH : DenseRule<DASH> {
                    "block_size, the frequencies, the step counts and "
                    "matrix_eps must be positive");
     return Ok();
+  }
+
+  // The power iterations' first vectors, drawn tensor by tensor as torch.randn does.
+  Status Accept(const StepInputs& inputs) override {
+    noise.Accept(inputs);
+    return Ok();
+  }
+  void Begin() override { noise.drawn.clear(); }
+  void Start(std::span<Rule* const> rules) override {
+    noise.Start(step_count);
+    for (Rule* rule : rules) static_cast<DASH*>(rule)->noise.generator = noise.generator;
+  }
+  bool Iterates() const { return inverse_root_method == "newton_db" && matrix_scaling == "power"; }
+  int phases() const override { return Iterates() ? 2 : 1; }
+  bool Refreshes(const TensorStep& t) const {
+    return step_count >= start_preconditioning_step &&
+           (t.first() || step_count == start_preconditioning_step ||
+            step_count % precondition_frequency == 0);
+  }
+  void Visited(const TensorStep& t) override {
+    if (t.phase() != 0 || !Iterates() || !Refreshes(t)) return;
+    const Shape sides = Sides(t.shape());
+    for (const Strip& s : Strips(sides)) {
+      const bool one_sided = sides[2] == 1, shared = !one_sided && s.height == s.width;
+      const auto draw = [&](std::int64_t count, std::int64_t n) {
+        noise.Draw<float>(t.index(), static_cast<std::size_t>(count * n * power_iteration_vectors));
+      };
+      draw(shared ? 2 * s.batch() : s.batch(), s.height);
+      if (!one_sided && !shared) draw(s.batch(), s.width);
+    }
   }
 
   struct Strip {  // Equal blocks: `down` x `across` of height x width from (row, col).
@@ -121,25 +153,48 @@ struct DASH : DenseRule<DASH> {
     }
   }
 
+  // Twice the largest eigenvalue, about: power iterations from `starts`, a column each, rounded to
+  // bf16 after every operation, or the norm.
   template <class T>
-  T ScaleOf(const Matrix<T>& a) const {
+  T ScaleOf(const Matrix<T>& a, std::span<const double> starts) const {
+    constexpr Precision kBf16 = Precision::kBf16;
     Matrix<float> m(a.rows, a.cols);
     std::copy(a.data.begin(), a.data.end(), m.data.begin());
-    RoundTo(Precision::kBf16, m.data);
+    RoundTo(kBf16, m.data);
     if (matrix_scaling == "frobenius")
-      return static_cast<T>(
-          RoundTo(Precision::kBf16, static_cast<float>(FrobeniusNorm<float>(m.data))));
-    for (std::size_t i = 0; i < m.rows; ++i) m(i, i) = RoundTo(Precision::kBf16, m(i, i) + 1e-6F);
-    float top = 0;
-    for (std::int64_t k = 0; k < power_iteration_vectors; ++k) {
-      const std::vector<float> start =
-          StartVector<float>(m.rows, static_cast<std::uint64_t>(k) + 1);
-      top = std::max(top, PowerIteration<float>(m, start, static_cast<int>(power_iteration_steps)));
+      return static_cast<T>(RoundTo(kBf16, static_cast<float>(FrobeniusNorm<float>(m.data))));
+    for (std::size_t i = 0; i < m.rows; ++i) m(i, i) = RoundTo(kBf16, m(i, i) + 1e-6F);
+    Matrix<float> v(m.rows, static_cast<std::size_t>(power_iteration_vectors));
+    for (std::size_t i = 0; i < v.size(); ++i)
+      v.data[i] = RoundTo(kBf16, static_cast<float>(starts[i]));
+    const auto normalize = [&v] {
+      for (std::size_t k = 0; k < v.cols; ++k) {
+        double sum = 0;
+        for (std::size_t i = 0; i < v.rows; ++i)
+          sum += static_cast<double>(v(i, k)) * static_cast<double>(v(i, k));
+        const float norm = std::max(RoundTo(kBf16, static_cast<float>(std::sqrt(sum))),
+                                    std::numeric_limits<float>::min());
+        for (std::size_t i = 0; i < v.rows; ++i) v(i, k) = RoundTo(kBf16, v(i, k) / norm);
+      }
+    };
+    normalize();
+    for (std::int64_t step = 0; step < power_iteration_steps; ++step) {
+      v = Multiply(m, v);
+      RoundTo(kBf16, v.data);
+      normalize();
+    }
+    Matrix<float> product = Multiply(m, v);
+    RoundTo(kBf16, product.data);
+    float top = -std::numeric_limits<float>::infinity();
+    for (std::size_t k = 0; k < v.cols; ++k) {
+      float sum = 0;
+      for (std::size_t i = 0; i < v.rows; ++i) sum += RoundTo(kBf16, v(i, k) * product(i, k));
+      top = std::max(top, RoundTo(kBf16, sum));
     }
     return static_cast<T>(top) * T(2);
   }
   template <class T>
-  Matrix<T> Root(Matrix<T> a, int order) const {
+  Matrix<T> Root(Matrix<T> a, int order, std::span<const double> starts) const {
     for (std::size_t i = 0; i < a.rows; ++i) a(i, i) += static_cast<T>(matrix_eps);
     if (inverse_root_method == "eigh") {
       auto eigen = EigenSymmetric(a);
@@ -151,7 +206,7 @@ struct DASH : DenseRule<DASH> {
           left(i, j) *= std::pow(eigen.value().values[j] + shift, static_cast<T>(-1.0 / order));
       return Multiply(left, Op::kNone, eigen.value().vectors, Op::kTranspose);
     }
-    T scale = std::max(ScaleOf(a), std::numeric_limits<T>::min());
+    T scale = std::max(ScaleOf(a, starts), std::numeric_limits<T>::min());
     const int steps = static_cast<int>(newton_steps);
     if (order == 4) {
       a = RootNewtonDb(a, scale, steps, false);
@@ -163,9 +218,25 @@ struct DASH : DenseRule<DASH> {
   static std::span<T> Piece(TensorStep& t, int slot, std::size_t index, std::size_t size) {
     return t.State<T>(slot).subspan(index * size, size);
   }
+  struct Starts {  // Of one block's power iterations; empty where there are none.
+    std::span<const double> left, right;
+  };
+  // Block `index` of a strip whose numbers begin at `at` of what was drawn.
+  Starts StartsOf(const TensorStep& t, const Strip& s, std::size_t at, std::size_t index,
+                  bool one_sided) const {
+    if (!Iterates() || !Refreshes(t)) return {};
+    const std::span<const double> all = noise.Of(t.index());
+    const auto vectors = static_cast<std::size_t>(power_iteration_vectors);
+    const std::size_t h = static_cast<std::size_t>(s.height) * vectors;
+    const std::size_t w = static_cast<std::size_t>(s.width) * vectors;
+    const auto batch = static_cast<std::size_t>(s.batch());
+    Starts out{all.subspan(at + index * h, h), {}};
+    if (!one_sided) out.right = all.subspan(at + batch * h + index * w, w);
+    return out;
+  }
   // One block's statistics, then its direction, which replaces `g`.
   template <class T>
-  void Block(TensorStep& t, const Slots& k, std::size_t index, bool one_sided,
+  void Block(TensorStep& t, const Slots& k, std::size_t index, bool one_sided, const Starts& starts,
              Matrix<T>* block) const {
     Matrix<T>& g = *block;
     const std::size_t h = g.rows;
@@ -198,16 +269,14 @@ struct DASH : DenseRule<DASH> {
                       std::max(std::sqrt(square[i] / bias2) + static_cast<T>(eps),
                                std::numeric_limits<T>::min());
     if (step_count >= start_preconditioning_step) {
-      const bool fresh = t.first() || step_count == start_preconditioning_step;
+      const bool fresh = Refreshes(t);
       const std::span<T> left_root = Piece<T>(t, k.left_root, index, h * h);
       const int order = one_sided ? 2 : 4;
-      if (fresh || step_count % precondition_frequency == 0)
-        CopyTo(Root(AsMatrix(Const(left), h), order).data, left_root);
+      if (fresh) CopyTo(Root(AsMatrix(Const(left), h), order, starts.left).data, left_root);
       g = Multiply(AsMatrix(Const(left_root), h), g);
       if (!one_sided) {
         const std::span<T> right_root = Piece<T>(t, k.right_root, k.right_offset + index, w * w);
-        if (fresh || step_count % precondition_frequency == 0)
-          CopyTo(Root(AsMatrix(Const(right), w), order).data, right_root);
+        if (fresh) CopyTo(Root(AsMatrix(Const(right), w), order, starts.right).data, right_root);
         g = Multiply(g, AsMatrix(Const(right_root), w));
       }
       const T factor = Norm<T>(graft.data) / (Norm<T>(g.data) + static_cast<T>(1e-16));
@@ -226,6 +295,7 @@ struct DASH : DenseRule<DASH> {
   }
   template <class T>
   void Run(TensorStep& t) const {
+    if (Iterates() && t.phase() == 0) return;  // Only draws.
     const std::span<T> p = t.P<T>();
     const std::span<T> g = t.G<T>();
     const Shape sides = Sides(t.shape());
@@ -233,6 +303,7 @@ struct DASH : DenseRule<DASH> {
     const auto width = static_cast<std::size_t>(sides[1]);
     ApplyDecay(t, p, {}, lr, weight_decay, true, false);
     int base = 0;
+    std::size_t drawn = 0;
     for (const Strip& s : Strips(sides)) {
       const Slots k = SlotsOf(s, one_sided, base);
       base = k.end;
@@ -246,11 +317,13 @@ struct DASH : DenseRule<DASH> {
         Matrix<T> block(h, w);
         for (std::size_t r = 0; r < h; ++r)
           std::copy_n(&g[(row + r) * width + col], w, &block.data[r * w]);
-        Block(t, k, i, one_sided, &block);
+        Block(t, k, i, one_sided, StartsOf(t, s, drawn, i, one_sided), &block);
         for (std::size_t r = 0; r < h; ++r)
           AddScaled(p.subspan((row + r) * width + col, w),
                     std::span<const T>(&block.data[r * w], w), -lr);
       }
+      drawn +=
+          static_cast<std::size_t>(s.batch() * power_iteration_vectors) * (one_sided ? h : h + w);
     }
   }
 };

@@ -55,9 +55,13 @@ struct Shampoo : DenseRule<Shampoo> {
       const std::span<T> inverse = t.State<T>(static_cast<int>(2 + 2 * i));
       AddScaled(statistic, Gram(Unfold(Const(g), shape, i)).data, 1.0);
       if (step_count % preconditioning_compute_steps == 0) {
-        auto root = InverseRootSvd(AsMatrix(Const(statistic), dim),
-                                   2.0 * static_cast<double>(shape.size()));
-        if (root.ok()) CopyTo(root.value().data, inverse);
+        // In double: a statistic of few gradients has a condition number that f32 cannot carry.
+        Matrix<double> wide(dim, dim);
+        std::copy(statistic.begin(), statistic.end(), wide.data.begin());
+        auto root = InverseRootSvd(wide, 2.0 * static_cast<double>(shape.size()));
+        if (root.ok())
+          for (std::size_t k = 0; k < inverse.size(); ++k)
+            inverse[k] = static_cast<T>(root.value().data[k]);
       }
       const Matrix<T> factor = AsMatrix(Const(inverse), dim);
       x = RotateMode(x, dim, &factor, Op::kNone);

@@ -1,0 +1,51 @@
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "optim/check/golden.h"
+#include "optim/check/replay_internal.h"
+
+namespace malmoi::optim {
+
+// Our parameters of one series against the recorded ones, parameter by parameter.
+//
+// A parameter is *degenerate* where the reference's own f32 and f64 differ by more than a tenth of
+// the ceiling: a basis of a null space, the sign of rounding noise, a chaotic iteration. There the
+// ceiling can ask for nothing, and a parameter that misses it is judged by what is defined:
+//   - it is finite where theirs is;
+//   - it is no further from theirs than ten times the reference is from itself;
+//   - it has moved about as far (the norms of both moves differ by less than a factor of two) and
+//     about the same way (the moves' cosine is at least one half), unless the reference does not
+//     agree with itself on any digit.
+// In bf16 it is enough to be as near the reference's f64 as its own bf16 is.
+class SeriesComparison {
+ public:
+  SeriesComparison(const GoldenDirectory& directory, const Series& series,
+                   const tensor::SafeTensors* golden);
+  void Add(const Snapshot& ours);
+  // Fills in what was found: state (kPassed, kByProperties, kFailed), worst, tolerance, where.
+  void Finish(SeriesResult* result) const;
+
+ private:
+  struct Parameter {
+    double worst = 0;       // Largest |ours - theirs| / max |theirs|.
+    std::string where;      // Its step.
+    double norm_ratio = 1;  // Of the moves since the start, where furthest from 1.
+    double cosine = 1;      // Of the moves, the smallest.
+    double own = 0;         // bf16: the reference's distance from its own f64; not a number: huge.
+    double mine = 0;        // bf16: ours from that.
+    bool exact = false;     // There is an f64 to compare with.
+    bool finite = true;     // Wherever theirs is.
+  };
+  double Tolerance(const std::string& name, const Parameter& p) const;
+  std::string Property(const std::string& name, const Parameter& p) const;  // "" where it fails.
+
+  const GoldenDirectory& directory_;
+  const Series& series_;
+  const tensor::SafeTensors* golden_;
+  std::string problem_;
+  std::map<std::string, Parameter> parameters_;
+};
+
+}  // namespace malmoi::optim
