@@ -73,9 +73,10 @@ Status Store::ApplyChange(const Op& op) {
 // The row that a write now would replace. Rows of this very operation count too: kNever - 1 sees
 // all that is not deleted.
 std::optional<RowRef> Store::FindNewest(const PointId& id) {
-  next_.mem_rows = mem_->rows();
-  next_.mem_ids = mem_->table();
-  if (auto row = mem_->Find(*next_.mem_ids, next_.mem_rows, id, kNever - 1)) return row;
+  if (auto row = mem_->Find(*mem_->table(), mem_->rows(), id, kNever - 1)) return row;
+  if (frozen_) {
+    if (auto row = next_.mems.front().Find(id, kNever - 1)) return row;
+  }
   for (const auto& segment : next_.segments) {
     const auto found = segment->Find(id);
     if (found && segment->VisibleAt(*found, kNever - 1)) return RowRef{segment.get(), *found};
@@ -91,6 +92,7 @@ void Store::Erase(const PointId& id, std::uint64_t seq) {
   }
   --next_.live;
   row->part->MarkDeleted(row->row, seq);
+  for (SealJob* job : jobs_) job->Erased(*row);
 }
 
 void Store::AddPoint(const PointView& point, std::uint64_t seq) {

@@ -34,16 +34,18 @@ bool IsPlain(const Operation& operation) {
 
 StoredCollection::StoredCollection(std::string name, std::unique_ptr<Store> store,
                                    std::shared_ptr<os::ThreadPool> pool,
-                                   std::shared_ptr<Syncer> syncer)
-    : store_(std::move(store)), pool_(std::move(pool)), syncer_(std::move(syncer)) {
+                                   std::shared_ptr<Workers> workers)
+    : store_(std::move(store)), pool_(std::move(pool)), workers_(std::move(workers)) {
   SetName(std::move(name));
-  store_->set_on_dirty(
-      [syncer = syncer_.get(), weak = std::weak_ptr<Store>(store_)] { syncer->Wake(weak); });
+  const std::weak_ptr<Store> weak(store_);
+  store_->SetHooks({.dirty = [w = workers_.get(), weak] { w->syncer.Wake(weak); },
+                    .full = [w = workers_.get(), weak] { w->flusher.Wake(weak); }});
 }
 
 StoredCollection::~StoredCollection() {
+  store_->Stop();
   // All that is lost if this fails is a quick start: the log has everything.
-  (void)Checkpoint().ok();
+  (void)store_->Flush(true).ok();
 }
 
 void StoredCollection::SetName(std::string name) {
@@ -53,8 +55,9 @@ void StoredCollection::SetName(std::string name) {
 }
 
 void StoredCollection::Close() {
+  store_->Stop();
   WriteRequest request;
-  request.close = true;
+  request.kind = WriteRequest::Kind::kClose;
   (void)store_->Submit(request).ok();  // Fails only where writes are refused already.
 }
 
@@ -142,15 +145,12 @@ Status StoredCollection::SetMetadata(std::string_view json_object) {
 }
 
 Status StoredCollection::Checkpoint() {
-  WriteRequest request;
-  request.checkpoint = true;
-  return store_->Submit(request);
+  MALMOI_TRY(store_->Flush(true));
+  return store_->Merge();
 }
 
 Status StoredCollection::Export(const std::string& directory) {
-  WriteRequest request;
-  request.export_to = &directory;
-  return store_->Submit(request);
+  return store_->Export(directory);
 }
 
 SnapshotReader StoredCollection::Now() const {

@@ -7,10 +7,10 @@
 #include <vector>
 
 #include "os/thread_pool.h"
+#include "vec/background_internal.h"
 #include "vec/collection.h"
 #include "vec/reader_internal.h"
 #include "vec/store_internal.h"
-#include "vec/syncer_internal.h"
 
 namespace malmoi::vec {
 
@@ -18,7 +18,7 @@ namespace malmoi::vec {
 class StoredCollection : public Collection {
  public:
   StoredCollection(std::string name, std::unique_ptr<Store> store,
-                   std::shared_ptr<os::ThreadPool> pool, std::shared_ptr<Syncer> syncer);
+                   std::shared_ptr<os::ThreadPool> pool, std::shared_ptr<Workers> workers);
   ~StoredCollection() override;
 
   // The database's side of Rename and Drop.
@@ -68,7 +68,7 @@ class StoredCollection : public Collection {
   std::vector<std::unique_ptr<const std::string>> names_;
   std::shared_ptr<Store> store_;
   std::shared_ptr<os::ThreadPool> pool_;
-  std::shared_ptr<Syncer> syncer_;
+  std::shared_ptr<Workers> workers_;
 };
 
 }  // namespace malmoi::vec

@@ -31,7 +31,7 @@ class DirectoryDatabase : public Database {
       : vfs_(vfs),
         directory_(std::move(directory)),
         pool_(std::make_shared<os::ThreadPool>(threads, "vec")),
-        syncer_(std::make_shared<Syncer>()) {}
+        workers_(std::make_shared<Workers>()) {}
 
   Status Load();
   Result<std::shared_ptr<Collection>> Create(const std::string& name,
@@ -72,7 +72,7 @@ class DirectoryDatabase : public Database {
   os::Vfs& vfs_;
   std::string directory_;
   std::shared_ptr<os::ThreadPool> pool_;
-  std::shared_ptr<Syncer> syncer_;
+  std::shared_ptr<Workers> workers_;
   std::mutex change_mutex_;   // One change of the catalogue at a time; before mutex_.
   mutable std::mutex mutex_;  // guards: entries_, owner_state_
   Entries entries_;
@@ -105,8 +105,8 @@ Status DirectoryDatabase::Load() {
     entry.folder = listed.folder;
     auto store = Store::Open(vfs_, Folder(listed.folder));
     if (store.ok()) {
-      entry.collection =
-          std::make_shared<StoredCollection>(listed.name, std::move(store).value(), pool_, syncer_);
+      entry.collection = std::make_shared<StoredCollection>(listed.name, std::move(store).value(),
+                                                            pool_, workers_);
     } else {
       entry.error = std::make_shared<const Error>(
           std::move(store.error()).With("open collection '" + listed.name + "'"));
@@ -165,7 +165,7 @@ Result<std::shared_ptr<Collection>> DirectoryDatabase::Add(const std::string& na
     broken_ = std::move(status.error()).With("the database's folder could not be synced");
     return broken_->Clone();
   }
-  auto collection = std::make_shared<StoredCollection>(name, std::move(store), pool_, syncer_);
+  auto collection = std::make_shared<StoredCollection>(name, std::move(store), pool_, workers_);
   entries[name] = {.folder = next_folder_++, .collection = collection, .error = nullptr};
   MALMOI_TRY(Replace(std::move(entries)));
   return std::shared_ptr<Collection>(collection);

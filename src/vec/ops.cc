@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "base/bytes.h"
 #include "base/strings.h"
 #include "json/value.h"
@@ -84,13 +86,13 @@ void PutVectors(const Schema& schema, const NamedVectors& vectors, std::string* 
   for (const auto& [name, v] : vectors.dense) {
     const std::uint32_t field = *schema.Find(name);
     Put(out, static_cast<std::uint16_t>(field));
-    out->append(StoredDense(schema.fields[field], v));
+    AppendDense(schema.fields[field], v, out);
   }
   for (const auto& [name, v] : vectors.multi) {
     const std::uint32_t field = *schema.Find(name);
     Put(out, static_cast<std::uint16_t>(field));
     Put(out, static_cast<std::uint32_t>(v.rows()));
-    out->append(StoredDense(schema.fields[field], v.data));
+    AppendDense(schema.fields[field], v.data, out);
   }
   for (const auto& [name, v] : vectors.sparse) {
     Put(out, static_cast<std::uint16_t>(*schema.Find(name)));
@@ -124,6 +126,19 @@ std::string EncodeFramed(OpKind kind, std::string_view body) {
   return out;
 }
 
+namespace {
+
+// About how many bytes the points take, so that they are not copied as the text grows.
+std::size_t EncodedSize(const Schema& schema, std::span<const Point> points) {
+  std::size_t row = 64;
+  for (const auto& field : schema.fields) row += field.sparse() ? 0 : field.row_bytes() + 8;
+  std::size_t size = 16 + points.size() * row;
+  for (const auto& point : points) size += point.payload.size();
+  return std::min(size, kLimits.write_bytes_max);
+}
+
+}  // namespace
+
 Result<std::string> EncodePoints(const Schema& schema, std::span<const Point> points) {
   if (points.size() > kLimits.points_per_write_max) {
     return Error(Code::kOutOfRange, std::to_string(points.size()) +
@@ -131,6 +146,7 @@ Result<std::string> EncodePoints(const Schema& schema, std::span<const Point> po
                                         std::to_string(kLimits.points_per_write_max));
   }
   std::string out;
+  out.reserve(EncodedSize(schema, points));
   Put<std::uint8_t>(&out, static_cast<std::uint8_t>(OpKind::kPoints));
   Put<std::uint32_t>(&out, 0);  // The length, known at the end.
   Put(&out, static_cast<std::uint32_t>(points.size()));

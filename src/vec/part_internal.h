@@ -68,6 +68,10 @@ class Part {
     deleted_at_[row].store(seq, std::memory_order_relaxed);
     deleted_.fetch_add(1, std::memory_order_release);
   }
+  // The sequence number at which the row was deleted; kNever: it was not.
+  std::uint64_t DeletedAt(std::uint32_t row) const {
+    return deleted_at_[row].load(std::memory_order_relaxed);
+  }
   // Rows deleted so far; while 0, every row is visible to every reader.
   std::uint32_t deleted() const { return deleted_.load(std::memory_order_acquire); }
 

@@ -23,18 +23,22 @@ bool CollectFrom(const Snapshot& snapshot, const PointId* from, const Matcher* m
     }
   }
   std::vector<std::pair<PointId, RowRef>> fresh;
-  for (std::uint32_t row = 0; row < snapshot.mem_rows; ++row) {
-    const MemBlock& block = snapshot.mem->block(row / kBlockRows);
-    const std::uint32_t r = row % kBlockRows;
-    if (!block.VisibleAt(r, snapshot.seq)) continue;
-    const PointId id = block.Id(r);
-    if (from == nullptr || id >= *from) fresh.push_back({id, {&block, r}});
+  for (const MemView& mem : snapshot.mems) {
+    for (std::uint32_t row = 0; row < mem.rows; ++row) {
+      const MemBlock& block = mem.table->block(row / kBlockRows);
+      const std::uint32_t r = row % kBlockRows;
+      if (!block.VisibleAt(r, snapshot.seq)) continue;
+      const PointId id = block.Id(r);
+      if (from == nullptr || id >= *from) fresh.push_back({id, {&block, r}});
+    }
   }
-  std::sort(fresh.begin(), fresh.end(),
-            [](const auto& a, const auto& b) { return a.first < b.first; });
+  // A heap: most calls want a few of the smallest.
+  const auto later = [](const auto& a, const auto& b) { return b.first < a.first; };
+  std::make_heap(fresh.begin(), fresh.end(), later);
   std::size_t taken = 0;
-  for (std::size_t i = 0; i < fresh.size() && taken < limit; ++i) {
-    const RowRef& row = fresh[i].second;
+  for (auto end = fresh.end(); end != fresh.begin() && taken < limit;) {
+    std::pop_heap(fresh.begin(), end, later);
+    const RowRef& row = (--end)->second;
     if (matcher != nullptr && budget-- == 0) return false;
     if (matcher != nullptr && !matcher->Keep(row)) continue;
     out->push_back(row);
@@ -167,11 +171,15 @@ CollectionInfo SnapshotReader::Info() const {
     if (!field.dropped) info.with_vector[field.name] = snapshot_->live_with[f];
   }
   info.disk_bytes = disk_bytes_;
-  info.memory_bytes = snapshot_->mem_bytes;
+  bool in_memory = false;
+  for (const MemView& mem : snapshot_->mems) {
+    info.memory_bytes += mem.bytes;
+    in_memory = in_memory || mem.rows > 0;
+  }
   for (const auto& s : snapshot_->segments) {
     info.memory_bytes += s->memory_bytes() + s->columns().memory_bytes();
   }
-  info.segments = snapshot_->segments.size() + (snapshot_->mem_rows > 0 ? 1 : 0);
+  info.segments = snapshot_->segments.size() + (in_memory ? 1 : 0);
   info.last_operation = snapshot_->seq;
   info.error = error_;
   return info;

@@ -213,7 +213,13 @@ float HalfToFloat(std::uint16_t half) {
 }
 
 std::string StoredDense(const Schema::Field& field, std::span<const float> v) {
-  std::vector<float> normalized;
+  std::string out;
+  AppendDense(field, v, &out);
+  return out;
+}
+
+void AppendDense(const Schema::Field& field, std::span<const float> v, std::string* out) {
+  thread_local std::vector<float> normalized;
   if (field.normalized()) {
     normalized.assign(v.begin(), v.end());
     for (std::size_t at = 0; at < v.size(); at += field.dim) {
@@ -222,18 +228,14 @@ std::string StoredDense(const Schema::Field& field, std::span<const float> v) {
     v = normalized;
   }
   if (field.datatype == Datatype::kFloat32) {
-    return std::string(reinterpret_cast<const char*>(v.data()), v.size() * 4);
+    out->append(reinterpret_cast<const char*>(v.data()), v.size() * 4);
+  } else if (field.datatype == Datatype::kFloat16) {
+    for (const float x : v) Put(out, FloatToHalf(x));
+  } else {
+    for (const float x : v) {
+      *out += static_cast<char>(static_cast<std::uint8_t>(x <= 0 ? 0 : x >= 255 ? 255 : x));
+    }
   }
-  std::string out;
-  if (field.datatype == Datatype::kFloat16) {
-    out.reserve(v.size() * 2);
-    for (const float x : v) Put(&out, FloatToHalf(x));
-    return out;
-  }
-  for (const float x : v) {
-    out += static_cast<char>(static_cast<std::uint8_t>(x <= 0 ? 0 : x >= 255 ? 255 : x));
-  }
-  return out;
 }
 
 std::vector<float> LoadDense(const Schema::Field& field, const char* rows, std::size_t count) {

@@ -56,6 +56,7 @@ Status CheckJsonObject(std::string_view json, std::string_view what);
 // Numbers as the field stores them: of length 1 for cosine, then as its datatype. `v` is a whole
 // number of vectors of the field's dimension.
 std::string StoredDense(const Schema::Field& field, std::span<const float> v);
+void AppendDense(const Schema::Field& field, std::span<const float> v, std::string* out);
 // The floats of stored rows.
 std::vector<float> LoadDense(const Schema::Field& field, const char* rows, std::size_t count);
 std::uint16_t FloatToHalf(float value);

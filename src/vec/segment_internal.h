@@ -51,8 +51,10 @@ inline constexpr std::uint64_t kCheckedBlock = 64 << 10;
 
 // Writes the rows, in rising order of id, to a new file and syncs it (docs/formats/segment.md).
 // Cost: one pass over the rows for each section; the posting lists of one field in memory.
+// Errors: kIo; kCancelled soon after `stop` (null: never) is set.
 Result<SegmentInfo> WriteSegment(os::Vfs& vfs, const std::string& path, const Schema& schema,
-                                 const Uuid& collection, std::span<const RowRef> rows);
+                                 const Uuid& collection, std::span<const RowRef> rows,
+                                 const std::atomic<bool>* stop);
 
 // An immutable segment file, mapped. Opening verifies the footer and the small sections; blocks of
 // the large ones are verified when first read.

@@ -13,7 +13,7 @@ constexpr std::size_t kBuffered = 1 << 20;
 // Appends sections to a file, each aligned to 64 bytes, and sums blocks as they pass.
 class SectionWriter {
  public:
-  explicit SectionWriter(os::File& file) : file_(file) {}
+  SectionWriter(os::File& file, const std::atomic<bool>* stop) : file_(file), stop_(stop) {}
 
   void Begin(SectionKind kind, std::uint32_t field) {
     Pad();
@@ -69,6 +69,7 @@ class SectionWriter {
     at_ += n;
   }
   Status Flush() {
+    if (stop_ != nullptr && stop_->load()) return Error(Code::kCancelled, "stopped");
     for (std::size_t i = 0; i < buffer_.size(); i += kCheckedBlock) {
       crcs_.push_back(Crc32c(std::string_view(buffer_).substr(i, kCheckedBlock)));
     }
@@ -79,6 +80,7 @@ class SectionWriter {
   }
 
   os::File& file_;
+  const std::atomic<bool>* stop_;
   std::string buffer_;
   std::uint64_t at_ = 0;
   std::uint64_t written_ = 0;
@@ -188,9 +190,10 @@ Status WriteSparse(SectionWriter& out, std::uint32_t field, std::span<const RowR
 }  // namespace
 
 Result<SegmentInfo> WriteSegment(os::Vfs& vfs, const std::string& path, const Schema& schema,
-                                 const Uuid& collection, std::span<const RowRef> rows) {
+                                 const Uuid& collection, std::span<const RowRef> rows,
+                                 const std::atomic<bool>* stop) {
   MALMOI_TRY(const auto file, vfs.Open(path, os::OpenMode::kTruncate));
-  SectionWriter out(*file);
+  SectionWriter out(*file, stop);
   MALMOI_TRY(WriteIdsAndPayload(out, rows));
   for (std::uint32_t f = 0; f < schema.fields.size(); ++f) {
     const auto& field = schema.fields[f];

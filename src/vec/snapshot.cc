@@ -8,14 +8,18 @@ namespace malmoi::vec {
 std::vector<PartRef> Snapshot::Parts() const {
   std::vector<PartRef> out;
   for (const auto& s : segments) out.push_back({s.get(), s->rows()});
-  for (std::uint32_t row = 0; row < mem_rows; row += kBlockRows) {
-    out.push_back({&mem->block(row / kBlockRows), std::min(kBlockRows, mem_rows - row)});
+  for (const MemView& mem : mems) {
+    for (std::uint32_t row = 0; row < mem.rows; row += kBlockRows) {
+      out.push_back({&mem.table->block(row / kBlockRows), std::min(kBlockRows, mem.rows - row)});
+    }
   }
   return out;
 }
 
 std::optional<RowRef> Snapshot::Find(const PointId& id) const {
-  if (auto row = mem->Find(*mem_ids, mem_rows, id, seq)) return row;
+  for (auto mem = mems.rbegin(); mem != mems.rend(); ++mem) {
+    if (auto row = mem->Find(id, seq)) return row;
+  }
   for (const auto& s : segments) {
     const auto row = s->Find(id);
     if (row && s->VisibleAt(*row, seq)) return RowRef{s.get(), *row};

@@ -13,22 +13,34 @@
 
 namespace malmoi::vec {
 
+// The rows of a memtable that a snapshot reaches.
+struct MemView {
+  std::shared_ptr<const Memtable> table;
+  std::shared_ptr<const IdTable> ids;
+  std::uint32_t rows = 0;
+  std::uint64_t bytes = 0;
+
+  static MemView Of(const std::shared_ptr<const Memtable>& table) {
+    return {table, table->table(), table->rows(), table->bytes()};
+  }
+  std::optional<RowRef> Find(const PointId& id, std::uint64_t seq) const {
+    return table->Find(*ids, rows, id, seq);
+  }
+};
+
 // The collection as it was after one write. Immutable, shared by readers.
 struct Snapshot {
   std::shared_ptr<const Schema> schema;
   std::uint64_t seq = 0;
   std::vector<std::shared_ptr<const Segment>> segments;
-  std::shared_ptr<const Memtable> mem;
-  std::shared_ptr<const IdTable> mem_ids;
-  std::uint32_t mem_rows = 0;
-  std::uint64_t mem_bytes = 0;
+  std::vector<MemView> mems;  // Oldest first: one that becomes a segment, the one that grows.
   std::shared_ptr<const std::string> metadata;
   std::shared_ptr<const std::string> settings;
   std::shared_ptr<const IndexMap> indexes;
   std::uint64_t live = 0;
   std::vector<std::uint64_t> live_with;  // By field.
 
-  // Segments, then the memtable's blocks.
+  // Segments, then the memtables' blocks.
   std::vector<PartRef> Parts() const;
   std::optional<RowRef> Find(const PointId& id) const;
   // kCorruption if a read since opening met a damaged block.

@@ -3,6 +3,7 @@
 #include <set>
 
 #include "base/check.h"
+#include "base/strings.h"
 #include "vec/limits.h"
 #include "vec/resolve_internal.h"
 #include "vec/store_internal.h"
@@ -21,7 +22,7 @@ Uuid RandomUuid() {
 }
 
 bool IsAlone(const WriteRequest& r) {
-  return r.checkpoint || r.close || r.sync || r.export_to != nullptr;
+  return r.kind != WriteRequest::Kind::kWrite;
 }
 
 // Encoded writes go together, and so do those that need the newest state.
@@ -57,7 +58,7 @@ Result<std::unique_ptr<Store>> Store::Open(os::Vfs& vfs, const std::string& fold
   if (!bytes.ok()) return std::move(bytes.error());
   MALMOI_TRY(const Manifest manifest, Manifest::Decode(bytes.value()).With("'" + path + "'"));
   MALMOI_TRY(store->Load(manifest));
-  store->RemoveUnreferenced(manifest);
+  store->RemoveUnreferenced();
   return store;
 }
 
@@ -70,15 +71,22 @@ Status Store::Verify(os::Vfs& vfs, const std::string& folder) {
 Status Store::Load(const Manifest& manifest) {
   manifest_ = manifest;
   uuid_ = manifest.collection;
+  next_segment_ = manifest.next_segment;
   mem_ = std::make_shared<Memtable>();
   next_.schema = std::make_shared<const Schema>(manifest.schema);
-  next_.mem = mem_;
+  next_.mems.resize(1);
   next_.seq = manifest.base_seq - 1;
   next_.metadata = std::make_shared<const std::string>(manifest.metadata);
   next_.settings = std::make_shared<const std::string>(manifest.settings);
   next_.indexes = std::make_shared<const IndexMap>(manifest.indexes);
   next_.live_with.resize(next_.schema->fields.size());
-  std::uint64_t disk = 0;
+  MALMOI_TRY(LoadSegments(manifest));
+  MALMOI_TRY(LoadLogs(manifest));
+  Publish();
+  return Ok();
+}
+
+Status Store::LoadSegments(const Manifest& manifest) {
   for (const auto& entry : manifest.segments) {
     MALMOI_TRY(auto segment,
                Segment::Open(vfs_, Path("seg", entry.info.id), next_.schema, uuid_, entry.info));
@@ -94,15 +102,28 @@ Status Store::Load(const Manifest& manifest) {
         next_.live_with[f] -= segment->Has(f, r) ? 1 : 0;
       }
     }
-    disk += entry.info.size;
+    disk_bytes_ += entry.info.size;
     next_.segments.push_back(std::move(segment));
   }
-  MALMOI_TRY(auto log, Wal::Open(vfs_, Path("wal", manifest.wal_epoch), uuid_, manifest.base_seq));
-  wal_ = std::move(log.wal);
+  return Ok();
+}
+
+// The manifest's log and, where a crash came before its rows were in a segment, the one after it.
+Status Store::LoadLogs(const Manifest& manifest) {
+  epoch_ = manifest.wal_epoch;
+  const std::string next = Path("wal", epoch_ + 1);
+  MALMOI_TRY(const bool closed, Wal::Begun(vfs_, next));
+  MALMOI_TRY(auto log, Wal::Open(vfs_, Path("wal", epoch_), uuid_, manifest.base_seq,
+                                 closed ? Wal::Tail::kClosed : Wal::Tail::kOpen));
   MALMOI_TRY(Replay(log.records));
-  checkpoint_at_ = kCheckpointBytes;
-  disk_bytes_ = disk + wal_->bytes();
-  Publish();
+  if (closed) {
+    Freeze(epoch_ + 1, log.wal->bytes());
+    disk_bytes_ += log.wal->bytes();
+    MALMOI_TRY(log, Wal::Open(vfs_, next, uuid_, next_.seq + 1, Wal::Tail::kOpen));
+    MALMOI_TRY(Replay(log.records));
+  }
+  wal_ = std::move(log.wal);
+  disk_bytes_ += wal_->bytes();
   return Ok();
 }
 
@@ -113,9 +134,10 @@ Status Store::Replay(const std::vector<Wal::Record>& records) {
   return Ok();
 }
 
-void Store::RemoveUnreferenced(const Manifest& manifest) {
-  std::set<std::string> wanted = {"MANIFEST", NumberedName("wal", manifest.wal_epoch)};
-  for (const auto& s : manifest.segments) wanted.insert(NumberedName("seg", s.info.id));
+void Store::RemoveUnreferenced() {
+  std::set<std::string> wanted = {"MANIFEST", NumberedName("wal", manifest_.wal_epoch),
+                                  NumberedName("wal", epoch_)};
+  for (const auto& s : manifest_.segments) wanted.insert(NumberedName("seg", s.info.id));
   const auto names = vfs_.List(folder_);
   if (!names.ok()) return;
   for (const auto& name : names.value()) {
@@ -124,6 +146,11 @@ void Store::RemoveUnreferenced(const Manifest& manifest) {
     // A file that stays costs space only; the next start tries again.
     if (ours && !wanted.contains(name)) (void)vfs_.Remove(os::JoinPath(folder_, name)).ok();
   }
+}
+
+void Store::SetHooks(Hooks hooks) {
+  hooks_ = std::move(hooks);
+  if (frozen_) hooks_.full();
 }
 
 std::shared_ptr<const Snapshot> Store::snapshot() const {
@@ -137,70 +164,112 @@ std::optional<std::string> Store::error() const {
 }
 
 void Store::Publish() {
-  next_.mem_rows = mem_->rows();
-  next_.mem_ids = mem_->table();
-  next_.mem_bytes = mem_->bytes();
+  next_.mems.back() = MemView::Of(mem_);
   auto snapshot = std::make_shared<const Snapshot>(next_);
   const std::lock_guard lock(snapshot_mutex_);
   published_.swap(snapshot);
 }
 
 Status Store::Submit(WriteRequest& request) {
-  std::unique_lock lock(queue_mutex_);
-  queue_.push_back(&request);
-  request.ready.wait(lock, [&] { return request.done || queue_.front() == &request; });
-  if (!request.done) {
-    std::vector<WriteRequest*> group = {&request};
-    std::size_t bytes = request.ops.size();
-    for (std::size_t i = 1; i < queue_.size() && i < kGroupRequests; ++i) {
-      bytes += queue_[i]->ops.size();
-      if (!GoTogether(request, *queue_[i]) || bytes > kGroupBytes) break;
-      group.push_back(queue_[i]);
-    }
-    lock.unlock();
-    Lead(group);
-    lock.lock();
-    queue_.erase(queue_.begin(), queue_.begin() + static_cast<std::ptrdiff_t>(group.size()));
-    // Woken under the lock: the request goes with its owner's stack.
-    for (WriteRequest* r : group) {
-      r->done = true;
-      if (r != &request) r->ready.notify_one();
-    }
-    if (!queue_.empty()) queue_.front()->ready.notify_one();
+  for (;;) {
+    SubmitOnce(request);
+    if (!request.held) break;
+    std::unique_lock lock(queue_mutex_);
+    room_.wait(lock, [&] { return rooms_ != request.rooms; });
+    request.held = false;
+    request.done = false;
   }
-  lock.unlock();
   if (request.error) return std::move(*request.error);
   return Ok();
 }
 
+void Store::SubmitOnce(WriteRequest& request) {
+  std::unique_lock lock(queue_mutex_);
+  queue_.push_back(&request);
+  request.ready.wait(lock, [&] { return request.done || queue_.front() == &request; });
+  if (request.done) return;
+  std::vector<WriteRequest*> group = {&request};
+  std::size_t bytes = request.ops.size();
+  for (std::size_t i = 1; i < queue_.size() && i < kGroupRequests; ++i) {
+    bytes += queue_[i]->ops.size();
+    if (!GoTogether(request, *queue_[i]) || bytes > kGroupBytes) break;
+    group.push_back(queue_[i]);
+  }
+  lock.unlock();
+  Lead(group);
+  lock.lock();
+  queue_.erase(queue_.begin(), queue_.begin() + static_cast<std::ptrdiff_t>(group.size()));
+  if (request.job != nullptr && request.kind != WriteRequest::Kind::kBegin) {
+    ++rooms_;
+    room_.notify_all();
+  }
+  // Woken under the lock: the request goes with its owner's stack.
+  for (WriteRequest* r : group) {
+    r->rooms = rooms_;
+    r->done = true;
+    if (r != &request) r->ready.notify_one();
+  }
+  if (!queue_.empty()) queue_.front()->ready.notify_one();
+}
+
 Status Store::LeadOne(WriteRequest& request) {
-  if (request.checkpoint) return DoCheckpoint();
-  if (request.sync) return SyncLog();
-  if (request.export_to != nullptr) return Export(*request.export_to);
-  broken_ = Error(Code::kNotFound, "the collection was dropped");
+  switch (request.kind) {
+    case WriteRequest::Kind::kSync:
+      return SyncLog();
+    case WriteRequest::Kind::kBegin:
+      return Begin(*request.job);
+    case WriteRequest::Kind::kInstall:
+      return Install(*request.job);
+    default:
+      broken_ = Error(Code::kNotFound, "the collection was dropped");
+      return Ok();
+  }
+}
+
+// Whether the next memtable and log are as long as they may be before the last ones are a segment.
+bool Store::OutOfRoom() const {
+  return frozen_ && (mem_->Full() || wal_->bytes() >= kLogBytesMax);
+}
+
+Status Store::LeadWrites(std::vector<WriteRequest*>& group) {
+  FreezeIfLong();
+  if (broken_) return broken_->Clone();
+  if (OutOfRoom() && !flush_failed_) {
+    for (WriteRequest* r : group) r->held = true;
+    return Ok();
+  }
+  if (OutOfRoom()) {
+    hooks_.full();  // For whoever tries again.
+    return flush_failed_->Clone().With("make room for new points: the last " +
+                                       FormatBytes(kLogBytesMax) +
+                                       " of writes could not be made a segment");
+  }
+  std::vector<std::string> resolved;
+  std::vector<std::string_view> ops;
+  bool wait = false;
+  if (!group.front()->operations.empty()) {
+    MALMOI_TRY(Resolve(group, &resolved));
+    for (const auto& piece : resolved) ops.emplace_back(piece);
+  }
+  for (const WriteRequest* r : group) {
+    wait = wait || (r->wait && !r->error);
+    if (!r->ops.empty()) ops.emplace_back(r->ops);
+  }
+  if (!ops.empty()) MALMOI_TRY(Commit(ops, wait));
+  for (WriteRequest* r : group) r->operation_id = next_.seq;
   return Ok();
 }
 
 void Store::Lead(std::vector<WriteRequest*>& group) {
-  const auto lead = [&]() -> Status {
-    if (broken_) return broken_->Clone();
-    if (IsAlone(*group.front())) return LeadOne(*group.front());
-    std::vector<std::string> resolved;
-    std::vector<std::string_view> ops;
-    bool wait = false;
-    if (!group.front()->operations.empty()) {
-      MALMOI_TRY(Resolve(group, &resolved));
-      for (const auto& piece : resolved) ops.emplace_back(piece);
-    }
-    for (const WriteRequest* r : group) {
-      wait = wait || (r->wait && !r->error);
-      if (!r->ops.empty()) ops.emplace_back(r->ops);
-    }
-    if (!ops.empty()) MALMOI_TRY(Commit(ops, wait));
-    for (WriteRequest* r : group) r->operation_id = next_.seq;
-    return Ok();
-  };
-  const Status status = lead();
+  WriteRequest& front = *group.front();
+  if (front.kind == WriteRequest::Kind::kAbandon) {  // Also where the collection is broken.
+    std::erase(jobs_, front.job);
+    if (front.job->flush) flush_failed_ = front.failure->Clone();
+    return;
+  }
+  const Status status = broken_          ? Status(broken_->Clone())
+                        : IsAlone(front) ? LeadOne(front)
+                                         : LeadWrites(group);
   if (status.ok()) return;
   for (WriteRequest* r : group) {
     if (!r->error) r->error = status.error().Clone();
@@ -262,8 +331,12 @@ Status Store::Commit(std::span<const std::string_view> ops, bool wait) {
     return Error(Code::kOutOfRange, "a write of " + std::to_string(bytes) + " bytes, at most " +
                                         std::to_string(std::numeric_limits<std::uint32_t>::max()));
   }
-  // Full only where checkpoints have failed: the log holds all, but memory has an end.
-  if (mem_->Full()) MALMOI_TRY(DoCheckpoint().With("make room in memory"));
+  if (mem_->Full()) {
+    return Error(Code::kOverloaded,
+                 "make room in memory for new points: " + std::to_string(mem_->rows()) +
+                     " rows are not in a segment yet, since no new log could be "
+                     "made; free disk space and try again");
+  }
   MALMOI_TRY(wal_->Reserve(bytes).With("make room in the log of '" + folder_ + "'"));
   std::uint64_t seq = next_.seq + 1;
   if (auto status = wal_->Append(seq, ops); !status.ok()) {
@@ -273,8 +346,8 @@ Status Store::Commit(std::span<const std::string_view> ops, bool wait) {
   }
   if (wait) {
     MALMOI_TRY(SyncLog());
-  } else if (on_dirty_) {
-    on_dirty_();
+  } else if (hooks_.dirty) {
+    hooks_.dirty();
   }
   for (const auto& piece : ops) {
     // What was just encoded decodes: a failure here would be a bug.
@@ -283,11 +356,7 @@ Status Store::Commit(std::span<const std::string_view> ops, bool wait) {
   }
   Publish();
   disk_bytes_ = disk_bytes_ + bytes;
-  if (wal_->bytes() >= checkpoint_at_ || mem_->Full()) {
-    // The write itself is durable; if this fails, the log is kept and the next write that far on
-    // tries again.
-    if (!DoCheckpoint().ok()) checkpoint_at_ = wal_->bytes() + kCheckpointBytes;
-  }
+  FreezeIfLong();
   return Ok();
 }
 

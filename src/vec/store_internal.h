@@ -20,22 +20,61 @@
 
 namespace malmoi::vec {
 
-// Log that a start has to replay, at most.
+// A log of this length is closed and the memtable with it, to become a segment.
 inline constexpr std::uint64_t kCheckpointBytes = 128 << 20;
+// While that takes place the next log may grow to this; then writers wait. A start replays both.
+inline constexpr std::uint64_t kLogBytesMax = 2 * kCheckpointBytes;
 
-// A write that waits for its turn. Exactly one of the parts is used.
+// A segment in the making: of a memtable that takes no more rows (a flush), or of segments (a
+// merge). The thread that builds it owns it; the leader begins and installs it.
+struct SealJob {
+  bool flush = false;
+  bool all = true;  // A flush: also of the memtable that still grows, if none waits.
+  // Set by the leader at the beginning. Rows deleted after `at` are taken too, and marked: the log
+  // that will be replayed over the segment may still have to find them.
+  bool idle = false;   // There is nothing to do.
+  bool older = false;  // The memtable waited already: there is a newer one.
+  std::uint64_t id = 0;
+  std::uint64_t at = 0;
+  std::shared_ptr<const Schema> schema;
+  MemView frozen;
+  std::vector<std::shared_ptr<const Segment>> merged;
+  // The builder's.
+  std::vector<RowRef> rows;          // What row i of the segment was.
+  std::shared_ptr<Segment> segment;  // Null: no row is left.
+  std::vector<std::string> old;      // Out of Install: files that are no longer named.
+  // The leader's while the job runs: rows deleted since it began, or that they are too many to say.
+  std::vector<RowRef> erased;
+  bool erased_many = false;
+
+  void Erased(const RowRef& row);
+  // Rows deleted meanwhile are deleted in the segment too.
+  void MarkErased() const;
+  void MarkAllErased() const;
+};
+
+// A request that waits for its turn.
 struct WriteRequest {
+  enum class Kind : std::uint8_t {
+    kWrite,
+    kSync,
+    kClose,    // Refuse everything behind this.
+    kBegin,    // Of `job`.
+    kInstall,  // Of `job`: the segment takes the place of its sources.
+    kAbandon,  // Of `job`, which failed with `failure`.
+  };
+  Kind kind = Kind::kWrite;
   std::string ops;                        // Encoded by the caller.
-  std::span<const Operation> operations;  // Need the newest state.
-  bool checkpoint = false;
-  bool sync = false;
-  bool close = false;                      // Refuse everything behind this.
-  const std::string* export_to = nullptr;  // A directory.
-  bool wait = true;                        // For the disk.
+  std::span<const Operation> operations;  // Or these, which need the newest state.
+  bool wait = true;                       // For the disk.
+  SealJob* job = nullptr;
+  const Error* failure = nullptr;
 
   std::uint64_t changed = 0;       // Out, for operations.
   std::uint64_t operation_id = 0;  // Out.
   std::optional<Error> error;
+  bool held = false;  // Memory is full: to be submitted again when there is room.
+  std::uint64_t rooms = 0;
   bool done = false;
   std::condition_variable ready;  // Done, or in front.
 };
@@ -43,6 +82,9 @@ struct WriteRequest {
 // The files of one collection and its newest snapshot. Writers queue; the one in front leads: it
 // writes a group of requests as one log record, syncs once, applies them and wakes their owners.
 // Everything named "leader's" below is touched by the leader alone, without a lock.
+//
+// Segments are built on other threads than the leader's (Flush, Merge), which asks for it through
+// the hooks; the leader only closes a log and, when the segment is there, swaps the manifest.
 class Store {
  public:
   static Status Create(os::Vfs& vfs, const std::string& folder, const CollectionConfig& config);
@@ -52,8 +94,22 @@ class Store {
 
   Status Submit(WriteRequest& request);
   std::shared_ptr<const Snapshot> snapshot() const;
-  // Called when something is written that is not on disk yet: asks for a later sync request.
-  void set_on_dirty(std::function<void()> on_dirty) { on_dirty_ = std::move(on_dirty); }
+  struct Hooks {
+    std::function<void()> dirty;  // Something is written that is not on disk yet: Sync soon.
+    std::function<void()> full;   // A memtable waits for Flush.
+  };
+  void SetHooks(Hooks hooks);
+
+  // Each waits for its turn with the same work of other threads, not for writers.
+  Status Sync();
+  // Makes a segment of the memtable that waits for it; with `all`, of everything written before.
+  Status Flush(bool all);
+  // Folds small segments together until there are few.
+  Status Merge();
+  // Copies a state that has everything written before to a new directory.
+  Status Export(const std::string& directory);
+  // Segments in the making are given up, for a quick end.
+  void Stop() { stopping_.store(true); }
   std::optional<std::string> error() const;
   std::uint64_t disk_bytes() const { return disk_bytes_.load(); }
 
@@ -62,15 +118,21 @@ class Store {
 
   std::string Path(std::string_view prefix, std::uint64_t number) const;
   Status Load(const Manifest& manifest);
+  Status LoadSegments(const Manifest& manifest);
+  Status LoadLogs(const Manifest& manifest);
   Status Replay(const std::vector<Wal::Record>& records);
-  void RemoveUnreferenced(const Manifest& manifest);
+  void RemoveUnreferenced();
 
+  void SubmitOnce(WriteRequest& request);
   void Lead(std::vector<WriteRequest*>& group);
   Status LeadOne(WriteRequest& request);
+  Status LeadWrites(std::vector<WriteRequest*>& group);
+  bool OutOfRoom() const;
   Status Resolve(std::vector<WriteRequest*>& group, std::vector<std::string>* ops);
   Status Commit(std::span<const std::string_view> ops, bool wait);
   Status SyncLog();
   Status Broken(Error error);
+  void FreezeIfLong();
   Status Apply(std::uint64_t seq, std::string_view ops);
   Status ApplyOne(const Op& op, std::uint64_t seq);
   Status ApplyChange(const Op& op);
@@ -80,19 +142,31 @@ class Store {
   void AddPoint(const PointView& point, std::uint64_t seq);
   void Publish();
 
-  Status DoCheckpoint();
-  std::vector<std::size_t> ChooseMerge() const;
-  Result<std::shared_ptr<Segment>> Seal(const std::vector<std::size_t>& merged);
+  Status Ask(WriteRequest::Kind kind, SealJob* job, const Error* failure = nullptr);
+  Status FlushLocked(bool all);
+  Status RunJob(SealJob& job);
+  Status Build(SealJob& job);
+  void Freeze(std::uint64_t epoch, std::uint64_t log_bytes);
+  Status Rotate();
+  Status Begin(SealJob& job);
+  Status Install(SealJob& job);
+  std::vector<std::shared_ptr<const Segment>> ChooseMerge() const;
   Status WriteManifest(const Manifest& manifest);
-  Status Export(const std::string& directory);
 
   os::Vfs& vfs_;
   std::string folder_;
   Uuid uuid_;
-  std::function<void()> on_dirty_;
+  Hooks hooks_;
+  std::atomic<bool> stopping_{false};
 
-  mutable std::mutex queue_mutex_;  // guards: queue_
+  // One merge and one flush at a time, in this order, before queue_mutex_. Held over I/O.
+  std::mutex merge_mutex_;
+  std::mutex flush_mutex_;
+
+  mutable std::mutex queue_mutex_;  // guards: queue_, rooms_
   std::deque<WriteRequest*> queue_;
+  std::condition_variable room_;
+  std::uint64_t rooms_ = 0;  // Flushes that ended, well or not.
 
   mutable std::mutex snapshot_mutex_;  // guards: published_, broken_text_
   std::optional<std::string> broken_text_;
@@ -101,10 +175,22 @@ class Store {
   // Leader's.
   Snapshot next_;  // The newest state, published after each group.
   std::shared_ptr<Memtable> mem_;
+  // A memtable that takes no more rows, and what the manifest of its segment will say. Its log is
+  // that before `wal_`.
+  struct Frozen {
+    Manifest manifest;  // Without segments.
+    std::uint64_t log_bytes = 0;
+  };
+  std::optional<Frozen> frozen_;
   std::unique_ptr<Wal> wal_;
+  std::uint64_t epoch_ = 0;  // Of wal_.
+  // The newest on disk. Whoever holds a job may read it too: only an install changes it.
   Manifest manifest_;
-  std::optional<Error> broken_;  // Sticky: set by an I/O error that leaves the files unknown.
-  std::uint64_t checkpoint_at_ = 0;
+  std::uint64_t next_segment_ = 0;
+  std::vector<SealJob*> jobs_;         // Begun.
+  std::optional<Error> broken_;        // Sticky: an I/O error left the files unknown.
+  std::optional<Error> flush_failed_;  // The last try; room may come when it is tried again.
+  std::uint64_t checkpoint_at_ = kCheckpointBytes;
   std::atomic<std::uint64_t> disk_bytes_{0};
 };
 

@@ -79,7 +79,7 @@ Result<std::unique_ptr<Wal>> Wal::Create(os::Vfs& vfs, const std::string& path,
 }
 
 Result<Wal::Opened> Wal::Open(os::Vfs& vfs, const std::string& path, const Uuid& collection,
-                              std::uint64_t base_seq) {
+                              std::uint64_t base_seq, Tail tail) {
   Opened out;
   if (auto info = vfs.Stat(path); !info.ok()) {
     if (info.error().code() != Code::kNotFound) return std::move(info.error());
@@ -114,7 +114,7 @@ Result<Wal::Opened> Wal::Open(os::Vfs& vfs, const std::string& path, const Uuid&
   }
   const std::size_t junk = out.bytes.find_first_not_of('\0', at);
   if (junk != std::string::npos) {
-    if (WasDurable(out.bytes, at, seq, salt, version)) {
+    if (tail == Tail::kClosed || WasDurable(out.bytes, at, seq, salt, version)) {
       return Error(Code::kCorruption, "'" + path + "' at offset " + std::to_string(at) +
                                           ": damaged record before valid ones");
     }
@@ -127,6 +127,17 @@ Result<Wal::Opened> Wal::Open(os::Vfs& vfs, const std::string& path, const Uuid&
   const std::uint64_t reserved = junk == std::string::npos ? size : at;
   out.wal.reset(new Wal(std::move(file), version, salt, at, reserved));
   return out;
+}
+
+Result<bool> Wal::Begun(os::Vfs& vfs, const std::string& path) {
+  auto info = vfs.Stat(path);
+  if (!info.ok() && info.error().code() == Code::kNotFound) return false;
+  if (!info.ok()) return std::move(info.error());
+  if (info.value().size > kHeaderBytes) return true;
+  MALMOI_TRY(const std::string bytes, os::ReadFile(vfs, path));
+  if (bytes.size() < kHeaderBytes) return false;
+  return Load<std::uint32_t>(bytes.data() + kHeaderBytes - 4) ==
+         Crc32c(std::string_view(bytes).substr(0, kHeaderBytes - 4));
 }
 
 bool Wal::empty() const {

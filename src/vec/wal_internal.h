@@ -33,9 +33,13 @@ class Wal {
   // The file is durable after Ok, its name only after a SyncDir.
   static Result<std::unique_ptr<Wal>> Create(os::Vfs& vfs, const std::string& path,
                                              const Uuid& collection, std::uint64_t base_seq);
+  // How a log may end: one that was closed ends with a whole record.
+  enum class Tail : std::uint8_t { kOpen, kClosed };
   // Reads all records and cuts an unfinished one off. Errors: kCorruption.
   static Result<Opened> Open(os::Vfs& vfs, const std::string& path, const Uuid& collection,
-                             std::uint64_t base_seq);
+                             std::uint64_t base_seq, Tail tail);
+  // Whether the file is there and more than the beginning of one that a crash cut short.
+  static Result<bool> Begun(os::Vfs& vfs, const std::string& path);
 
   // Makes room for one record. An error (disk full) leaves the log as it was.
   Status Reserve(std::size_t ops_bytes);
