@@ -128,7 +128,7 @@ void AddDocumentCommands(Builder* b, Arguments* out) {
 
 void AddServeStore(CLI::App* serve, Arguments* out) {
   CLI::App* store =
-      serve->add_subcommand("store", "the vector store alone, with Qdrant's REST API");
+      serve->add_subcommand("store", "the vector store alone, with Qdrant's REST and gRPC API");
   const auto option = [&](const std::string& name, const std::string& help) {
     store->add_option_function<std::string>(
         "--" + name, [out, name](const std::string& value) { out->store[name] = value; }, help);
@@ -138,7 +138,29 @@ void AddServeStore(CLI::App* serve, Arguments* out) {
   option("config-path",
          "settings in Qdrant's YAML form; QDRANT__SECTION__KEY variables win over it");
   option("host", "address (default 127.0.0.1)");
-  option("port", "port of the REST API (default 6333); 0: any free one");
+  option("port", "port of the REST API (default 6333); 0: any free one, for gRPC too");
+  option("grpc-port", "port of the gRPC API (default 6334); 0: any free one; null: none");
+}
+
+void AddStoreCopy(Builder* b, Arguments* out) {
+  CLI::App* store = b->Add("store", "tools for vector stores: this program's and Qdrant's");
+  store->require_subcommand(1);
+  CLI::App* copy = b->Add("copy", "copies collections with points, indexes and aliases", store);
+  copy->add_option("stores", out->positional,
+                   "SRC and DST: a store's folder, or qdrant://HOST:PORT (qdrants:// for TLS)")
+      ->required()
+      ->expected(2);
+  copy->add_option("--only", out->only, "these collections, comma-separated (default: all)")
+      ->delimiter(',');
+  copy->add_flag(
+      "--resume", out->resume,
+      "go on with a copy that was interrupted: points that are there are not sent again");
+  for (const char* name : {"from-key", "to-key"}) {
+    copy->add_option_function<std::string>(
+        std::string("--") + name,
+        [out, name](const std::string& value) { out->store[name] = value; },
+        "API key of that side");
+  }
 }
 
 void AddModelCommands(Builder* b, Arguments* out) {
@@ -195,6 +217,7 @@ void AddSystemCommands(Builder* b, Arguments* out) {
                        "OpenAI, Cohere, Jina and Ollama",
                        serve));
 
+  AddStoreCopy(b, out);
   AddModelCommands(b, out);
 
   CLI::App* doctor = b->Add("doctor", "check processor, assets, model, index and disk");

@@ -29,12 +29,14 @@ struct Arguments {
   std::vector<std::string> gates;
   // serve store: storage, snapshots, config-path, host, port as given.
   std::map<std::string, std::string> store;
+  // store copy: from-key, to-key too.
+  bool resume = false;
   // bench store
   bool writes = false;
   std::size_t points = 100'000;
   // optim check
   std::string dump;
-  std::vector<std::string> only;
+  std::vector<std::string> only;     // bench optim: registry names; store copy: collections.
   int parameters_millions = 25;      // bench optim
   std::vector<std::string> storage;  // bench optim: of gradients and states.
   // models pull

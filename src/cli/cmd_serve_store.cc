@@ -1,10 +1,11 @@
-// malmoi serve store: the vector store alone, with Qdrant's REST interface.
+// malmoi serve store: the vector store alone, with Qdrant's REST and gRPC interfaces.
 #include <poll.h>
 #include <unistd.h>
 
 #include "cli/commands.h"
 #include "os/cpu_info.h"
 #include "os/vfs.h"
+#include "rpc/qdrant/server.h"
 #include "serve/qdrant/store_models.h"
 #include "serve/qdrant/store_server.h"
 
@@ -27,8 +28,11 @@ Result<serve::StoreSettings> ReadSettings(const std::map<std::string, std::strin
   for (const auto& [name, key] :
        {std::pair{"storage", "storage.storage_path"},
         std::pair{"snapshots", "storage.snapshots_path"}, std::pair{"host", "service.host"},
-        std::pair{"port", "service.http_port"}}) {
+        std::pair{"port", "service.http_port"}, std::pair{"grpc-port", "service.grpc_port"}}) {
     if (!flag(name).empty()) given[key] = flag(name);
+  }
+  if (flag("port") == "0" && flag("grpc-port").empty() && settings.grpc_port) {
+    given["service.grpc_port"] = "0";
   }
   MALMOI_TRY(serve::ApplyStoreSettings(given, &settings));
   if (settings.snapshots.empty()) settings.snapshots = os::JoinPath(settings.storage, "snapshots");
@@ -56,7 +60,14 @@ Result<int> CmdServeStore(const Context& context) {
                  reason.c_str());
   }
   qdrant::Snapshots snapshots(*service, vfs, settings.snapshots);
-  MALMOI_TRY(const auto server, serve::StoreServer::Start(*service, snapshots, settings));
+  serve::StoreCounts counts;
+  MALMOI_TRY(const auto server, serve::StoreServer::Start(*service, snapshots, settings, counts));
+  std::unique_ptr<rpc::store::Server> grpc;
+  if (settings.grpc_port) {
+    MALMOI_TRY(grpc, rpc::store::Server::Start(*service, snapshots, settings, counts.grpc));
+    std::fprintf(context.err, "gRPC is at %s:%u\n", settings.host.c_str(),
+                 static_cast<unsigned>(grpc->port()));
+  }
   std::fprintf(context.err, "the store is at http://%s:%u/ (data in %s%s); stop with Ctrl-C\n",
                settings.host.c_str(), static_cast<unsigned>(server->port()),
                settings.storage.c_str(),
@@ -64,6 +75,7 @@ Result<int> CmdServeStore(const Context& context) {
   std::fflush(context.err);
   while (!context.cancel->IsSet()) ::poll(nullptr, 0, 200);
   server->Stop(10);
+  if (grpc) grpc->Stop(10);
   return kFound;
 }
 

@@ -17,6 +17,7 @@ constexpr Command kCommands[] = {
     {"eval", CmdEval},
     {"serve store", CmdServeStore},
     {"serve", CmdServe},
+    {"store copy", CmdStoreCopy},
     {"models pull", CmdModels},
     {"models list", CmdModels},
     {"serve embed", CmdServeEmbed},

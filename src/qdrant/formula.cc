@@ -31,31 +31,6 @@ Error WrongVariable(const std::string& key, std::string_view type, std::string_v
                   " in the payload and/or in the formula defaults. Error: " + std::string(why));
 }
 
-// Values under a path, an array at its end counting as its elements.
-void Collect(const Value& value, std::span<const vec::PathStep> path,
-             std::vector<const Value*>* out) {
-  if (path.empty()) {
-    if (value.is_array()) {
-      for (const Value& item : value.items()) out->push_back(&item);
-    } else {
-      out->push_back(&value);
-    }
-    return;
-  }
-  const vec::PathStep& step = path.front();
-  const auto rest = path.subspan(1);
-  if (step.kind == vec::PathStep::Kind::kKey) {
-    if (const Value* member = value.Find(step.key)) Collect(*member, rest, out);
-    return;
-  }
-  if (!value.is_array()) return;
-  if (step.kind == vec::PathStep::Kind::kIndex) {
-    if (step.index < value.items().size()) Collect(value.items()[step.index], rest, out);
-    return;
-  }
-  for (const Value& item : value.items()) Collect(item, rest, out);
-}
-
 double Haversine(const vec::GeoPoint& a, const vec::GeoPoint& b) {
   constexpr double kRadians = M_PI / 180;
   const double lat = (b.lat - a.lat) * kRadians, lon = (b.lon - a.lon) * kRadians;
@@ -148,7 +123,7 @@ class Evaluator {
   Result<Value> Field(const std::string& key, std::string_view type) {
     MALMOI_TRY(const auto path, vec::ParsePath(key));
     std::vector<const Value*> values;
-    Collect(*payload_, path, &values);
+    ValuesAt(*payload_, path, &values);
     if (values.size() == 1) return *values[0];
     if (values.size() > 1) return Value::Array({});
     const auto fallback = query_.defaults.find(key);

@@ -62,6 +62,10 @@ bool Read(const json::Value& value, ExpressionPtr* out, Why* why);
 enum class Legacy { kSearch, kRecommend, kDiscover };
 bool ReadLegacy(Legacy kind, const json::Value& value, QueryPoints* out, Why* why);
 bool ReadLegacyGroups(Legacy kind, const json::Value& value, QueryGroups* out, Why* why);
+// The rules that the old routes add to those of the query they stand for. `request` has a query.
+Status CheckLegacy(const QueryPoints& request);
+// Validate() but for a recommendation's examples, which CheckLegacy has a rule for.
+void ValidateLegacy(const QueryPoints& request, const std::string& path, Checks* checks);
 
 bool Read(const json::Value& value, VectorParams* out, Why* why);
 bool Read(const json::Value& value, SparseVectorParams* out, Why* why);

@@ -114,6 +114,14 @@ bool CheckIndexMembers(const Value& value, Why* why) {
        {"is_tenant", "is_principal", "on_disk", "enable_hnsw", "prefix", "lookup", "range"}) {
     fields.Optional(key, &flag);
   }
+  std::string nested;
+  fields.Optional("nested", &nested);
+  if (const Value* scoring = fields.Member("scoring"); scoring != nullptr && !scoring->is_null() &&
+                                                       !scoring->is_bool() &&
+                                                       scoring->GetString("type") != "bm25") {
+    *why = "data did not match any variant of untagged enum TextScoringInterface";
+    return false;
+  }
   std::optional<std::string> memory;
   return ReadMemory(&fields, &memory, why);
 }

@@ -97,6 +97,8 @@ bool ReadMatch(const Value& value, vec::FieldCondition* out) {
     out->test = vec::MatchText{.text = *phrase, .mode = Mode::kPhrase};
   } else if (auto prefix = text("prefix")) {
     out->test = vec::PrefixMatch{*prefix};
+  } else if (auto part = text("substring")) {
+    out->test = vec::MatchSubstring{*part};
   } else if (const Value* any = value.Find("any"); any != nullptr) {
     return ReadMatchValues(*any, &out->test.emplace<vec::MatchAny>().values);
   } else if (const Value* except = value.Find("except"); except != nullptr) {

@@ -120,4 +120,30 @@ bool ReadLegacyGroups(Legacy kind, const Value& value, QueryGroups* out, Why* wh
   return fields.ok() && ReadLegacyCommon(kind, value, &out->query, why);
 }
 
+Status CheckLegacy(const QueryPoints& request) {
+  const auto* recommend = std::get_if<RecommendQuery>(&*request.query);
+  if (recommend != nullptr) {
+    const bool average = recommend->strategy == RecommendStrategy::kAverageVector;
+    if (average && recommend->positive.empty()) {
+      return BadRequest("At least one positive vector ID required with this strategy");
+    }
+    if (recommend->positive.empty() && recommend->negative.empty()) {
+      return BadRequest("At least one positive or negative vector ID required with this strategy");
+    }
+  }
+  const auto* context = std::get_if<ContextQuery>(&*request.query);
+  if (context != nullptr && context->context.empty()) {
+    return BadRequest("target and/or context_pairs must be specified");
+  }
+  return Ok();
+}
+
+void ValidateLegacy(const QueryPoints& request, const std::string& path, Checks* checks) {
+  QueryPoints checked = request;
+  if (std::holds_alternative<RecommendQuery>(*checked.query)) {
+    checked.query = SampleQuery{};  // Its examples have a rule of their own.
+  }
+  Validate(checked, path, checks);
+}
+
 }  // namespace malmoi::qdrant

@@ -122,16 +122,22 @@ bool ReadFeedback(const Value& value, Query* out, Why* why) {
   return params.ok();
 }
 
+// {"text": "..."} or {"text": {"query": "...", "scoring": {"bm25": {"k", "b"}}}}.
 bool ReadText(const Value& value, Query* out, Why* why) {
   auto& query = out->emplace<TextQuery>();
   const Value& text = *value.Find("text");
-  Fields fields(text, "struct TextQuery", why);
+  if (text.is_string()) return Read(text, &query.query, why);
+  Fields fields(text, "struct TextQueryInput", why);
   fields.Required("query", &query.query);
   if (!fields.ok()) return false;
   const Value* scoring = text.Find("scoring");
-  const Value* bm25 = scoring == nullptr ? nullptr : scoring->Find("bm25");
-  if (bm25 == nullptr || !bm25->is_object()) return true;
-  Fields params(*bm25, "struct Bm25", why);
+  if (scoring == nullptr || scoring->is_null()) return true;
+  const Value* bm25 = scoring->Find("bm25");
+  if (bm25 == nullptr) {
+    *why = "missing field `bm25`";
+    return false;
+  }
+  Fields params(*bm25, "struct Bm25Params", why);
   params.Optional("k", &query.k);
   params.Optional("b", &query.b);
   return params.ok();
@@ -371,6 +377,7 @@ bool Read(const Value& value, Query* out, Why* why) {
       {"formula", ReadFormula},
       {"sample", ReadSample},
       {"relevance_feedback", ReadFeedback},
+      {"text", ReadText},
   };
   Why reason;
   auto& nearest = out->emplace<NearestQuery>();
@@ -380,9 +387,6 @@ bool Read(const Value& value, Query* out, Why* why) {
     if (form.read(value, out, &reason)) return true;
     *why = reason.starts_with("!") ? std::string(reason) : std::string(kNoQuery);
     return false;
-  }
-  if (const Value* text = value.Find("text"); text != nullptr && text->is_object()) {
-    if (ReadText(value, out, &reason)) return true;
   }
   *why = kNoQuery;
   return false;

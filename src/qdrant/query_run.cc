@@ -283,6 +283,9 @@ Result<Ranked> QueryRun::RunSample(const FilterPtr& filter, std::size_t limit) {
 
 Result<Ranked> QueryRun::RunVector(const Prefetch& node, const FilterPtr& filter,
                                    std::size_t limit) {
+  if (const auto* text = std::get_if<TextQuery>(&*node.query)) {
+    return RunText(node, *text, filter, limit);
+  }
   if (!config_.dense.contains(node.using_vector) && !config_.sparse.contains(node.using_vector)) {
     return VectorNameMissing(node.using_vector);
   }
@@ -461,8 +464,6 @@ Result<QueryRun::VectorPlan> QueryRun::Plan(const Prefetch& node) {
     inputs.push_back(q3->target);
     for (const auto& item : q3->feedback) inputs.push_back(item.example);
     plan.combine = CombineFeedback(*q3);
-  } else {
-    return BadRequest("text queries need an index that keeps scores, which this server has not");
   }
   MALMOI_TRY(plan.examples, ResolveInputs(node, inputs));
   return plan;

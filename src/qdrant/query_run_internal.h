@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -49,6 +50,10 @@ std::vector<std::size_t> SelectMmr(const std::vector<float>& relevance,
 Result<Ranked> ScoreByFormula(const vec::Reader& reader, const FormulaQuery& query,
                               const std::vector<Ranked>& lists);
 
+// Values under a path, an array at its end counting as its elements.
+void ValuesAt(const json::Value& value, std::span<const vec::PathStep> path,
+              std::vector<const json::Value*>* out);
+
 Result<vec::OrderBy> ToStoredOrder(const vec::Reader& reader, const OrderBy& order);
 
 class QueryRun {
@@ -84,6 +89,9 @@ class QueryRun {
                         std::size_t limit);
   Result<Ranked> RunOrderBy(const OrderByQuery& query, const FilterPtr& filter, std::size_t limit);
   Result<Ranked> RunSample(const FilterPtr& filter, std::size_t limit);
+  Result<Ranked> RunText(const Prefetch& node, const TextQuery& query, const FilterPtr& filter,
+                         std::size_t limit);
+  Result<TextStatistics> StatisticsOf(const std::string& key);
   Result<Ranked> RunScroll(const FilterPtr& filter, std::size_t limit);
   Result<Ranked> Search(const Prefetch& node, const VectorPlan& plan, const FilterPtr& filter,
                         std::size_t limit);

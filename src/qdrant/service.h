@@ -26,6 +26,13 @@ struct ServiceOptions {
   vec::Vectorizer* vectorizer = nullptr;  // Null: only the built-in BM25 model is served.
 };
 
+// What BM25 over a payload field needs of all points, counted after the operation `state`.
+struct TextStatistics {
+  std::uint64_t state = 0;
+  std::uint64_t documents = 0;  // Points with at least one token in the field.
+  std::uint64_t tokens = 0;     // Of all of them.
+};
+
 // One collection as the interface sees it. `settings` is what vec keeps in
 // CollectionConfig::settings (config_store.h).
 struct OpenCollection {
@@ -40,6 +47,12 @@ struct OpenCollection {
     double last = 0;
   };
   mutable Bucket reads, writes;
+
+  struct TextFields {
+    std::mutex mutex;  // guards: fields
+    std::map<std::string, TextStatistics> fields;
+  };
+  mutable TextFields text;
 };
 using OpenCollectionPtr = std::shared_ptr<const OpenCollection>;
 

@@ -16,29 +16,23 @@ double Seconds(const ReadParams& params) {
   return params.timeout_seconds ? static_cast<double>(*params.timeout_seconds) : 60.0;
 }
 
-// Groups that a payload puts its point into: strings and integers under the path.
-void GroupsOf(const Value& value, std::span<const vec::PathStep> path, std::vector<GroupId>* out) {
-  if (path.empty()) {
-    if (value.is_array()) {
-      for (const Value& item : value.items()) {
-        if (!item.is_array()) GroupsOf(item, path, out);
-      }
-    } else if (const auto text = value.AsString()) {
+// Groups that a payload puts its point into: strings and integers under the path. One value of
+// another type keeps the point out of all of them, as in Qdrant.
+void GroupsOf(const Value& payload, std::span<const vec::PathStep> path,
+              std::vector<GroupId>* out) {
+  std::vector<const Value*> values;
+  ValuesAt(payload, path, &values);
+  for (const Value* value : values) {
+    if (const auto text = value->AsString()) {
       out->emplace_back(std::string(*text));
-    } else if (value.kind() == Value::Kind::kInt) {
-      out->emplace_back(*value.AsInt());
-    } else if (value.kind() == Value::Kind::kUint) {
-      out->emplace_back(*value.AsUint());
+    } else if (value->kind() == Value::Kind::kInt) {
+      out->emplace_back(*value->AsInt());
+    } else if (value->kind() == Value::Kind::kUint) {
+      out->emplace_back(*value->AsUint());
+    } else {
+      out->clear();
+      return;
     }
-    return;
-  }
-  const vec::PathStep& step = path.front();
-  if (step.kind == vec::PathStep::Kind::kKey) {
-    if (const Value* member = value.Find(step.key)) GroupsOf(*member, path.subspan(1), out);
-  } else if (step.kind == vec::PathStep::Kind::kEach) {
-    for (const Value& item : value.items()) GroupsOf(item, path.subspan(1), out);
-  } else if (step.index < value.items().size()) {
-    GroupsOf(value.items()[step.index], path.subspan(1), out);
   }
 }
 

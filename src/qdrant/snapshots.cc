@@ -201,18 +201,35 @@ Status Snapshots::Recover(const std::string& collection, const std::string& path
   return Ok();
 }
 
-Status Snapshots::RecoverBytes(const std::string& collection, std::string_view bytes,
-                               const std::optional<std::string>& checksum) {
+Status Snapshots::RecoverStream(const std::string& collection,
+                                const std::optional<std::string>& checksum,
+                                const std::function<Status(const Sink&)>& source) {
   MALMOI_TRY(vfs_.MakeDirs(directory_));
   const std::string path =
-      os::JoinPath(directory_, "tmp-upload-" + std::to_string(Hash64(bytes)) + ".tar");
+      os::JoinPath(directory_, "tmp-upload-" + std::to_string(streams_++) + ".tar");
+  Status done = Ok();
   {
     MALMOI_TRY(const auto file, vfs_.Open(path, os::OpenMode::kTruncate));
-    MALMOI_TRY(file->Write(0, bytes));
+    std::uint64_t at = 0;
+    Status written = Ok();
+    done = source([&](std::string_view bytes) {
+      written = file->Write(at, bytes);
+      at += bytes.size();
+      return written.ok();
+    });
+    if (!written.ok()) done = AsService(std::move(written.error()));
   }
-  Status done = Recover(collection, path, checksum);
+  if (done.ok()) done = Recover(collection, path, checksum);
   (void)vfs_.Remove(path);
   return done;
+}
+
+Status Snapshots::RecoverBytes(const std::string& collection, std::string_view bytes,
+                               const std::optional<std::string>& checksum) {
+  return RecoverStream(collection, checksum, [&](const Sink& sink) -> Status {
+    (void)sink(bytes);
+    return Ok();
+  });
 }
 
 }  // namespace malmoi::qdrant

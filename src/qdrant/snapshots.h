@@ -1,5 +1,7 @@
 #pragma once
 
+#include <atomic>
+#include <functional>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -36,6 +38,11 @@ class Snapshots {
   // `checksum`: expected SHA-256. Errors: ChecksumDiffers; BadRequest for a file that is none.
   Status Recover(const std::string& collection, const std::string& path,
                  const std::optional<std::string>& checksum);
+  // The same with bytes that `source` hands to the sink it is given; the sink returns false when
+  // they cannot be kept, and `source` then what it likes.
+  using Sink = std::function<bool(std::string_view)>;
+  Status RecoverStream(const std::string& collection, const std::optional<std::string>& checksum,
+                       const std::function<Status(const Sink&)>& source);
   Status RecoverBytes(const std::string& collection, std::string_view bytes,
                       const std::optional<std::string>& checksum);
 
@@ -51,7 +58,8 @@ class Snapshots {
   Service& service_;
   os::Vfs& vfs_;
   std::string directory_;
-  std::mutex mutex_;  // One snapshot or restore at a time; held over I/O.
+  std::atomic<std::uint64_t> streams_ = 0;  // Names of unpacked files, apart.
+  std::mutex mutex_;                        // One snapshot or restore at a time; held over I/O.
 };
 
 // Packs the files under `directory` (recursively) into a tar file, synced; returns its SHA-256.

@@ -137,7 +137,16 @@ struct QueryChecker {
   void operator()(const OrderByQuery&) const {}
   void operator()(const DbsfQuery&) const {}
   void operator()(const SampleQuery&) const {}
-  void operator()(const TextQuery&) const {}
+  void operator()(const TextQuery& q) const {
+    if (!(q.k >= 0)) {
+      checks->Add(Child(path, "text.scoring.bm25.k"),
+                  "value " + json::Value::Double(q.k).Dump() + " invalid, must be 0.0 or larger");
+    }
+    if (!(q.b >= 0 && q.b <= 1)) {
+      checks->Add(Child(path, "text.scoring.bm25.b"),
+                  "value " + json::Value::Double(q.b).Dump() + " invalid, must be from 0.0 to 1.0");
+    }
+  }
 
  private:
   static std::string FloatText(float value) { return json::Value::Double(value).Dump(); }

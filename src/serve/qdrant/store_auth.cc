@@ -2,7 +2,8 @@
 
 #include "base/hash.h"
 #include "base/strings.h"
-#include "serve/qdrant/store_front_internal.h"
+#include "qdrant/parse.h"
+#include "serve/qdrant/store_access.h"
 
 namespace malmoi::serve {
 namespace {
@@ -86,65 +87,119 @@ Verdict Refused(int status, std::string message) {
 }
 
 Verdict ReadOnly(Access access) {
-  if (access == Access::kRead) return Allowed();
+  if (access == Access::kRead || access == Access::kGlobal) return Allowed();
   return Refused(403, access == Access::kManage
                           ? "Forbidden: Global manage access is required"
                           : "Forbidden: Only read access is allowed with this key");
 }
 
-// `access`: "r", "m", or a list of collections with "r" or "rw".
-Verdict ByClaims(const Value& claims, Access access, const std::string& collection) {
+// Whether the rights "r", "rw" or "prw" (points alone) of a collection are enough.
+bool Enough(std::string_view right, Access access) {
+  switch (access) {
+    case Access::kRead:
+      return right == "r" || right == "rw" || right == "prw";
+    case Access::kPoints:
+      return right == "rw" || right == "prw";
+    case Access::kWrite:
+      return right == "rw";
+    default:
+      return false;
+  }
+}
+
+Verdict ByCollection(const Value& rights, Access access, const std::string& collection) {
+  if (access == Access::kManage) return Refused(403, "Forbidden: Global manage access is required");
+  if (access == Access::kGlobal) return Refused(403, "Forbidden: Global access is required");
+  if (collection.empty()) return Allowed();  // A list: MaySee keeps what the token names.
+  for (const Value& entry : rights.items()) {
+    if (entry.GetString("collection") != collection) continue;
+    // A restriction that is not applied here must not pass for one that is.
+    if (const Value* part = entry.Find("payload"); part && !part->is_null()) {
+      return Refused(403, "Forbidden: tokens with payload restrictions are not supported");
+    }
+    if (Enough(entry.GetString("access"), access)) return Allowed();
+    return Refused(403, "Forbidden: Write access to collection " + collection + " is required");
+  }
+  return Refused(403, "Forbidden: Access to collection " + collection + " is required");
+}
+
+// {"collection": NAME, "matches": [{"key", "value"}]}: a point with all of these must be there.
+bool ValueExists(qdrant::Service& service, const Value& claim) {
+  std::vector<Value> conditions;
+  const Value* matches = claim.Find("matches");
+  if (matches == nullptr || !matches->is_array()) return false;
+  for (const Value& match : matches->items()) {
+    const Value* key = match.Find("key");
+    const Value* value = match.Find("value");
+    if (key == nullptr || value == nullptr) return false;
+    conditions.push_back(
+        Value::Object({{"key", *key}, {"match", Value::Object({{"value", *value}})}}));
+  }
+  qdrant::ScrollPoints request;
+  request.limit = 1;
+  request.with_payload.enabled = false;
+  qdrant::Why why;
+  const Value filter = Value::Object({{"must", Value::Array(std::move(conditions))}});
+  if (!qdrant::ReadFilter(filter, &request.filter, &why)) return false;
+  const auto collection = service.Find(std::string(claim.GetString("collection")));
+  if (!collection.ok()) return false;
+  const auto page = collection.value()->store->Scroll(std::nullopt, 1, request.filter.get(), false);
+  return page.ok() && !page.value().points.empty();
+}
+
+Verdict ByClaims(qdrant::Service& service, const Value& claims, Access access,
+                 const std::string& collection) {
   if (const Value* expires = claims.Find("exp")) {
     if (expires->AsInt().value_or(0) < static_cast<std::int64_t>(std::time(nullptr))) {
       return Refused(401, "Invalid API key or JWT");
     }
   }
-  // A condition that is not checked here must not pass for one that holds.
-  if (const Value* condition = claims.Find("value_exists"); condition && !condition->is_null()) {
-    return Refused(403, "Forbidden: tokens with value_exists are not supported");
+  if (const Value* claim = claims.Find("value_exists"); claim && !claim->is_null()) {
+    if (!ValueExists(service, *claim)) {
+      return Refused(401, "Invalid JWT, stateful validation failed");
+    }
   }
   const Value* rights = claims.Find("access");
   if (rights == nullptr || rights->AsString() == "m") return Allowed();
   if (rights->AsString() == "r") return ReadOnly(access);
-  for (const Value& entry : rights->items()) {
-    if (collection.empty() || entry.GetString("collection") != collection) continue;
-    if (const Value* part = entry.Find("payload"); part && !part->is_null()) {
-      return Refused(403, "Forbidden: tokens with payload restrictions are not supported");
-    }
-    const std::string_view right = entry.GetString("access");
-    if (access == Access::kRead || (access == Access::kWrite && right.ends_with("w"))) {
-      return Allowed();
-    }
-    return Refused(403, "Forbidden: Access to collection " + collection + " is required");
+  if (!rights->is_array()) return Refused(401, "Invalid API key or JWT");
+  return ByCollection(*rights, access, collection);
+}
+
+std::optional<Value> ClaimsOf(const StoreSettings& settings, std::string_view key) {
+  if (!settings.jwt_rbac) return std::nullopt;
+  for (const std::string& secret : {settings.api_key, settings.alt_api_key}) {
+    if (auto claims = Claims(key, secret)) return claims;
   }
-  return Refused(403, collection.empty()
-                          ? "Forbidden: Global access is required"
-                          : "Forbidden: Access to collection " + collection + " is required");
+  return std::nullopt;
 }
 
 }  // namespace
 
-Verdict CheckKey(const StoreSettings& settings, const net::Request& request, Access access,
-                 const std::string& collection) {
+Verdict CheckKey(qdrant::Service& service, const StoreSettings& settings, std::string_view key,
+                 Access access, const std::string& collection) {
   const bool open = settings.api_key.empty() && settings.alt_api_key.empty() &&
                     settings.read_only_api_key.empty();
   if (open || access == Access::kPublic) return Allowed();
-  std::string_view key = net::FindHeader(request.headers, "api-key");
-  if (key.empty()) {
-    const std::string_view header = net::FindHeader(request.headers, "authorization");
-    if (header.starts_with("Bearer ")) key = header.substr(7);
-  }
   if (key.empty()) {
     return Refused(401, "Must provide an API key or an Authorization bearer token");
   }
   if (SameText(settings.api_key, key) || SameText(settings.alt_api_key, key)) return Allowed();
   if (SameText(settings.read_only_api_key, key)) return ReadOnly(access);
-  if (settings.jwt_rbac) {
-    for (const std::string& secret : {settings.api_key, settings.alt_api_key}) {
-      if (const auto claims = Claims(key, secret)) return ByClaims(*claims, access, collection);
-    }
+  if (const auto claims = ClaimsOf(settings, key)) {
+    return ByClaims(service, *claims, access, collection);
   }
   return Refused(401, "Invalid API key or JWT");
+}
+
+bool MaySee(const StoreSettings& settings, std::string_view key, const std::string& collection) {
+  const auto claims = ClaimsOf(settings, key);
+  const Value* rights = claims ? claims->Find("access") : nullptr;
+  if (rights == nullptr || !rights->is_array()) return true;
+  for (const Value& entry : rights->items()) {
+    if (entry.GetString("collection") == collection) return true;
+  }
+  return false;
 }
 
 }  // namespace malmoi::serve

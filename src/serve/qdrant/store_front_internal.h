@@ -1,9 +1,6 @@
 #pragma once
 
-#include <atomic>
-#include <chrono>
 #include <cstdint>
-#include <map>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -16,32 +13,16 @@
 #include "qdrant/print.h"
 #include "qdrant/service.h"
 #include "qdrant/snapshots.h"
+#include "serve/qdrant/store_access.h"
 #include "serve/qdrant/store_settings.h"
 
 namespace malmoi::serve {
-
-enum class Access : std::uint8_t { kPublic, kRead, kWrite, kManage };
-
-// Requests counted by route and status, for telemetry and metrics.
-class RequestCounts {
- public:
-  struct Entry {
-    std::uint64_t count = 0;
-    double seconds = 0, min = 0, max = 0;
-  };
-  void Add(const std::string& route, int status, double seconds);
-  std::map<std::string, std::map<int, Entry>> All() const;
-
- private:
-  mutable std::mutex mutex_;  // guards: entries_
-  std::map<std::string, std::map<int, Entry>> entries_;
-};
 
 struct Front {
   qdrant::Service& service;
   qdrant::Snapshots& snapshots;
   StoreSettings settings;
-  RequestCounts counts = {};
+  StoreCounts& counts;
   std::string started = {};     // RFC 3339.
   std::mutex quota_mutex = {};  // guards: quotas
   std::string quotas = R"({"enabled":false})";
@@ -80,6 +61,10 @@ std::vector<RouteEntry> QueryRoutes();
 std::vector<RouteEntry> SnapshotRoutes();
 std::vector<RouteEntry> ServiceRoutes();
 
+// What machines read about the server (store_telemetry.cc).
+Result<Reply> AnswerTelemetry(Front& front, Call& call);
+Result<Reply> AnswerMetrics(Front& front, Call& call);
+
 // The body, parsed and validated; `prefix` is the name under which Qdrant nests the members.
 Result<json::Value> StoreBody(const net::Request& request);
 template <class T>
@@ -98,20 +83,14 @@ Result<std::optional<std::uint64_t>> TimeoutParameter(const net::Request& reques
 Result<qdrant::UpdateParams> ReadUpdateParams(const net::Request& request);
 Result<qdrant::ReadParams> ReadReadParams(const net::Request& request);
 
+Reply Plain(std::string text);
 // A Writer's text as a reply.
 Reply ReplyOf(json::Writer&& writer);
 Reply ReplyOf(bool value);
 
 int StoreHttpStatus(const Error& error);
 
-// Whether the request's key may do it. Errors: kPermissionDenied; an answer of 401 is
-// kUnavailable's message in `unauthorized`.
-struct Verdict {
-  bool allowed = false;
-  int status = 401;
-  std::string message;
-};
-Verdict CheckKey(const StoreSettings& settings, const net::Request& request, Access access,
-                 const std::string& collection);
+// What the client presented: the header api-key, or a bearer token.
+std::string_view KeyOf(const net::Request& request);
 
 }  // namespace malmoi::serve

@@ -6,10 +6,11 @@ namespace {
 using json::Value;
 using json::Writer;
 
-Result<Reply> List(Front& front, Call&) {
+Result<Reply> List(Front& front, Call& call) {
   Writer writer;
   writer.BeginObject().Key("collections").BeginArray();
   for (const std::string& name : front.service.ListCollections()) {
+    if (!MaySee(front.settings, KeyOf(call.request), name)) continue;
     writer.BeginObject().Field("name", name).EndObject();
   }
   writer.EndArray().EndObject();
@@ -66,22 +67,24 @@ Result<Reply> ChangeAliases(Front& front, Call& call) {
   return ReplyOf(true);
 }
 
-Result<Reply> Aliases(Front& front, const std::optional<std::string>& collection) {
+Result<Reply> Aliases(Front& front, const Call& call,
+                      const std::optional<std::string>& collection) {
   MALMOI_TRY(const auto aliases, front.service.ListAliases(collection));
   Writer writer;
   writer.BeginObject().Key("aliases").BeginArray();
   for (const auto& [alias, target] : aliases) {
+    if (!MaySee(front.settings, KeyOf(call.request), target)) continue;
     writer.BeginObject().Field("alias_name", alias).Field("collection_name", target).EndObject();
   }
   writer.EndArray().EndObject();
   return ReplyOf(std::move(writer));
 }
 
-Result<Reply> AllAliases(Front& front, Call&) {
-  return Aliases(front, std::nullopt);
+Result<Reply> AllAliases(Front& front, Call& call) {
+  return Aliases(front, call, std::nullopt);
 }
 Result<Reply> CollectionAliases(Front& front, Call& call) {
-  return Aliases(front, call.collection());
+  return Aliases(front, call, call.collection());
 }
 
 Reply UpdateReply(const qdrant::UpdateResult& result) {

@@ -80,42 +80,13 @@ Result<Reply> QueryGroups(Front& front, Call& call) {
   return Groups(front, call, request);
 }
 
-// The rules that the old routes add to those of the query they stand for.
-Status CheckLegacy(const qdrant::QueryPoints& request) {
-  const auto* recommend = std::get_if<qdrant::RecommendQuery>(&*request.query);
-  if (recommend != nullptr) {
-    const bool average = recommend->strategy == qdrant::RecommendStrategy::kAverageVector;
-    if (average && recommend->positive.empty()) {
-      return qdrant::BadRequest("At least one positive vector ID required with this strategy");
-    }
-    if (recommend->positive.empty() && recommend->negative.empty()) {
-      return qdrant::BadRequest(
-          "At least one positive or negative vector ID required with this strategy");
-    }
-  }
-  const auto* context = std::get_if<qdrant::ContextQuery>(&*request.query);
-  if (context != nullptr && context->context.empty()) {
-    return qdrant::BadRequest("target and/or context_pairs must be specified");
-  }
-  return Ok();
-}
-
-void ValidateLegacy(const qdrant::QueryPoints& request, const std::string& path,
-                    qdrant::Checks* checks) {
-  qdrant::QueryPoints checked = request;
-  if (std::holds_alternative<qdrant::RecommendQuery>(*checked.query)) {
-    checked.query = qdrant::SampleQuery{};  // Its examples have a rule of their own.
-  }
-  Validate(checked, path, checks);
-}
-
 template <Legacy kind>
 Result<qdrant::QueryPoints> ReadOne(const Value& body, const std::string& path,
                                     qdrant::Checks* checks) {
   qdrant::QueryPoints request;
   qdrant::Why why;
   if (!qdrant::ReadLegacy(kind, body, &request, &why)) return qdrant::FormatError(why);
-  ValidateLegacy(request, path, checks);
+  qdrant::ValidateLegacy(request, path, checks);
   return request;
 }
 
@@ -131,7 +102,7 @@ Result<Reply> Old(Front& front, Call& call) {
   qdrant::Checks checks;
   MALMOI_TRY(auto request, ReadOne<kind>(body, std::string(NameOf(kind)), &checks));
   MALMOI_TRY(checks.Finish("JSON body"));
-  MALMOI_TRY(CheckLegacy(request));
+  MALMOI_TRY(qdrant::CheckLegacy(request));
   return Run(front, call, {std::move(request)}, PrintList);
 }
 
@@ -146,7 +117,7 @@ Result<Reply> OldBatch(Front& front, Call& call) {
     requests.push_back(std::move(request));
   }
   MALMOI_TRY(checks.Finish("JSON body"));
-  for (const auto& request : requests) MALMOI_TRY(CheckLegacy(request));
+  for (const auto& request : requests) MALMOI_TRY(qdrant::CheckLegacy(request));
   return Run(front, call, requests, PrintLists);
 }
 
@@ -163,7 +134,7 @@ Result<Reply> OldGroups(Front& front, Call& call) {
   }
   Validate(checked, "search_group_request", &checks);
   MALMOI_TRY(checks.Finish("JSON body"));
-  MALMOI_TRY(CheckLegacy(request.query));
+  MALMOI_TRY(qdrant::CheckLegacy(request.query));
   return Groups(front, call, request);
 }
 

@@ -47,7 +47,7 @@ Result<Reply> Delete(Front& front, Call& call) {
   MALMOI_TRY(front.snapshots.Delete(call.collection(), call.args.back()));
   return ReplyOf(true);
 }
-Result<Reply> Download(Front& front, Call& call) {
+Result<Reply> SendSnapshot(Front& front, Call& call) {
   MALMOI_TRY(const auto path, front.snapshots.PathOf(call.collection(), call.args.back()));
   return FileReply(path);
 }
@@ -88,43 +88,75 @@ Result<std::string> LocalPath(const Front& front, std::string_view location) {
   return path;
 }
 
-Result<Reply> RecoverFrom(Front& front, Call& call, const std::string& location,
-                          const std::optional<std::string>& checksum) {
-  const std::string_view scheme = Scheme(location);
+// Downloads over http or https, certificates checked, and restores what came.
+Status Download(Front& front, const std::string& collection, const std::string& location,
+                const std::optional<std::string>& checksum, const std::optional<std::string>& key) {
+  return front.snapshots.RecoverStream(
+      collection, checksum, [&](const qdrant::Snapshots::Sink& sink) -> Status {
+        net::ClientRequest request;
+        request.url = location;
+        if (key) request.headers.emplace_back("api-key", *key);
+        const auto answer = net::Fetch(request, sink);
+        const std::string failed = "Failed to download snapshot from " + location + ": ";
+        if (!answer.ok()) return qdrant::BadInput(failed + answer.error().message());
+        const int status = answer.value().status;
+        if (status >= 200 && status < 300) return Ok();
+        return qdrant::BadInput(failed + "status - " + std::to_string(status));
+      });
+}
+
+struct RecoverRequest {
+  std::string location;
+  std::optional<std::string> checksum, key;
+};
+
+Result<Reply> RecoverFrom(Front& front, Call& call, const RecoverRequest& request) {
+  const std::string_view scheme = Scheme(request.location);
   if (scheme == "file") {
-    MALMOI_TRY(const auto path, LocalPath(front, location));
-    MALMOI_TRY(front.snapshots.Recover(call.collection(), path, checksum));
+    MALMOI_TRY(const auto path, LocalPath(front, request.location));
+    MALMOI_TRY(front.snapshots.Recover(call.collection(), path, request.checksum));
     return ReplyOf(true);
   }
   if (scheme != "http" && scheme != "https") {
-    return qdrant::BadRequest("URL " + location + " with schema " + std::string(scheme) +
+    return qdrant::BadRequest("URL " + request.location + " with schema " + std::string(scheme) +
                               " is not supported");
   }
-  return Error(Code::kUnsupported,
-               "recovery from http locations is not served: download the snapshot and upload it");
+  MALMOI_TRY(Download(front, call.collection(), request.location, request.checksum, request.key));
+  return ReplyOf(true);
+}
+
+// Which copy wins is a question between replicas; a single node only reads the word.
+bool IsPriority(const Value& value, qdrant::Why* why) {
+  std::size_t ignored = 0;
+  return value.is_null() ||
+         qdrant::ReadName(value, {"no_sync", "snapshot", "replica"}, &ignored, why);
+}
+
+void CheckSha256(const std::optional<std::string>& checksum, qdrant::Checks* checks) {
+  if (checksum && (checksum->size() != 64 || !ParseHex(*checksum))) {
+    checks->Add("checksum", "invalid sha256 hash");
+  }
 }
 
 Result<Reply> Recover(Front& front, Call& call) {
   MALMOI_TRY(Wait(call));
   MALMOI_TRY(const Value body, StoreBody(call.request));
-  std::string location;
-  std::optional<std::string> checksum, key, priority;
+  RecoverRequest request;
   qdrant::Why why;
   qdrant::Fields fields(body, "struct SnapshotRecover", &why);
-  fields.Required("location", &location);
-  fields.Optional("checksum", &checksum);
-  fields.Optional("api_key", &key);
-  fields.Optional("priority", &priority);
-  if (fields.ok() && Scheme(location).empty()) {
+  fields.Required("location", &request.location);
+  fields.Optional("checksum", &request.checksum);
+  fields.Optional("api_key", &request.key);
+  const Value* priority = fields.Member("priority");
+  if (priority != nullptr && !IsPriority(*priority, &why)) return qdrant::FormatError(why);
+  if (fields.ok() && Scheme(request.location).empty()) {
     fields.Fail("location: relative URL without a base");
   }
   if (!fields.ok()) return qdrant::FormatError(why);
   qdrant::Checks checks;
-  if (checksum && (checksum->size() != 64 || !ParseHex(*checksum))) {
-    checks.Add("checksum", "invalid sha256 hash");
-  }
+  CheckSha256(request.checksum, &checks);
   MALMOI_TRY(checks.Finish("JSON body"));
-  return RecoverFrom(front, call, location, checksum);
+  return RecoverFrom(front, call, request);
 }
 
 // Shard routes take the shard's own snapshot by name too.
@@ -176,10 +208,13 @@ Result<std::string_view> SnapshotPart(const net::Request& request) {
 Result<Reply> Upload(Front& front, Call& call) {
   MALMOI_TRY(Wait(call));
   const auto checksum = call.request.Parameter("checksum");
-  qdrant::Checks checks;
-  if (checksum && (checksum->size() != 64 || !ParseHex(*checksum))) {
-    checks.Add("checksum", "invalid sha256 hash");
+  const auto priority = call.request.Parameter("priority");
+  qdrant::Why why;
+  if (priority && !IsPriority(Value::String(*priority), &why)) {
+    return Error(Code::kInvalidArgument, "Deserialize error in query parameters: " + why);
   }
+  qdrant::Checks checks;
+  CheckSha256(checksum, &checks);
   qdrant::ValidateCollectionName(call.collection(), "collection_name", &checks);
   MALMOI_TRY(checks.Finish("query parameters"));
   MALMOI_TRY(const auto bytes, SnapshotPart(call.request));
@@ -218,24 +253,26 @@ Result<Reply> StreamShard(Front& front, Call& call) {
 std::vector<RouteEntry> SnapshotRoutes() {
   constexpr auto kManage = Access::kManage;
   constexpr auto kRead = Access::kRead;
+  constexpr auto kWrite = Access::kWrite;
+  constexpr auto kGlobal = Access::kGlobal;
   return {
       {"GET", "/collections/{}/snapshots", kRead, List},
-      {"POST", "/collections/{}/snapshots", kManage, Create},
+      {"POST", "/collections/{}/snapshots", kWrite, Create},
       {"POST", "/collections/{}/snapshots/upload", kManage, Upload},
       {"PUT", "/collections/{}/snapshots/recover", kManage, Recover},
-      {"GET", "/collections/{}/snapshots/{}", kRead, Download},
-      {"DELETE", "/collections/{}/snapshots/{}", kManage, Delete},
-      {"GET", "/snapshots", kRead, ListFull},
+      {"GET", "/collections/{}/snapshots/{}", kRead, SendSnapshot},
+      {"DELETE", "/collections/{}/snapshots/{}", kWrite, Delete},
+      {"GET", "/snapshots", kGlobal, ListFull},
       {"POST", "/snapshots", kManage, CreateFull},
-      {"GET", "/snapshots/{}", kRead, DownloadFull},
+      {"GET", "/snapshots/{}", kGlobal, DownloadFull},
       {"DELETE", "/snapshots/{}", kManage, DeleteFull},
       {"GET", "/collections/{}/shards/{}/snapshots", kRead, OfShard<List>},
-      {"POST", "/collections/{}/shards/{}/snapshots", kManage, OfShard<Create>},
+      {"POST", "/collections/{}/shards/{}/snapshots", kWrite, OfShard<Create>},
       {"POST", "/collections/{}/shards/{}/snapshots/upload", kManage, OfShard<Upload>},
       {"PUT", "/collections/{}/shards/{}/snapshots/recover", kManage, OfShard<RecoverShard>},
-      {"GET", "/collections/{}/shards/{}/snapshots/{}", kRead, OfShard<Download>},
-      {"DELETE", "/collections/{}/shards/{}/snapshots/{}", kManage, OfShard<Delete>},
-      {"GET", "/collections/{}/shards/{}/snapshot", kManage, OfShard<StreamShard>},
+      {"GET", "/collections/{}/shards/{}/snapshots/{}", kRead, OfShard<SendSnapshot>},
+      {"DELETE", "/collections/{}/shards/{}/snapshots/{}", kWrite, OfShard<Delete>},
+      {"GET", "/collections/{}/shards/{}/snapshot", kRead, OfShard<StreamShard>},
   };
 }
 

@@ -1,6 +1,7 @@
 #include "serve/qdrant/store_server.h"
 
 #include <algorithm>
+#include <chrono>
 #include <ctime>
 
 #include "base/strings.h"
@@ -84,8 +85,8 @@ net::Response ReplyResponse(const Reply& reply, const Call& call, double seconds
 class StoreServerImpl final : public StoreServer {
  public:
   StoreServerImpl(qdrant::Service& service, qdrant::Snapshots& snapshots,
-                  const StoreSettings& settings)
-      : front_{.service = service, .snapshots = snapshots, .settings = settings} {
+                  const StoreSettings& settings, StoreCounts& counts)
+      : front_{.service = service, .snapshots = snapshots, .settings = settings, .counts = counts} {
     for (const auto& group :
          {ServiceRoutes(), CollectionRoutes(), SnapshotRoutes(), QueryRoutes(), PointRoutes()}) {
       for (const RouteEntry& entry : group) {
@@ -149,13 +150,18 @@ class StoreServerImpl final : public StoreServer {
   void Answer(const RouteEntry& entry, Call& call, double start, net::Responder& responder) {
     const std::string route = std::string(entry.method) + " " + RouteName(entry.pattern);
     const bool of_collection = entry.pattern.starts_with("/collections/{}");
-    const Verdict verdict = CheckKey(front_.settings, call.request, entry.access,
-                                     of_collection ? call.args.front() : "");
+    const Verdict verdict = CheckKey(front_.service, front_.settings, KeyOf(call.request),
+                                     entry.access, of_collection ? call.args.front() : "");
     if (!verdict.allowed) {
       responder.Send(WithCors(Denied(verdict)));
       return;
     }
-    auto reply = entry.handle(front_, call);
+    Result<Reply> reply = Reply{};
+    if (auto fits = CheckSize(call.request); !fits.ok()) {
+      reply = std::move(fits.error());
+    } else {
+      reply = entry.handle(front_, call);
+    }
     const double seconds = Now() - start;
     if (reply.ok() && !reply.value().file.empty()) {
       SendFile(reply.value(), responder);
@@ -163,8 +169,18 @@ class StoreServerImpl final : public StoreServer {
     }
     const net::Response response = reply.ok() ? ReplyResponse(reply.value(), call, seconds)
                                               : ErrorResponse(reply.error(), seconds);
-    front_.counts.Add(route, response.status, seconds);
+    front_.counts.rest.Add(route, response.status, seconds);
     responder.Send(WithCors(response));
+  }
+
+  // Uploads of snapshots have a limit of their own, the server's.
+  Status CheckSize(const net::Request& request) const {
+    const std::uint64_t limit = front_.settings.max_request_mb << 20;
+    const std::string_view type = net::FindHeader(request.headers, "content-type");
+    if (request.body.size() <= limit || type.starts_with("multipart/")) return Ok();
+    return qdrant::FormatError("JSON payload (" + std::to_string(request.body.size()) +
+                               " bytes) is larger than allowed (limit: " + std::to_string(limit) +
+                               " bytes).");
   }
 
   static net::Response Denied(const Verdict& verdict) {
@@ -229,6 +245,8 @@ void RequestCounts::Add(const std::string& route, int status, double seconds) {
   entry.min = entry.count == 0 ? seconds : std::min(entry.min, seconds);
   entry.max = std::max(entry.max, seconds);
   entry.seconds += seconds;
+  entry.last = static_cast<std::int64_t>(std::time(nullptr));
+  for (std::size_t i = 0; i < std::size(kBounds); ++i) entry.within[i] += seconds <= kBounds[i];
   ++entry.count;
 }
 
@@ -264,6 +282,16 @@ int StoreHttpStatus(const Error& error) {
   }
 }
 
+std::string_view KeyOf(const net::Request& request) {
+  const std::string_view key = net::FindHeader(request.headers, "api-key");
+  if (!key.empty()) return key;
+  const std::string_view header = net::FindHeader(request.headers, "authorization");
+  return header.starts_with("Bearer ") ? header.substr(7) : std::string_view();
+}
+
+Reply Plain(std::string text) {
+  return Reply{.body = std::move(text), .content_type = "text/plain; charset=utf-8"};
+}
 Reply ReplyOf(json::Writer&& writer) {
   return Reply{.result = std::move(writer).Take()};
 }
@@ -272,12 +300,6 @@ Reply ReplyOf(bool value) {
 }
 
 Result<json::Value> StoreBody(const net::Request& request) {
-  constexpr std::size_t kJsonMax = 32 << 20;
-  if (request.body.size() > kJsonMax) {
-    return Error(Code::kInvalidArgument, "JSON payload (" + std::to_string(request.body.size()) +
-                                             " bytes) is larger than allowed (limit: " +
-                                             std::to_string(kJsonMax) + " bytes).");
-  }
   if (Trim(request.body).empty()) {
     return Error(Code::kInvalidArgument,
                  "Format error in JSON body: EOF while parsing a value at line 1 column 0");
@@ -344,8 +366,9 @@ Result<qdrant::ReadParams> ReadReadParams(const net::Request& request) {
 
 Result<std::unique_ptr<StoreServer>> StoreServer::Start(qdrant::Service& service,
                                                         qdrant::Snapshots& snapshots,
-                                                        const StoreSettings& settings) {
-  auto server = std::make_unique<StoreServerImpl>(service, snapshots, settings);
+                                                        const StoreSettings& settings,
+                                                        StoreCounts& counts) {
+  auto server = std::make_unique<StoreServerImpl>(service, snapshots, settings, counts);
   MALMOI_TRY(server->Listen());
   return std::unique_ptr<StoreServer>(std::move(server));
 }

@@ -3,15 +3,21 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "base/result.h"
 #include "qdrant/service.h"
 #include "qdrant/snapshots.h"
+#include "serve/qdrant/store_access.h"
 #include "serve/qdrant/store_settings.h"
 
 namespace malmoi::serve {
 
-// Qdrant's REST interface (version 1.20) over a qdrant::Service. Both arguments outlive it. The
+// What clients compare their own version with.
+constexpr std::string_view kStoreTitle = "qdrant - vector search engine";
+constexpr std::string_view kStoreVersion = "1.20.0";
+
+// Qdrant's REST interface (version 1.20) over a qdrant::Service. The arguments outlive it. The
 // routes are those of Qdrant's OpenAPI document and the search, recommend and discover routes that
 // came before; docs/api/qdrant.md lists what differs.
 class StoreServer {
@@ -19,7 +25,8 @@ class StoreServer {
   // Errors: kUnavailable where the port is taken.
   static Result<std::unique_ptr<StoreServer>> Start(qdrant::Service& service,
                                                     qdrant::Snapshots& snapshots,
-                                                    const StoreSettings& settings);
+                                                    const StoreSettings& settings,
+                                                    StoreCounts& counts);
   virtual ~StoreServer() = default;
   virtual std::uint16_t port() const = 0;
   virtual void Stop(double seconds) = 0;

@@ -90,6 +90,11 @@ Status ApplyStoreSettings(const std::map<std::string, std::string>& values, Stor
     } else if (key == "service.http_port") {
       if (!number || *number < 0 || *number > 65535) return wrong(key, value, "a port");
       out->http_port = static_cast<std::uint16_t>(*number);
+    } else if (key == "service.grpc_port") {
+      const bool none = value.empty() || AsciiLower(value) == "null" || value == "~";
+      if (!none && (!number || *number < 0 || *number > 65535)) return wrong(key, value, "a port");
+      out->grpc_port.reset();
+      if (!none) out->grpc_port = static_cast<std::uint16_t>(*number);
     } else if (key == "storage.storage_path") {
       out->storage = value;
     } else if (key == "storage.snapshots_path") {
@@ -113,6 +118,8 @@ Status ApplyStoreSettings(const std::map<std::string, std::string>& values, Stor
     } else if (key == "service.max_request_size_mb") {
       if (!number || *number < 1 || *number > 4096) return wrong(key, value, "a size in MB");
       out->max_request_mb = static_cast<std::uint64_t>(*number);
+    } else if (key == "service.metrics_prefix") {
+      out->metrics_prefix = value;
     } else if (key == "service.max_workers") {
       if (number && *number > 0) out->workers = static_cast<std::size_t>(*number);
     }

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -12,9 +13,10 @@ namespace malmoi::serve {
 // Settings of the vector store's server under Qdrant's names: dotted keys ("service.http_port")
 // from a YAML file, then from environment variables QDRANT__SERVICE__HTTP_PORT, which win.
 struct StoreSettings {
-  std::string host = "127.0.0.1";     // service.host; Qdrant's default is 0.0.0.0
-  std::uint16_t http_port = 6333;     // service.http_port
-  std::string storage = "./storage";  // storage.storage_path
+  std::string host = "127.0.0.1";                 // service.host; Qdrant's default is 0.0.0.0
+  std::uint16_t http_port = 6333;                 // service.http_port
+  std::optional<std::uint16_t> grpc_port = 6334;  // service.grpc_port; null: no gRPC
+  std::string storage = "./storage";              // storage.storage_path
   std::string snapshots;              // storage.snapshots_path; empty: STORAGE/snapshots
   std::string api_key;                // service.api_key
   std::string alt_api_key;            // service.alt_api_key
@@ -25,6 +27,7 @@ struct StoreSettings {
   std::string tls_certificate;        // tls.cert, a PEM file
   std::string tls_key;                // tls.key
   std::uint64_t max_request_mb = 32;  // service.max_request_size_mb
+  std::string metrics_prefix;         // service.metrics_prefix
   std::size_t workers = 8;            // service.max_workers
 };
 

@@ -29,10 +29,17 @@ class Store:
             assert line, (lines, self.process.wait(timeout=10))
             lines.append(line)
         self.port = int(found.group(2))
+        grpc = re.search(r"gRPC is at \S+:(\d+)\n", "".join(lines))
+        self.grpc_port = int(grpc.group(1)) if grpc else None
         self.url = f"{found.group(1)}:{self.port}"
         self.drain = threading.Thread(target=self.process.stderr.read, daemon=True)
         self.drain.start()
         return self
+
+    def client(self, wire, kind, **options):
+        """A client of class `kind` that goes over "rest" or "grpc"."""
+        ports = {"prefer_grpc": True, "grpc_port": self.grpc_port} if wire == "grpc" else {}
+        return kind(url=self.url, timeout=30, **ports, **options)
 
     def __exit__(self, *_):
         self.process.send_signal(signal.SIGTERM)
@@ -44,13 +51,14 @@ class Http:
 
     def __init__(self, url, document):
         self.url, self.document = url, document
+        self.headers = {}  # Of every request.
         self.opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
     def raw(self, method, path, body=None, headers=None):
         data = body if isinstance(body, (bytes, type(None))) else json.dumps(body).encode()
         request = urllib.request.Request(self.url + path, data=data, method=method,
                                          headers={"Content-Type": "application/json",
-                                                  **(headers or {})})
+                                                  **self.headers, **(headers or {})})
         try:
             with self.opener.open(request, timeout=60) as reply:
                 return reply.status, reply.read(), dict(reply.headers)

@@ -1,8 +1,9 @@
-"""Goal: the official qdrant-client runs unchanged, sync and async, over REST.
+"""Goal: the official qdrant-client runs unchanged, sync and async, over REST and gRPC.
 Method: its own calls against a running store; answers compared with its local mode where the two
 are defined to agree."""
 import asyncio
 import base64
+import contextlib
 import hashlib
 import hmac
 import json
@@ -11,20 +12,39 @@ import warnings
 import pytest
 
 qdrant_client = pytest.importorskip("qdrant_client")
+import grpc  # noqa: E402
 from qdrant_client import AsyncQdrantClient, QdrantClient, models  # noqa: E402
 from qdrant_client.http.exceptions import UnexpectedResponse  # noqa: E402
 
 from store_process import Store  # noqa: E402
 
 
-@pytest.fixture(scope="module")
-def client(store):
+WIRES = pytest.mark.parametrize("wire", ["rest", "grpc"])
+
+
+@pytest.fixture(scope="module", params=["rest", "grpc"])
+def client(store, request):
     # The client compares versions at its start and warns where they are too far apart.
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message=".*version.*")
-        client = QdrantClient(url=store.url, timeout=30)
+        client = store.client(request.param, QdrantClient)
     yield client
     client.close()
+
+
+@contextlib.contextmanager
+def refused(status):
+    """The call inside fails with that HTTP status, or what stands for it over gRPC."""
+    codes = {401: grpc.StatusCode.UNAUTHENTICATED, 403: grpc.StatusCode.PERMISSION_DENIED,
+             404: grpc.StatusCode.NOT_FOUND, 400: grpc.StatusCode.INVALID_ARGUMENT,
+             409: grpc.StatusCode.ALREADY_EXISTS, 422: grpc.StatusCode.INVALID_ARGUMENT}
+    with pytest.raises((UnexpectedResponse, grpc.RpcError)) as error:
+        yield error
+    value = error.value
+    if isinstance(value, UnexpectedResponse):
+        assert value.status_code == status
+    else:
+        assert value.code() == codes[status], value
 
 
 def vectors(n, dim, seed):
@@ -142,14 +162,14 @@ def test_the_clients_calls(client):
     assert client.count("calls").count == 360
     client.delete("calls", models.Filter(must=[models.FieldCondition(
         key="kind", match=models.MatchValue(value="a"))]), wait=True)
-    with pytest.raises(UnexpectedResponse) as refused:
+    with refused(404):
         client.get_collection("absent")
-    assert refused.value.status_code == 404
 
 
-def test_async_client(store):
+@WIRES
+def test_async_client(store, wire):
     async def run():
-        client = AsyncQdrantClient(url=store.url, timeout=30)
+        client = store.client(wire, AsyncQdrantClient)
         await client.create_collection("async", models.VectorParams(size=2, distance="Euclid"))
         await asyncio.gather(*[
             client.upsert("async", [models.PointStruct(id=i, vector=[i, 0])], wait=True)
@@ -169,31 +189,49 @@ def token(claims, key):
     return (head + b"." + part(hmac.new(key.encode(), head, hashlib.sha256).digest())).decode()
 
 
-def test_keys_and_tokens(malmoi_binary, tmp_path):
+@WIRES
+def test_keys_and_tokens(malmoi_binary, tmp_path, wire):
     environment = {"QDRANT__SERVICE__API_KEY": "secret", "QDRANT__SERVICE__READ_ONLY_API_KEY": "look",
                    "QDRANT__SERVICE__JWT_RBAC": "true"}
-    with Store(malmoi_binary, tmp_path, environment) as store:
-        full = QdrantClient(url=store.url, api_key="secret")
-        full.create_collection("kept", models.VectorParams(size=2, distance="Dot"))
-        reader = QdrantClient(url=store.url, api_key="look")
-        assert reader.collection_exists("kept")
-        only = QdrantClient(url=store.url, api_key=token(
-            {"access": [{"collection": "kept", "access": "r"}]}, "secret"))
-        assert only.count("kept").count == 0
+    with warnings.catch_warnings(), Store(malmoi_binary, tmp_path, environment) as store:
+        warnings.filterwarnings("ignore", message=".*(insecure|compatibility).*")
+
+        def connect(key):
+            return store.client(wire, QdrantClient, api_key=key)
+
+        def of(*access, **claims):
+            return connect(token({"access": list(access), **claims}, "secret"))
+
+        full, point = connect("secret"), [models.PointStruct(id=1, vector=[1, 2], payload={"who": "me"})]
+        for name in ("kept", "other"):
+            full.create_collection(name, models.VectorParams(size=2, distance="Dot"))
+        full.upsert("other", point, wait=True)
+        reader, only = connect("look"), of({"collection": "kept", "access": "r"})
+        assert reader.collection_exists("kept") and only.count("kept").count == 0
+        assert [c.name for c in only.get_collections().collections] == ["kept"]
         for client in (reader, only):
-            with pytest.raises(UnexpectedResponse) as refused:
-                client.upsert("kept", [models.PointStruct(id=1, vector=[1, 2])])
-            assert refused.value.status_code == 403
-        conditional = {"value_exists": {"collection": "kept", "matches": []}, "access": "m"}
-        partial = {"access": [{"collection": "kept", "access": "r", "payload": {"owner": 1}}]}
-        for claims in (conditional, partial):  # Not checked by this server, so refused.
-            with pytest.raises(UnexpectedResponse) as refused:
-                QdrantClient(url=store.url, api_key=token(claims, "secret")).count("kept")
-            assert refused.value.status_code == 403
+            with refused(403):
+                client.upsert("kept", point)
+        with refused(403):
+            only.count("other")
+        points, both = (of({"collection": "kept", "access": a}) for a in ("prw", "rw"))
+        for client in (points, both):
+            client.upsert("kept", point, wait=True)
+        with refused(403):
+            points.create_payload_index("kept", "who", models.PayloadSchemaType.KEYWORD, wait=True)
+        both.create_payload_index("kept", "who", models.PayloadSchemaType.KEYWORD, wait=True)
+        with refused(403):
+            both.delete_collection("kept")
+        for who, status in (("me", None), ("you", 401)):
+            claim = {"collection": "other", "matches": [{"key": "who", "value": who}]}
+            client = connect(token({"value_exists": claim, "access": "r"}, "secret"))
+            with refused(status) if status else contextlib.nullcontext():
+                assert client.count("kept").count == 1
+        with refused(403):  # Not checked by this server, so refused.
+            of({"collection": "kept", "access": "r", "payload": {"owner": 1}}).count("kept")
         for key in (None, "wrong", token({"access": "m"}, "other"), token({"exp": 1}, "secret")):
-            with pytest.raises(UnexpectedResponse) as refused:
-                QdrantClient(url=store.url, api_key=key).get_collections()
-            assert refused.value.status_code == 401
+            with refused(401):
+                connect(key).get_collections()
 
 
 def test_a_restart_keeps_everything(malmoi_binary, tmp_path):

@@ -32,7 +32,10 @@ def test_service_routes(http):
     assert http.result("GET", "/cluster") == {"status": "disabled"}
     for level in (0, 1, 3, 6):
         http("GET", f"/telemetry?details_level={level}")
-    assert b"collections_total" in http.raw("GET", "/metrics")[1]
+    metrics = http.raw("GET", "/metrics")[1]
+    for name in (b"collections_total", b"rest_responses_total{", b"grpc_responses_total",
+                 b"rest_responses_duration_seconds_bucket{", b"memory_resident_bytes"):
+        assert name in metrics
     http("GET", "/issues")
     http("DELETE", "/issues")
     http("PUT", "/quotas", {"enabled": True, "max_disk_usage_percent": 90})
@@ -373,6 +376,16 @@ def test_snapshots(http, filled, store, tmp_path):
     assert got >= 400
     assert http.result("POST", "/collections/from_file/points/count", {})["count"] == 4
     http("DELETE", "/collections/from_file")
+    at = f"{store.url}{filled}/snapshots/{snapshot['name']}"  # By HTTP, from this very server.
+    for wrong, status in (({"checksum": "0" * 64}, 400), ({"priority": "mine"}, 400),
+                          ({"location": at + "x"}, 400), ({"checksum": "x"}, 422)):
+        assert http.error("PUT", "/collections/from_http/snapshots/recover",
+                          {"location": at, **wrong})[0] == status
+    assert http.result("GET", "/collections/from_http/exists") == {"exists": False}
+    http("PUT", "/collections/from_http/snapshots/recover",
+         {"location": at, "checksum": snapshot["checksum"], "priority": "snapshot"})
+    assert http.result("POST", "/collections/from_http/points/count", {})["count"] == 4
+    http("DELETE", "/collections/from_http")
     shard = http.result("POST", f"{filled}/shards/0/snapshots")
     assert shard["name"] in [s["name"] for s in http.result("GET", f"{filled}/shards/0/snapshots")]
     http("DELETE", f"{filled}/snapshots/{snapshot['name']}")

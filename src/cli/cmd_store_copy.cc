@@ -1,0 +1,120 @@
+// malmoi store copy: collections from one store to another, either of them a folder or a server.
+#include <memory>
+#include <optional>
+
+#include "base/hash.h"
+#include "cli/commands.h"
+#include "json/writer.h"
+#include "obs/progress.h"
+#include "os/vfs.h"
+#include "serve/qdrant/store_copy.h"
+#include "serve/qdrant/store_server.h"
+
+namespace malmoi::cli {
+namespace {
+
+// A folder that is served to this process alone, on a loopback port and under a key of its own.
+struct Folder {
+  std::optional<os::FileLock> lock;
+  std::unique_ptr<qdrant::Service> service;
+  std::unique_ptr<qdrant::Snapshots> snapshots;
+  serve::StoreCounts counts;
+  std::unique_ptr<serve::StoreServer> server;
+};
+
+struct Place {
+  serve::StoreAddress address;
+  std::unique_ptr<Folder> folder;  // Null for a server's address.
+};
+
+Result<std::string> RandomKey(os::Vfs& vfs) {
+  MALMOI_TRY(const auto source, vfs.Open("/dev/urandom", os::OpenMode::kRead));
+  std::string bytes;
+  MALMOI_TRY(source->Read(0, 32, &bytes));
+  return Sha256Hex(bytes);
+}
+
+Result<Place> OpenFolder(const std::string& path, bool create, std::size_t threads) {
+  os::Vfs& vfs = os::PosixVfs();
+  if (!create && !vfs.Stat(os::JoinPath(path, "collections")).ok()) {
+    return Error(Code::kNotFound, "'" + path + "' is no store: there is no folder 'collections'");
+  }
+  MALMOI_TRY(vfs.MakeDirs(path));
+  Place place{.address = {}, .folder = std::make_unique<Folder>()};
+  Folder& folder = *place.folder;
+  MALMOI_TRY(folder.lock, os::FileLock::Acquire(os::JoinPath(path, ".lock")));
+  qdrant::ServiceOptions options;
+  options.vfs = &vfs;
+  options.directory = os::JoinPath(path, "collections");
+  options.threads = threads;
+  MALMOI_TRY(folder.service, qdrant::Service::Open(options));
+  folder.snapshots =
+      std::make_unique<qdrant::Snapshots>(*folder.service, vfs, os::JoinPath(path, "snapshots"));
+  serve::StoreSettings settings;
+  settings.http_port = 0;
+  settings.max_request_mb = 512;
+  MALMOI_TRY(settings.api_key, RandomKey(vfs));
+  MALMOI_TRY(folder.server, serve::StoreServer::Start(*folder.service, *folder.snapshots, settings,
+                                                      folder.counts));
+  place.address = {.url = "http://127.0.0.1:" + std::to_string(folder.server->port()),
+                   .key = settings.api_key};
+  return place;
+}
+
+Result<Place> Open(const std::string& text, const std::string& key, bool create,
+                   std::size_t threads) {
+  if (text.find("://") == std::string::npos) return OpenFolder(text, create, threads);
+  Place place;
+  MALMOI_TRY(place.address.url, serve::StoreUrl(text));
+  place.address.key = key;
+  return place;
+}
+
+}  // namespace
+
+Result<int> CmdStoreCopy(const Context& context) {
+  const Arguments& arguments = context.arguments;
+  const auto flag = [&](const char* name) {
+    const auto found = arguments.store.find(name);
+    return found == arguments.store.end() ? std::string() : found->second;
+  };
+  const auto asked = static_cast<std::size_t>(context.settings.GetInt("threads"));
+  const std::size_t threads = asked == 0 ? 2 : asked;
+  MALMOI_TRY(const auto from, Open(arguments.positional[0], flag("from-key"), false, threads));
+  MALMOI_TRY(const auto to, Open(arguments.positional[1], flag("to-key"), true, threads));
+  serve::CopyOptions options;
+  options.collections = arguments.only;
+  options.resume = arguments.resume;
+  options.cancel = context.cancel;
+  std::unique_ptr<obs::Progress> bar;
+  std::string shown;
+  std::uint64_t last = 0;
+  const auto progress = [&](const std::string& name, std::uint64_t done, std::uint64_t total) {
+    if (name != shown) {
+      bar = std::make_unique<obs::Progress>(name, "points", total, arguments.quiet);
+      shown = name;
+      last = 0;
+    }
+    bar->SetTotal(total);
+    bar->Add(done - last);
+    last = done;
+  };
+  MALMOI_TRY(const auto copied, serve::CopyStore(from.address, to.address, options, progress));
+  if (bar) bar->Finish();
+  json::Writer writer;
+  writer.BeginObject().Key("copied").BeginArray();
+  for (const auto& one : copied) {
+    writer.BeginObject().Field("collection", one.name).Field("points", one.points);
+    writer.Field("skipped", one.skipped).EndObject();
+    if (!arguments.json) {
+      std::fprintf(context.out, "%s: %llu points, %llu of them there before\n", one.name.c_str(),
+                   static_cast<unsigned long long>(one.points),
+                   static_cast<unsigned long long>(one.skipped));
+    }
+  }
+  writer.EndArray().EndObject();
+  if (arguments.json) std::fprintf(context.out, "%s\n", writer.text().c_str());
+  return copied.empty() ? kNothing : kFound;
+}
+
+}  // namespace malmoi::cli

@@ -1,0 +1,267 @@
+#include "rpc/qdrant/server.h"
+
+#ifdef MALMOI_GRPC
+#include <grpcpp/ext/proto_server_reflection_plugin.h>
+#include <grpcpp/grpcpp.h>
+#include <grpcpp/health_check_service_interface.h>
+#include <grpcpp/impl/codegen/proto_utils.h>
+#include <grpcpp/impl/codegen/service_type.h>
+#include <grpcpp/support/method_handler.h>
+
+#include <chrono>
+#include <map>
+
+#include "base/clock.h"
+#include "os/vfs.h"
+#include "rpc/qdrant/calls_internal.h"
+#include "rpc/qdrant/convert_internal.h"
+
+namespace malmoi::rpc::store {
+namespace {
+
+constexpr int kMessageBytesMax = 256 << 20;
+
+grpc::StatusCode CodeOf(const Error& error) {
+  using grpc::StatusCode;
+  switch (error.code()) {
+    case Code::kInvalidArgument:
+    case Code::kOutOfRange:
+      return StatusCode::INVALID_ARGUMENT;
+    case Code::kNotFound:
+      return StatusCode::NOT_FOUND;
+    case Code::kAlreadyExists:
+      return StatusCode::ALREADY_EXISTS;
+    case Code::kPermissionDenied:
+      return StatusCode::PERMISSION_DENIED;
+    case Code::kUnsupported:
+      return StatusCode::UNIMPLEMENTED;
+    case Code::kDeadline:
+      return StatusCode::DEADLINE_EXCEEDED;
+    case Code::kOverloaded:
+      return StatusCode::RESOURCE_EXHAUSTED;
+    case Code::kUnavailable:
+      return StatusCode::UNAVAILABLE;
+    case Code::kIo:
+      return error.message().find("No space left") == std::string::npos
+                 ? StatusCode::INTERNAL
+                 : StatusCode::RESOURCE_EXHAUSTED;
+    default:
+      return StatusCode::INTERNAL;
+  }
+}
+
+std::string_view Metadata(const grpc::ServerContext& context, const char* name) {
+  const auto found = context.client_metadata().find(name);
+  if (found == context.client_metadata().end()) return {};
+  return {found->second.data(), found->second.size()};
+}
+
+std::string_view KeyOf(const grpc::ServerContext& context) {
+  const std::string_view key = Metadata(context, "api-key");
+  if (!key.empty()) return key;
+  const std::string_view header = Metadata(context, "authorization");
+  return header.starts_with("Bearer ") ? header.substr(7) : std::string_view();
+}
+
+std::string CollectionOf(const Message& request) {
+  const auto* field = request.GetDescriptor()->FindFieldByName("collection_name");
+  return field == nullptr ? "" : request.GetReflection()->GetString(request, field);
+}
+
+void FillCommon(const Call& call, double seconds, Message* answer) {
+  const auto* reflection = answer->GetReflection();
+  if (const auto* time = answer->GetDescriptor()->FindFieldByName("time")) {
+    reflection->SetDouble(answer, time, seconds);
+  }
+  const auto* usage = answer->GetDescriptor()->FindFieldByName("usage");
+  if (usage == nullptr || call.usage.empty()) return;
+  FromUsage(call.usage, static_cast<pb::Usage*>(reflection->MutableMessage(answer, usage)));
+}
+
+// One service of the interface. What generated code does with a class a service, done by a table:
+// messages are read and written here, so that no other file sees gRPC's headers.
+class TableService final : public grpc::Service {
+ public:
+  TableService(Backend& backend, serve::RequestCounts& counts)
+      : backend_(backend), counts_(counts) {}
+
+  // `method` outlives the service.
+  void Add(const Method& method) {
+    using Handler =
+        grpc::internal::RpcMethodHandler<TableService, grpc::ByteBuffer, grpc::ByteBuffer,
+                                         grpc::ByteBuffer, grpc::ByteBuffer>;
+    AddMethod(new grpc::internal::RpcServiceMethod(
+        method.path.c_str(), grpc::internal::RpcMethod::NORMAL_RPC,
+        new Handler(
+            [&method](TableService* self, grpc::ServerContext* context, const grpc::ByteBuffer* in,
+                      grpc::ByteBuffer* out) { return self->Handle(method, context, *in, out); },
+            this)));
+  }
+
+ private:
+  grpc::Status Handle(const Method& method, grpc::ServerContext* context,
+                      const grpc::ByteBuffer& in, grpc::ByteBuffer* out) {
+    const auto start = MonotonicNs();
+    grpc::Status status;
+    try {
+      status = Run(method, context, in, start, out);
+    } catch (const std::exception& e) {  // Must not reach gRPC's thread.
+      status = {grpc::StatusCode::INTERNAL, std::string("Service internal error: ") + e.what()};
+    }
+    counts_.Add(method.path, static_cast<int>(status.error_code()), Seconds(start));
+    return status;
+  }
+
+  grpc::Status Run(const Method& method, grpc::ServerContext* context, grpc::ByteBuffer in,
+                   std::int64_t start, grpc::ByteBuffer* out) {
+    Arena arena;
+    Message* request = method.request(&arena);
+    grpc::Status read = grpc::GenericDeserialize<grpc::ProtoBufferReader, Message>(&in, request);
+    if (!read.ok()) return {grpc::StatusCode::INVALID_ARGUMENT, "malformed message"};
+    Call call{.backend = backend_, .key = KeyOf(*context)};
+    const serve::Verdict verdict = serve::CheckKey(backend_.service, backend_.settings, call.key,
+                                                   method.access, CollectionOf(*request));
+    if (!verdict.allowed) {
+      return {verdict.status == 401 ? grpc::StatusCode::UNAUTHENTICATED
+                                    : grpc::StatusCode::PERMISSION_DENIED,
+              verdict.message};
+    }
+    Message* answer = method.answer(&arena);
+    if (auto done = method.run(call, *request, answer); !done.ok()) {
+      return StatusOf(done.error(), context);
+    }
+    FillCommon(call, Seconds(start), answer);
+    bool own = false;
+    return grpc::GenericSerialize<grpc::ProtoBufferWriter, Message>(*answer, out, &own);
+  }
+
+  static grpc::Status StatusOf(const Error& error, grpc::ServerContext* context) {
+    const std::size_t at = error.message().find("Retry after ");
+    if (error.code() == Code::kOverloaded && at != std::string::npos) {
+      const std::string rest = error.message().substr(at + 12);
+      context->AddTrailingMetadata("retry-after", rest.substr(0, rest.find('s')));
+    }
+    return {CodeOf(error), error.message()};
+  }
+
+  static double Seconds(std::int64_t start) {
+    return static_cast<double>(MonotonicNs() - start) / 1e9;
+  }
+
+  Backend& backend_;
+  serve::RequestCounts& counts_;
+};
+
+Result<std::shared_ptr<grpc::ServerCredentials>> Credentials(const serve::StoreSettings& settings,
+                                                             os::Vfs& vfs) {
+  if (!settings.enable_tls) return grpc::InsecureServerCredentials();
+  grpc::SslServerCredentialsOptions options;
+  MALMOI_TRY(auto certificate, os::ReadFile(vfs, settings.tls_certificate));
+  MALMOI_TRY(auto key, os::ReadFile(vfs, settings.tls_key));
+  options.pem_key_cert_pairs.push_back({std::move(key), std::move(certificate)});
+  return grpc::SslServerCredentials(options);
+}
+
+class ServerImpl final : public Server {
+ public:
+  ServerImpl(qdrant::Service& service, qdrant::Snapshots& snapshots,
+             const serve::StoreSettings& settings, serve::RequestCounts& counts)
+      : backend_{.service = service, .snapshots = snapshots, .settings = settings} {
+    for (auto* group :
+         {CollectionMethods, WriteMethods, ReadMethods, QueryMethods, SnapshotMethods}) {
+      for (Method& method : group()) methods_.push_back(std::move(method));
+    }
+    for (const Method& method : methods_) {
+      auto& table = services_[method.path.substr(0, method.path.rfind('/'))];
+      if (table == nullptr) table = std::make_unique<TableService>(backend_, counts);
+      table->Add(method);
+    }
+  }
+  ~ServerImpl() override { Stop(0); }
+
+  Status Listen() {
+    grpc::EnableDefaultHealthCheckService(true);
+    grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+    const serve::StoreSettings& settings = backend_.settings;
+    MALMOI_TRY(const auto credentials, Credentials(settings, *backend_.service.options().vfs));
+    grpc::ServerBuilder builder;
+    int port = 0;
+    const bool v6 = settings.host.find(':') != std::string::npos;
+    const std::string address = (v6 ? "[" + settings.host + "]" : settings.host) + ":" +
+                                std::to_string(*settings.grpc_port);
+    builder.AddListeningPort(address, credentials, &port);
+    builder.SetMaxReceiveMessageSize(kMessageBytesMax);
+    builder.SetMaxSendMessageSize(-1);
+    builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);  // A taken port is an error.
+    builder.SetSyncServerOption(grpc::ServerBuilder::NUM_CQS, 1);
+    builder.SetSyncServerOption(grpc::ServerBuilder::MIN_POLLERS, 1);
+    builder.SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS,
+                                static_cast<int>(settings.workers));
+    for (auto& [name, service] : services_) builder.RegisterService(service.get());
+    server_ = builder.BuildAndStart();
+    if (server_ == nullptr || port == 0) {
+      return Error(Code::kUnavailable, "listen for gRPC on " + address +
+                                           ": the address is taken or not local; set another "
+                                           "service.grpc_port, or null for none");
+    }
+    port_ = static_cast<std::uint16_t>(port);
+    return Ok();
+  }
+
+  std::uint16_t port() const override { return port_; }
+  void Stop(double seconds) override {
+    if (server_ == nullptr) return;
+    server_->Shutdown(std::chrono::system_clock::now() +
+                      std::chrono::milliseconds(static_cast<int>(seconds * 1000)));
+    server_->Wait();
+    server_.reset();
+  }
+
+ private:
+  Backend backend_;
+  std::vector<Method> methods_;
+  std::map<std::string, std::unique_ptr<TableService>> services_;
+  std::uint16_t port_ = 0;
+  std::unique_ptr<grpc::Server> server_;
+};
+
+}  // namespace
+
+Status Checked(const qdrant::Checks& checks) {
+  return checks.Finish("body");
+}
+
+Error WithoutJson(Error error) {
+  for (const auto& [from, to] : {std::pair<std::string_view, std::string_view>{
+                                     "Validation error in JSON body", "Validation error in body"},
+                                 {"Format error in JSON body: ", ""}}) {
+    if (!error.message().starts_with(from)) continue;
+    return Error(error.code(), std::string(to) + error.message().substr(from.size()));
+  }
+  return error;
+}
+
+Result<std::unique_ptr<Server>> Server::Start(qdrant::Service& service,
+                                              qdrant::Snapshots& snapshots,
+                                              const serve::StoreSettings& settings,
+                                              serve::RequestCounts& counts) {
+  auto server = std::make_unique<ServerImpl>(service, snapshots, settings, counts);
+  MALMOI_TRY(server->Listen());
+  return std::unique_ptr<Server>(std::move(server));
+}
+
+}  // namespace malmoi::rpc::store
+
+#else
+
+namespace malmoi::rpc::store {
+
+Result<std::unique_ptr<Server>> Server::Start(qdrant::Service&, qdrant::Snapshots&,
+                                              const serve::StoreSettings&, serve::RequestCounts&) {
+  return Error(Code::kUnsupported,
+               "serve gRPC: this program was built without it; set service.grpc_port to null");
+}
+
+}  // namespace malmoi::rpc::store
+
+#endif

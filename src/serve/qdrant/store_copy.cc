@@ -1,0 +1,285 @@
+#include "serve/qdrant/store_copy.h"
+
+#include <algorithm>
+#include <optional>
+#include <span>
+
+#include "json/writer.h"
+#include "net/client.h"
+
+namespace malmoi::serve {
+namespace {
+
+using json::Value;
+using json::Writer;
+
+constexpr std::uint64_t kAnswerMax = 1ull << 30;
+
+// A path segment: everything but unreserved characters as %XX.
+std::string Escaped(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                       c == '-' || c == '_' || c == '.' || c == '~';
+    if (plain) {
+      out.push_back(c);
+      continue;
+    }
+    constexpr char kDigits[] = "0123456789ABCDEF";
+    const auto byte = static_cast<unsigned char>(c);
+    out += {'%', kDigits[byte >> 4], kDigits[byte & 15]};
+  }
+  return out;
+}
+
+class Side {
+ public:
+  Side(const StoreAddress& address, const Cancel* cancel) : address_(address), cancel_(cancel) {}
+
+  // The member `result`; an HTTP error as an Error whose message has the status and the answer.
+  Result<Value> Call(const std::string& method, const std::string& path,
+                     std::string body = "") const {
+    net::ClientRequest request;
+    request.method = method;
+    request.url = address_.url + path;
+    request.headers = {{"Content-Type", "application/json"}};
+    if (!address_.key.empty()) request.headers.emplace_back("api-key", address_.key);
+    request.body = std::move(body);
+    request.body_bytes_max = kAnswerMax;
+    request.stall_seconds_max = 600;
+    request.cancel = cancel_;
+    MALMOI_TRY(const auto answer, net::Fetch(request));
+    if (answer.status < 200 || answer.status >= 300) {
+      const Code code = answer.status == 404                           ? Code::kNotFound
+                        : answer.status == 409                         ? Code::kAlreadyExists
+                        : answer.status == 413                         ? Code::kOutOfRange
+                        : answer.status == 401 || answer.status == 403 ? Code::kPermissionDenied
+                                                                       : Code::kInternal;
+      return Error(code, method + " " + request.url + ": status " + std::to_string(answer.status) +
+                             ": " + answer.body.substr(0, 500));
+    }
+    MALMOI_TRY(const Value parsed, json::Parse(answer.body));
+    const Value* result = parsed.Find("result");
+    return result == nullptr ? Value() : *result;
+  }
+  Result<bool> Has(const std::string& collection) const {
+    MALMOI_TRY(const Value answer, Call("GET", "/collections/" + Escaped(collection) + "/exists"));
+    return answer.GetBool("exists");
+  }
+  Result<std::uint64_t> Count(const std::string& collection) const {
+    MALMOI_TRY(
+        const Value answer,
+        Call("POST", "/collections/" + Escaped(collection) + "/points/count", R"({"exact":true})"));
+    return static_cast<std::uint64_t>(answer.GetInt("count"));
+  }
+
+ private:
+  StoreAddress address_;
+  const Cancel* cancel_;
+};
+
+// The body that makes a collection like the described one.
+std::string CreationBody(const Value& info) {
+  Writer writer;
+  writer.BeginObject();
+  const Value* config = info.Find("config");
+  const auto put = [&](std::string_view name, const Value* value) {
+    if (value != nullptr && !value->is_null()) writer.Key(name).Put(*value);
+  };
+  if (config != nullptr) {
+    if (const Value* params = config->Find("params")) {
+      for (const std::string_view name :
+           {"vectors", "sparse_vectors", "on_disk_payload", "payload"}) {
+        put(name, params->Find(name));
+      }
+    }
+    put("optimizers_config", config->Find("optimizer_config"));
+    for (const std::string_view name :
+         {"hnsw_config", "wal_config", "quantization_config", "strict_mode_config", "metadata"}) {
+      put(name, config->Find(name));
+    }
+  }
+  writer.EndObject();
+  return std::move(writer).Take();
+}
+
+// A payload index as it is asked for: the parameters, which name their type, or the type.
+std::string IndexBody(const std::string& field, const Value& info) {
+  Writer writer;
+  writer.BeginObject().Field("field_name", field).Key("field_schema");
+  const Value* params = info.Find("params");
+  if (params != nullptr && params->is_object()) {
+    writer.Put(*params);
+  } else {
+    writer.Put(info.GetString("data_type"));
+  }
+  writer.EndObject();
+  return std::move(writer).Take();
+}
+
+class Copier {
+ public:
+  Copier(const Side& from, const Side& to, const CopyOptions& options, const CopyProgress& progress)
+      : from_(from), to_(to), options_(options), progress_(progress) {}
+
+  Result<CopiedCollection> Copy(const std::string& name) {
+    const std::string path = "/collections/" + Escaped(name);
+    MALMOI_TRY(const Value info, from_.Call("GET", path));
+    MALMOI_TRY(const bool there, to_.Has(name));
+    if (there && !options_.resume) {
+      return Error(Code::kAlreadyExists, "the destination has a collection '" + name +
+                                             "' already: delete it there, or go on with --resume");
+    }
+    if (!there) MALMOI_TRY(to_.Call("PUT", path, CreationBody(info)));
+    CopiedCollection copied{.name = name};
+    MALMOI_TRY(const std::uint64_t total, from_.Count(name));
+    MALMOI_TRY(CopyPoints(path, name, there, total, &copied));
+    if (const Value* schema = info.Find("payload_schema")) {
+      for (const auto& [field, index] : schema->members()) {
+        MALMOI_TRY(to_.Call("PUT", path + "/index?wait=true", IndexBody(field, index)));
+      }
+    }
+    MALMOI_TRY(const std::uint64_t now, to_.Count(name));
+    if (now < copied.points) {
+      return Error(Code::kInternal, "collection '" + name + "': " + std::to_string(copied.points) +
+                                        " points were read, but the destination counts " +
+                                        std::to_string(now) + "; run again with --resume");
+    }
+    return copied;
+  }
+
+ private:
+  Status CopyPoints(const std::string& path, const std::string& name, bool there,
+                    std::uint64_t total, CopiedCollection* copied) {
+    Value offset;
+    do {
+      if (options_.cancel != nullptr && options_.cancel->IsSet()) {
+        return Error(Code::kCancelled, "stopped; run again with --resume to go on");
+      }
+      MALMOI_TRY(const Value page, from_.Call("POST", path + "/points/scroll", ScrollBody(offset)));
+      const Value* points = page.Find("points");
+      if (points == nullptr) return Error(Code::kInternal, "a scroll gave no points");
+      bool all_there = false;
+      if (there && !points->items().empty()) {
+        MALMOI_TRY(all_there, AllThere(path, points->items()));
+      }
+      if (all_there) {
+        copied->skipped += points->items().size();
+      } else {
+        MALMOI_TRY(Upsert(path, points->items()));
+      }
+      copied->points += points->items().size();
+      progress_(name, copied->points, std::max(total, copied->points));
+      const Value* next = page.Find("next_page_offset");
+      offset = next == nullptr ? Value() : *next;
+    } while (!offset.is_null());
+    return Ok();
+  }
+
+  std::string ScrollBody(const Value& offset) const {
+    Writer writer;
+    writer.BeginObject().Field("limit", options_.batch).Field("with_payload", true);
+    writer.Field("with_vector", true);
+    if (!offset.is_null()) writer.Key("offset").Put(offset);
+    writer.EndObject();
+    return std::move(writer).Take();
+  }
+
+  Result<bool> AllThere(const std::string& path, const std::vector<Value>& points) const {
+    Writer writer;
+    writer.BeginObject().Key("ids").BeginArray();
+    for (const Value& point : points) {
+      if (const Value* id = point.Find("id")) writer.Put(*id);
+    }
+    writer.EndArray().Field("with_payload", false).Field("with_vector", false).EndObject();
+    MALMOI_TRY(const Value found, to_.Call("POST", path + "/points", writer.text()));
+    return found.items().size() == points.size();
+  }
+
+  // A batch that is too large for the other side goes in halves.
+  Status Upsert(const std::string& path, std::span<const Value> points) const {
+    if (points.empty()) return Ok();
+    Writer writer;
+    writer.BeginObject().Key("points").BeginArray();
+    for (const Value& point : points) {
+      writer.BeginObject();
+      for (const std::string_view name : {"id", "vector", "payload"}) {
+        const Value* member = point.Find(name);
+        if (member != nullptr && !member->is_null()) writer.Key(name).Put(*member);
+      }
+      writer.EndObject();
+    }
+    writer.EndArray().EndObject();
+    auto done = to_.Call("PUT", path + "/points?wait=true", std::move(writer).Take());
+    if (done.ok()) return Ok();
+    const bool large = done.error().code() == Code::kOutOfRange ||
+                       done.error().message().find("larger than allowed") != std::string::npos;
+    if (!large || points.size() == 1) return std::move(done.error());
+    const std::size_t half = points.size() / 2;
+    MALMOI_TRY(Upsert(path, points.first(half)));
+    return Upsert(path, points.subspan(half));
+  }
+
+  const Side& from_;
+  const Side& to_;
+  const CopyOptions& options_;
+  const CopyProgress& progress_;
+};
+
+Status CopyAliases(const Side& from, const Side& to) {
+  MALMOI_TRY(const Value answer, from.Call("GET", "/aliases"));
+  const Value* aliases = answer.Find("aliases");
+  if (aliases == nullptr || aliases->items().empty()) return Ok();
+  Writer writer;
+  writer.BeginObject().Key("actions").BeginArray();
+  for (const Value& alias : aliases->items()) {
+    writer.BeginObject().Key("create_alias").Put(alias).EndObject();
+  }
+  writer.EndArray().EndObject();
+  MALMOI_TRY(to.Call("POST", "/collections/aliases", std::move(writer).Take()));
+  return Ok();
+}
+
+}  // namespace
+
+Result<std::string> StoreUrl(const std::string& text) {
+  std::string url = text;
+  while (url.ends_with('/')) url.pop_back();
+  for (const auto& [scheme, real] :
+       {std::pair<std::string_view, std::string_view>{"qdrant://", "http://"},
+        {"qdrants://", "https://"}}) {
+    if (!url.starts_with(scheme)) continue;
+    std::string rest = url.substr(scheme.size());
+    const bool has_port = rest.rfind(':') != std::string::npos && !rest.ends_with(']');
+    if (!has_port) rest += ":6333";
+    return std::string(real) + rest;
+  }
+  if (url.starts_with("http://") || url.starts_with("https://")) return url;
+  return Error(Code::kInvalidArgument,
+               "'" + text + "' is no store: give qdrant://HOST:PORT or a folder");
+}
+
+Result<std::vector<CopiedCollection>> CopyStore(const StoreAddress& from, const StoreAddress& to,
+                                                const CopyOptions& options,
+                                                const CopyProgress& progress) {
+  const Side source(from, options.cancel), destination(to, options.cancel);
+  std::vector<std::string> names = options.collections;
+  if (names.empty()) {
+    MALMOI_TRY(const Value list, source.Call("GET", "/collections"));
+    if (const Value* collections = list.Find("collections")) {
+      for (const Value& one : collections->items()) names.emplace_back(one.GetString("name"));
+    }
+    std::ranges::sort(names);
+  }
+  std::vector<CopiedCollection> copied;
+  Copier copier(source, destination, options, progress);
+  for (const std::string& name : names) {
+    auto one = copier.Copy(name);
+    if (!one.ok()) return std::move(one.error()).With("copy collection '" + name + "'");
+    copied.push_back(std::move(one).value());
+  }
+  if (options.collections.empty()) MALMOI_TRY(CopyAliases(source, destination));
+  return copied;
+}
+
+}  // namespace malmoi::serve

@@ -1,0 +1,48 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/cancel.h"
+#include "base/result.h"
+
+namespace malmoi::serve {
+
+// A store that speaks Qdrant's REST interface: this program's or Qdrant's own, a node or a cluster.
+struct StoreAddress {
+  std::string url;  // "http://host:6333"; no slash at the end.
+  std::string key;  // API key; empty: none.
+};
+// qdrant://HOST[:6333] and qdrants:// (TLS), http:// and https:// as they are. Errors:
+// kInvalidArgument.
+Result<std::string> StoreUrl(const std::string& text);
+
+struct CopyOptions {
+  std::vector<std::string> collections;  // None: all of them, and the aliases.
+  std::size_t batch = 256;               // Points a request; halved where a request is too large.
+  // Collections that the destination has already: false: an error. true: batches whose points are
+  // all there are skipped, so an interrupted copy goes on where it stopped. Points that changed in
+  // the source since are not noticed.
+  bool resume = false;
+  const Cancel* cancel = nullptr;
+};
+struct CopiedCollection {
+  std::string name;
+  std::uint64_t points = 0, skipped = 0;  // Points of the source; of them those that were there.
+};
+// `done` and `total` points of the collection; called after each batch.
+using CopyProgress =
+    std::function<void(const std::string& collection, std::uint64_t done, std::uint64_t total)>;
+
+// Copies collections with their configuration, points and payload indexes: scroll, then upsert with
+// wait=true. Vectors of cosine distance come normalised, as the interface gives them. Writes to the
+// source meanwhile may be missed; when both sides do not count the same points in the end it is an
+// error. Errors: kUnavailable and kDeadline of the network; kAlreadyExists; kInternal with what a
+// side answered; kCancelled.
+Result<std::vector<CopiedCollection>> CopyStore(const StoreAddress& from, const StoreAddress& to,
+                                                const CopyOptions& options,
+                                                const CopyProgress& progress);
+
+}  // namespace malmoi::serve
