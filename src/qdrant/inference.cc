@@ -3,6 +3,17 @@
 #include "qdrant/service.h"
 
 namespace malmoi::qdrant {
+namespace {
+
+// A model that is not there is the request's mistake; the rest is the server's.
+Error Failed(const Error& error) {
+  if (error.code() == Code::kIo || error.code() == Code::kInternal) {
+    return ServiceFailed(error.message());
+  }
+  return InferenceFailed("Inference error: " + error.message());
+}
+
+}  // namespace
 
 Result<VectorData> Inference::Infer(const Document& document, bool sparse) const {
   if (AsciiLower(document.model) == kBm25Model) {
@@ -13,8 +24,8 @@ Result<VectorData> Inference::Infer(const Document& document, bool sparse) const
     return VectorData(std::move(vector));
   }
   if (vectorizer_ == nullptr) {
-    return ServiceFailed("model `" + document.model +
-                         "` is not served: start the server with that model");
+    return InferenceFailed("Inference error: model `" + document.model +
+                           "` is not served: start the server with that model");
   }
   const std::string_view text = document.text;
   if (usage_ != nullptr) {
@@ -22,11 +33,11 @@ Result<VectorData> Inference::Infer(const Document& document, bool sparse) const
   }
   if (sparse) {
     auto vectors = vectorizer_->Sparse(document.model, {&text, 1}, is_query_);
-    if (!vectors.ok()) return ServiceFailed(vectors.error().message());
+    if (!vectors.ok()) return Failed(vectors.error());
     return VectorData(std::move(vectors.value().front()));
   }
   auto vectors = vectorizer_->Dense(document.model, {&text, 1}, is_query_);
-  if (!vectors.ok()) return ServiceFailed(vectors.error().message());
+  if (!vectors.ok()) return Failed(vectors.error());
   return VectorData(std::move(vectors.value().front()));
 }
 

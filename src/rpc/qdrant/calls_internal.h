@@ -54,14 +54,13 @@ template <auto run>
 Method Of(std::string path, serve::Access access) {
   using Request = typename Types<decltype(run)>::Request;
   using Answer = typename Types<decltype(run)>::Answer;
-  return {
-      .path = std::move(path),
-      .access = access,
-      .request = [](Arena* arena) -> Message* { return Arena::CreateMessage<Request>(arena); },
-      .answer = [](Arena* arena) -> Message* { return Arena::CreateMessage<Answer>(arena); },
-      .run = [](Call& call, const Message& request, Message* answer) -> Status {
-        return run(call, static_cast<const Request&>(request), static_cast<Answer*>(answer));
-      }};
+  return {.path = std::move(path),
+          .access = access,
+          .request = [](Arena* arena) -> Message* { return Arena::CreateMessage<Request>(arena); },
+          .answer = [](Arena* arena) -> Message* { return Arena::CreateMessage<Answer>(arena); },
+          .run = [](Call& call, const Message& request, Message* answer) -> Status {
+            return run(call, static_cast<const Request&>(request), static_cast<Answer*>(answer));
+          }};
 }
 
 // The services, each in a file or two.

@@ -4,6 +4,7 @@
 #include <optional>
 #include <span>
 
+#include "json/value.h"
 #include "json/writer.h"
 #include "net/client.h"
 

@@ -80,7 +80,7 @@ void PrintApp(const Front& front, std::uint64_t level, Writer* writer) {
 }
 
 // One collection in full: a single shard, whose segments are vec's.
-void PrintCollection(const qdrant::CollectionDescription& description, Writer* writer) {
+void PrintInFull(const qdrant::CollectionDescription& description, Writer* writer) {
   const vec::CollectionInfo& info = description.info;
   writer->BeginObject().Field("id", description.collection->name).Field("init_time_ms", 0);
   writer->Key("config").Put(qdrant::ShownConfig(description.config));
@@ -110,7 +110,7 @@ void PrintCollections(Front& front, std::uint64_t level, Writer* writer) {
       const auto description = front.service.DescribeCollection(name);
       if (!description.ok()) continue;
       if (level >= 2) {
-        PrintCollection(description.value(), writer);
+        PrintInFull(description.value(), writer);
         continue;
       }
       const Value config = qdrant::ShownConfig(description.value().config);
