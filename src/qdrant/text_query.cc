@@ -108,6 +108,28 @@ struct Candidate {
   std::vector<double> frequencies;  // In the order of the terms.
 };
 
+// The wanted candidates with a word of the query, best first.
+Ranked RankByBm25(const std::vector<Candidate>& candidates, const std::vector<bool>& wanted,
+                  const std::vector<double>& idf, const TextQuery& query, double average) {
+  Ranked ranked;
+  for (std::size_t i = 0; i < candidates.size(); ++i) {
+    if (!wanted[i]) continue;
+    const Candidate& c = candidates[i];
+    const double norm = query.k * (1 - query.b + query.b * c.length / average);
+    double score = 0;
+    for (std::size_t t = 0; t < idf.size(); ++t) {
+      const double tf = c.frequencies[t];
+      if (tf > 0) score += idf[t] * tf * (query.k + 1) / (tf + norm);
+    }
+    const auto value = static_cast<float>(score);
+    if (value > 0) ranked.push_back({.id = c.id, .score = value});
+  }
+  std::ranges::stable_sort(ranked, [](const ScoredId& a, const ScoredId& b) {
+    return a.score != b.score ? a.score > b.score : a.id < b.id;
+  });
+  return ranked;
+}
+
 }  // namespace
 
 void ValuesAt(const Value& value, std::span<const vec::PathStep> path,
@@ -212,22 +234,9 @@ Result<Ranked> QueryRun::RunText(const Prefetch& node, const TextQuery& query,
     idf[t] = std::log((documents - df + 0.5) / (df + 0.5) + 1);
   }
   const double average = static_cast<double>(all.tokens) / static_cast<double>(all.documents);
-  Ranked ranked;
-  for (std::size_t i = 0; i < candidates.size(); ++i) {
-    if (!wanted[i]) continue;
-    const Candidate& c = candidates[i];
-    const double norm = query.k * (1 - query.b + query.b * c.length / average);
-    double score = 0;
-    for (std::size_t t = 0; t < idf.size(); ++t) {
-      const double tf = c.frequencies[t];
-      if (tf > 0) score += idf[t] * tf * (query.k + 1) / (tf + norm);
-    }
-    const auto value = static_cast<float>(score);
-    if (value <= 0 || (node.score_threshold && value <= *node.score_threshold)) continue;
-    ranked.push_back({.id = c.id, .score = value});
-  }
-  std::ranges::stable_sort(ranked, [](const ScoredId& a, const ScoredId& b) {
-    return a.score != b.score ? a.score > b.score : a.id < b.id;
+  Ranked ranked = RankByBm25(candidates, wanted, idf, query, average);
+  std::erase_if(ranked, [&](const ScoredId& r) {
+    return node.score_threshold && r.score <= *node.score_threshold;
   });
   if (ranked.size() > limit) ranked.resize(limit);
   return ranked;

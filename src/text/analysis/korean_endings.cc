@@ -54,8 +54,8 @@ std::string_view StripOne(std::string_view word) {
 }  // namespace
 
 std::string_view StripKoreanEnding(std::string_view word) {
-  // Until nothing is left to strip: a noun may end like a particle (회의, 나이), and only so does it
-  // come to the same stem alone and before a particle (회의는).
+  // Until nothing is left to strip: a noun may end like a particle (회의, 나이), and only so does
+  // it come to the same stem alone and before a particle (회의는).
   while (true) {
     const std::string_view shorter = StripOne(word);
     if (shorter.size() == word.size()) return word;
