@@ -300,6 +300,8 @@ def main():
                     break
             done += len(steps)
             seed += 1
+    except KeyboardInterrupt:
+        pass  # A long run ended by hand says how far it came.
     finally:
         malmoi.stop()
     print(f"{done} operations in {seed - options.seed} sequences, {differing} with a difference")
