@@ -1,17 +1,18 @@
 #!/usr/bin/env python3
-"""Random operations against malmoi's store over REST and against Qdrant's local mode,
-compared step by step.
+"""Random operations against malmoi's store over REST, against Qdrant's engine and against
+qdrant-client's local mode, compared step by step.
 
     python3 tools/store_difference.py --bin build/dev/malmoi --operations 20000 [--seed N]
-                                      [--keep-going]
+                                      [--oracle edge|local|both] [--keep-going]
 
-The oracle is qdrant-client's in-memory mode. Answers are compared exactly, scores within 1e-4; the
-order among equal scores is free. A difference prints the shortest sequence of
-operations that still shows it, and ends the run with exit code 1 unless it is in EXPLAINED. The
-table in docs/api/qdrant.md gives the reasons.
+The oracles are qdrant-edge-py, the real engine in process, and qdrant-client's in-memory mode.
+Answers are compared exactly, scores within 1e-4; the order among equal scores is free. A difference
+prints the shortest sequence of operations that still shows it, and ends the run with exit code 1
+unless it is in EXPLAINED. The table in docs/api/qdrant.md gives the reasons.
 
 Each sequence is its own seed and its own collection: create, index, upsert, set and delete payload,
-vectors and points, filter, scroll, count, query in all forms, and now and then a restart.
+vectors and points, filter, scroll, count, facet, query in all forms, groups, and now and then a
+restart.
 """
 import argparse
 import json
@@ -28,8 +29,9 @@ import warnings
 
 from qdrant_client import QdrantClient, models
 
-DIM, IDS = 4, 30
-KEYWORDS = ["red", "green", "blue", "빨강"]
+from store_edge import Edge
+from store_operations import DIM, needed_index, operation
+
 NAME = "difference"
 
 
@@ -65,189 +67,44 @@ class Malmoi:
         shutil.rmtree(self.folder)
 
 
-def vector(rng, dim=DIM):
-    return [rng.randint(-8, 8) / 4 for _ in range(dim)] if rng.random() < 0.9 else [0.0] * dim
-
-
-def sparse(rng):
-    indices = sorted(rng.sample(range(12), rng.randint(1, 4)))
-    return models.SparseVector(indices=indices, values=[rng.randint(1, 8) / 4 for _ in indices])
-
-
-def payload(rng):
-    out = {}
-    if rng.random() < 0.8:
-        out["color"] = rng.choice([rng.choice(KEYWORDS), rng.sample(KEYWORDS, 2)])
-    if rng.random() < 0.8:
-        out["n"] = rng.randint(-5, 20)
-    if rng.random() < 0.6:
-        out["f"] = rng.randint(-40, 40) / 8
-    if rng.random() < 0.4:
-        out["flag"] = rng.random() < 0.5
-    if rng.random() < 0.4:
-        out["deep"] = {"list": [{"a": rng.randint(0, 3), "b": rng.choice(KEYWORDS)}
-                                for _ in range(rng.randint(0, 3))]}
-    if rng.random() < 0.3:
-        out["place"] = {"lon": rng.randint(-170, 170), "lat": rng.randint(-80, 80)}
-    if rng.random() < 0.3:
-        out["empty"] = rng.choice([None, [], [None], {}, 0])
-    if rng.random() < 0.3:
-        out["when"] = f"2024-0{rng.randint(1, 9)}-1{rng.randint(0, 9)}T00:00:00Z"
-    return out
-
-
-def condition(rng, depth=0):
-    kind = rng.randint(0, 12 if depth < 2 else 10)
-    field = models.FieldCondition
-    if kind == 0:
-        return field(key="color", match=models.MatchValue(value=rng.choice(KEYWORDS)))
-    if kind == 1:
-        return field(key="color", match=models.MatchAny(any=rng.sample(KEYWORDS, 2)))
-    if kind == 2:
-        return field(key="n", match=models.MatchExcept(**{"except": rng.sample(range(10), 3)}))
-    if kind == 3:
-        low = rng.randint(-5, 15)
-        return field(key=rng.choice(["n", "f"]), range=models.Range(gte=low, lt=low + 8))
-    if kind == 4:
-        return models.IsEmptyCondition(is_empty=models.PayloadField(key=rng.choice(
-            ["color", "empty", "deep.list"])))
-    if kind == 5:
-        return models.IsNullCondition(is_null=models.PayloadField(key="empty"))
-    if kind == 6:
-        return models.HasIdCondition(has_id=rng.sample(range(IDS), 5))
-    if kind == 7:
-        return field(key="deep.list", values_count=models.ValuesCount(gte=rng.randint(0, 2)))
-    if kind == 8:
-        return field(key="deep.list[].a", match=models.MatchValue(value=rng.randint(0, 3)))
-    if kind == 9:
-        return field(key="flag", match=models.MatchValue(value=rng.random() < 0.5))
-    if kind == 10:
-        return field(key="when", range=models.DatetimeRange(gte=f"2024-0{rng.randint(1, 9)}-01T00:00:00Z"))
-    if kind == 11:
-        return models.NestedCondition(nested=models.Nested(key="deep.list", filter=models.Filter(must=[
-            field(key="a", match=models.MatchValue(value=rng.randint(0, 3))),
-            field(key="b", match=models.MatchValue(value=rng.choice(KEYWORDS)))])))
-    return filter_of(rng, depth + 1)
-
-
-def filter_of(rng, depth=0):
-    parts = {}
-    for clause in ("must", "should", "must_not"):
-        if rng.random() < 0.45:
-            parts[clause] = [condition(rng, depth) for _ in range(rng.randint(1, 2))]
-    return models.Filter(**parts)
-
-
-def maybe_filter(rng):
-    return filter_of(rng) if rng.random() < 0.5 else None
-
-
-def selector(rng):
-    if rng.random() < 0.6:
-        return rng.sample(range(IDS), rng.randint(1, 4))
-    return filter_of(rng)
-
-
-def point(rng):
-    vectors = {}
-    if rng.random() < 0.9:
-        vectors["d"] = vector(rng)
-    if rng.random() < 0.7:
-        vectors["s"] = sparse(rng)
-    if rng.random() < 0.5:
-        vectors["m"] = [vector(rng, 3) for _ in range(rng.randint(1, 3))]
-    return models.PointStruct(id=rng.randrange(IDS), vector=vectors, payload=payload(rng))
-
-
-def nearest(rng):
-    kind = rng.random()
-    if kind < 0.6:
-        return dict(query=vector(rng), using="d")
-    if kind < 0.85:
-        return dict(query=sparse(rng), using="s")
-    return dict(query=[vector(rng, 3) for _ in range(2)], using="m")
-
-
-def query(rng):
-    kind, limit = rng.randint(0, 8), rng.randint(1, 12)
-    some = lambda n: [vector(rng) for _ in range(n)]
-    if kind <= 2:
-        return dict(**nearest(rng), limit=limit)
-    if kind == 3:
-        strategy = rng.choice(["average_vector", "best_score", "sum_scores"])
-        return dict(query=models.RecommendQuery(recommend=models.RecommendInput(
-            positive=some(rng.randint(1, 2)), negative=some(rng.randint(0, 2)), strategy=strategy)),
-            using="d", limit=limit)
-    if kind == 4:
-        pairs = [models.ContextPair(positive=vector(rng), negative=vector(rng)) for _ in range(2)]
-        inner = models.DiscoverQuery(discover=models.DiscoverInput(target=vector(rng), context=pairs))
-        return dict(query=inner, using="d", limit=limit)
-    if kind == 5:
-        return dict(prefetch=[models.Prefetch(**nearest(rng), limit=IDS) for _ in range(2)],
-                    query=models.FusionQuery(fusion=models.Fusion.DBSF), limit=limit)
-    if kind == 6:
-        return dict(prefetch=models.Prefetch(query=vector(rng), using="d", limit=IDS),
-                    query=vector(rng), using="d", limit=limit)
-    if kind == 7:
-        formula = models.SumExpression(sum=["$score", models.MultExpression(mult=[
-            rng.randint(1, 4), condition(rng, 2)]), models.AbsExpression(abs="n")])
-        return dict(prefetch=models.Prefetch(query=vector(rng), using="d", limit=IDS),
-                    query=models.FormulaQuery(formula=formula, defaults={"n": 0}), limit=limit)
-    return dict(limit=limit)
-
-
-INDEXES = {"color": "keyword", "n": "integer", "f": "float", "flag": "bool", "when": "datetime",
-           "deep.list[].a": "integer"}
-
-
-def operation(rng):
-    """One step as (name, arguments of the client's call)."""
-    kind = rng.random()
-    if kind < 0.25:
-        return "upsert", dict(points=[point(rng) for _ in range(rng.randint(1, 6))])
-    if kind < 0.30:
-        return "delete", dict(points_selector=selector(rng))
-    if kind < 0.36:
-        return "set_payload", dict(payload=payload(rng) or {"x": 1}, points=selector(rng))
-    if kind < 0.39:
-        return "overwrite_payload", dict(payload=payload(rng), points=selector(rng))
-    if kind < 0.42:
-        return "delete_payload", dict(keys=rng.sample(["color", "n", "deep.list", "f"], 2),
-                                      points=selector(rng))
-    if kind < 0.44:
-        return "clear_payload", dict(points_selector=selector(rng))
-    if kind < 0.46:
-        return "delete_vectors", dict(vectors=[rng.choice("dsm")],
-                                      points=rng.sample(range(IDS), 3))
-    if kind < 0.49:
-        field = rng.choice(list(INDEXES))
-        return "create_payload_index", dict(field_name=field, field_schema=INDEXES[field])
-    if kind < 0.50:
-        return "restart", {}
-    if kind < 0.60:
-        return "count", dict(count_filter=filter_of(rng), exact=True)
-    if kind < 0.70:
-        return "scroll", dict(scroll_filter=maybe_filter(rng), limit=rng.randint(1, IDS),
-                              with_payload=True, with_vectors=True)
-    return "query_points", dict(**query(rng), query_filter=maybe_filter(rng),
-                                with_payload=rng.random() < 0.3)
+WRITES = ("upsert", "delete", "set_payload", "overwrite_payload", "delete_payload", "clear_payload",
+          "delete_vectors", "update_vectors", "create_payload_index")
 
 
 def run(client, name, arguments):
     if name == "restart":
         return None
     arguments = dict(arguments)
-    if name in ("upsert", "delete", "set_payload", "overwrite_payload", "delete_payload",
-                "clear_payload", "delete_vectors", "create_payload_index"):
+    if name in WRITES:
         arguments["wait"] = True
         getattr(client, name)(NAME, **arguments)
         return None
     answer = getattr(client, name)(NAME, **arguments)
     if name == "count":
         return answer.count
+    if name == "scroll" and "order_by" in arguments:
+        # The order among equal values is free.
+        key = arguments["order_by"].key
+        return sorted(((p.payload[key], p.id, p.payload) for p in answer[0]), key=repr)
     if name == "scroll":
         return [plain(p) for p in answer[0]], answer[1]
+    if name == "facet":
+        # The engine lists values that no point has any more.
+        return sorted(((facet_value(h.value), h.count) for h in answer.hits if h.count), key=repr)
+    if name == "query_points_groups":
+        return [(g.id, [(h.id, h.score) for h in g.hits]) for g in answer.groups]
+    if isinstance(arguments.get("query"), models.OrderByQuery):
+        return [(p.id, 0.0, None) for p in answer.points]
+    if isinstance(arguments.get("query"), models.NearestQuery):
+        # MMR orders by what is not shown, and there too equal points are free.
+        return sorted(((p.id, p.score, p.payload) for p in answer.points), key=lambda h: h[1])
     return [(p.id, p.score, p.payload) for p in answer.points]
+
+
+def facet_value(value):
+    """Of the engine's own type, or the value itself."""
+    found = re.fullmatch(r"\w+\((.*)\)", repr(value))
+    return found.group(1).strip('"').capitalize() if found else str(value).capitalize()
 
 
 def plain(record):
@@ -275,6 +132,10 @@ def close(a, b):
 def same(name, mine, theirs):
     """Lists of hits agree when the scores do, place by place, and every id whose score is not
     shared with the last place stands at that score in both."""
+    if name == "query_points_groups":
+        # Which of equal groups and hits are taken is free: the scores must agree.
+        scores = lambda groups: [[h[1] for h in hits] for _, hits in groups]
+        return close(scores(mine), scores(theirs))
     if name != "query_points":
         return close(mine, theirs)
     if len(mine) != len(theirs) or not all(close(a[1], b[1]) for a, b in zip(mine, theirs)):
@@ -289,8 +150,8 @@ def same(name, mine, theirs):
 
 # Differences that are meant, as (reason, test of the step); docs/api/qdrant.md has the table.
 EXPLAINED = [
-    ("local mode gives points that no query scored another score", lambda name, arguments: name == "query_points" and
-     "query" not in arguments and "prefetch" not in arguments),
+    ("points that no query scored have another score", lambda which, name, arguments:
+     name == "query_points" and "query" not in arguments and "prefetch" not in arguments),
 ]
 
 
@@ -311,26 +172,73 @@ def attempt(client, name, arguments):
         return None, f"{type(error).__name__}: {error}"
 
 
+def has_ties(client, prefetch):
+    """Whether a prefetch's list has an order, or an end, that equal scores leave open."""
+    given = prefetch if isinstance(prefetch, list) else [prefetch]
+    for p in given:
+        if p.prefetch and has_ties(client, p.prefetch):
+            return True
+        points = client.query_points(NAME, query=p.query, using=p.using, prefetch=p.prefetch,
+                                     query_filter=p.filter, limit=p.limit + 1).points
+        if any(close(a.score, b.score) for a, b in zip(points, points[1:])):
+            return True
+    return False
+
+
+def oracles_of(which):
+    """Fresh ones by name."""
+    oracles = {}
+    if which in ("local", "both"):
+        oracles["local"] = QdrantClient(":memory:")
+        create(oracles["local"])
+    if which in ("edge", "both"):
+        oracles["edge"] = Edge(create.distance)
+    return oracles
+
+
+def compare(client, oracle, mine, failed, name, arguments):
+    """The oracle's answer where it differs, as a one-element tuple; None where not."""
+    theirs, refused = attempt(oracle, name, arguments)
+    if refused is not None and refused.startswith(("UFuncTypeError", "Unsupported")):
+        return None  # Local mode fails on discovery over no points; the engine has no groups.
+    if isinstance(oracle, Edge) and refused is not None and name in WRITES:
+        return None  # It reports missing points after changing the others; so does the client.
+    if (failed is None) == (refused is None) and (failed or same(name, mine, theirs)):
+        return None
+    which = "edge" if isinstance(oracle, Edge) else "local"
+    if any(test(which, name, arguments) for _, test in EXPLAINED):
+        return None
+    if failed is None and refused is None and arguments.get("prefetch") and \
+            has_ties(client, arguments["prefetch"]):
+        return None  # What a stage makes of a rank depends on an order that is free.
+    return (refused or theirs,)
+
+
 def replay(malmoi, steps, restarts=True):
-    """Index of the first step that differs, with both answers; None where none does."""
-    local = QdrantClient(":memory:")
-    create(local)
+    """Index of the first step that differs, with all answers; None where none does."""
+    oracles = oracles_of(replay.oracle)
     create(malmoi.client)
-    for i, (name, arguments) in enumerate(steps):
-        if name == "restart":
-            if restarts:
-                malmoi.restart()
-            continue
-        mine, failed = attempt(malmoi.client, name, arguments)
-        theirs, refused = attempt(local, name, arguments)
-        if refused is not None and refused.startswith("UFuncTypeError"):
-            continue  # Local mode fails on discovery over no points.
-        if (failed is None) != (refused is None):
-            return i, failed or mine, refused or theirs
-        if failed is None and not same(name, mine, theirs):
-            if any(test(name, arguments) for _, test in EXPLAINED):
+    indexed = set()
+    try:
+        for i, (name, arguments) in enumerate(steps):
+            if name == "restart":
+                if restarts:
+                    malmoi.restart()
+                    if "edge" in oracles:
+                        oracles["edge"].restart()
                 continue
-            return i, mine, theirs
+            if needed_index(name, arguments) not in indexed | {None}:
+                continue
+            if name == "create_payload_index":
+                indexed.add(arguments["field_name"])
+            mine, failed = attempt(malmoi.client, name, arguments)
+            for which, oracle in oracles.items():
+                difference = compare(malmoi.client, oracle, mine, failed, name, arguments)
+                if difference is not None:
+                    return i, failed or mine, difference[0], which
+    finally:
+        if "edge" in oracles:
+            oracles["edge"].close()
     return None
 
 
@@ -368,9 +276,11 @@ def main():
     parser.add_argument("--operations", type=int, default=2000)
     parser.add_argument("--length", type=int, default=60, help="operations of one sequence")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--oracle", choices=["local", "edge", "both"], default="both")
     parser.add_argument("--keep-going", action="store_true", help="report every differing sequence")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
+    replay.oracle = options.oracle
     malmoi, done, differing, seed = Malmoi(options.bin), 0, 0, options.seed
     try:
         while done < options.operations:
@@ -385,11 +295,13 @@ def main():
                     print("  ", name, json.dumps(show(arguments), ensure_ascii=False, default=str))
                 if found:
                     print("   malmoi:", found[1])
-                    print("   qdrant:", found[2], flush=True)
+                    print(f"   {found[3]}:", found[2], flush=True)
                 if not options.keep_going:
                     break
             done += len(steps)
             seed += 1
+    except KeyboardInterrupt:
+        pass  # A long run ended by hand says how far it came.
     finally:
         malmoi.stop()
     print(f"{done} operations in {seed - options.seed} sequences, {differing} with a difference")

@@ -1,6 +1,6 @@
 // malmoi bench store: the vector store's writes, opening, filters and exact scan on this machine.
 // Random vectors of 384 numbers and a payload of four fields; prints the time of one fdatasync of
-// the same disk, so that figures can be read as ratios.
+// the same disk and the bandwidth of memory, so that figures can be read as ratios.
 #include <algorithm>
 #include <atomic>
 #include <random>
@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/strings.h"
+#include "cli/bench_store_internal.h"
 #include "cli/commands.h"
 #include "json/writer.h"
 #include "os/cpu_info.h"
@@ -15,24 +16,62 @@
 #include "vec/collection.h"
 
 namespace malmoi::cli {
+
+vec::Point BenchPoint(std::uint64_t id, std::mt19937_64& random) {
+  vec::Point p{.id = id};
+  auto& v = p.vectors.dense[""];
+  v.resize(kBenchDim);
+  for (float& x : v)
+    x = static_cast<float>(static_cast<std::int64_t>(random() >> 40)) * 0x1p-23f - 1;
+  p.payload = R"({"lang":")" + std::string(id % 10 == 0 ? "ko" : "en") + R"(","n":)" +
+              std::to_string(id % 1000) + R"(,"path":"docs/file-)" + std::to_string(id % 97) +
+              R"(.md","score":)" + std::to_string(id % 77) + ".5}";
+  return p;
+}
+
+double Percentile(std::vector<double> v, double p) {
+  if (v.empty()) return 0;
+  const auto at = static_cast<std::size_t>(p * static_cast<double>(v.size() - 1));
+  std::nth_element(v.begin(), v.begin() + static_cast<std::ptrdiff_t>(at), v.end());
+  return v[at];
+}
+
+double MemoryBandwidth(std::size_t threads) {
+  const std::vector<std::uint64_t> data(std::size_t{512} << 17, 1);  // 512 MiB.
+  std::atomic<std::uint64_t> sum{0};
+  double best = 0;
+  for (int pass = 0; pass < 5; ++pass) {
+    const std::int64_t start = MonotonicNs();
+    std::vector<std::thread> readers;
+    for (std::size_t t = 0; t < threads; ++t) {
+      readers.emplace_back([&, t] {
+        std::uint64_t a[8] = {};
+        const std::size_t end = data.size() / threads / 8 * 8;
+        const std::uint64_t* from = data.data() + t * end;
+        for (std::size_t i = 0; i < end; i += 8) {
+          for (std::size_t k = 0; k < 8; ++k) a[k] += from[i + k];
+        }
+        for (const std::uint64_t x : a) sum += x;
+      });
+    }
+    for (auto& t : readers) t.join();
+    best = std::max(best, static_cast<double>(data.size() * 8) / SecondsSince(start));
+  }
+  return sum == 0 ? 0 : best;
+}
+
 namespace {
 
-constexpr std::uint32_t kDim = 384;
-constexpr std::size_t kBatch = 1000;
+constexpr std::uint32_t kDim = kBenchDim;
+constexpr std::size_t kBatch = kBenchBatch;
 constexpr std::size_t kClients = 64;
-
-struct Figure {
-  std::string name;
-  double value = 0;
-  std::string unit;
-};
 
 class StoreBench {
  public:
   StoreBench(std::string folder, std::size_t points, std::size_t threads, bool writes_only)
       : folder_(std::move(folder)), points_(points), threads_(threads), writes_only_(writes_only) {}
 
-  Result<std::vector<Figure>> Run() {
+  Result<Figures> Run() {
     auto& vfs = os::PosixVfs();
     MALMOI_TRY(vfs.MakeDirs(folder_));
     MALMOI_TRY(Syncs());
@@ -45,21 +84,23 @@ class StoreBench {
     MALMOI_TRY(Singles());
     MALMOI_TRY(Many());
     MALMOI_TRY(Batches());
+    MALMOI_TRY(AfterCrash());
     MALMOI_TRY(Reopen());
+    bandwidth_ = MemoryBandwidth(threads_);
+    Add("memory read, " + std::to_string(threads_) + " threads", bandwidth_ * 1e-9, "GB/s");
+    MALMOI_TRY(Time("exact search", nullptr, true));
+    MALMOI_TRY(Batch());
     if (!writes_only_) MALMOI_TRY(Reads());
+    c_.reset();
+    db_.reset();
+    MALMOI_TRY(
+        BenchStoreRest(folder_, std::min<std::size_t>(points_, 200'000), 2, threads_, &figures_));
     return std::move(figures_);
   }
 
  private:
   void Add(std::string name, double value, std::string unit) {
     figures_.push_back({std::move(name), value, std::move(unit)});
-  }
-
-  static double Percentile(std::vector<double> v, double p) {
-    if (v.empty()) return 0;
-    const auto at = static_cast<std::size_t>(p * static_cast<double>(v.size() - 1));
-    std::nth_element(v.begin(), v.begin() + static_cast<std::ptrdiff_t>(at), v.end());
-    return v[at];
   }
 
   static Result<std::uint64_t> Size(const std::string& folder) {
@@ -76,18 +117,6 @@ class StoreBench {
       }
     }
     return sum;
-  }
-
-  vec::Point MakePoint(std::uint64_t id, std::mt19937_64& random) const {
-    vec::Point p{.id = id};
-    auto& v = p.vectors.dense[""];
-    v.resize(kDim);
-    for (float& x : v)
-      x = static_cast<float>(static_cast<std::int64_t>(random() >> 40)) * 0x1p-23f - 1;
-    p.payload = R"({"lang":")" + std::string(id % 10 == 0 ? "ko" : "en") + R"(","n":)" +
-                std::to_string(id % 1000) + R"(,"path":"docs/file-)" + std::to_string(id % 97) +
-                R"(.md","score":)" + std::to_string(id % 77) + ".5}";
-    return p;
   }
 
   // One write of 4 KiB and its fdatasync.
@@ -113,7 +142,7 @@ class StoreBench {
     for (const bool wait : {true, false}) {
       std::vector<double> times;
       for (std::uint64_t i = 0; i < 2000; ++i) {
-        const vec::Point p = MakePoint(next_id_++, random);
+        const vec::Point p = BenchPoint(next_id_++, random);
         const std::int64_t start = MonotonicNs();
         MALMOI_TRY(c_->Upsert({&p, 1}, {.wait = wait}));
         times.push_back(SecondsSince(start));
@@ -132,7 +161,7 @@ class StoreBench {
     std::vector<std::vector<vec::Point>> points(kClients);
     std::mt19937_64 random(2);
     for (auto& list : points) {
-      for (std::uint64_t i = 0; i < kEach; ++i) list.push_back(MakePoint(next_id_++, random));
+      for (std::uint64_t i = 0; i < kEach; ++i) list.push_back(BenchPoint(next_id_++, random));
     }
     const std::int64_t start = MonotonicNs();
     std::vector<std::thread> clients;
@@ -155,7 +184,7 @@ class StoreBench {
     std::size_t done = 0;
     for (; done < points_; done += kBatch) {
       std::vector<vec::Point> batch;
-      for (std::size_t i = 0; i < kBatch; ++i) batch.push_back(MakePoint(next_id_++, random));
+      for (std::size_t i = 0; i < kBatch; ++i) batch.push_back(BenchPoint(next_id_++, random));
       const std::int64_t start = MonotonicNs();
       MALMOI_TRY(c_->Upsert(batch, {}));
       times.push_back(SecondsSince(start));
@@ -164,6 +193,74 @@ class StoreBench {
     Add("batches of 1,000 x 384, durable", static_cast<double>(done) / seconds, "points/s");
     Add("batch of 1,000, p50", Percentile(times, 0.5) * 1e3, "ms");
     Add("batch of 1,000, worst", Percentile(times, 1) * 1e3, "ms");
+    return Ok();
+  }
+
+  // What a killed process leaves: the files as they are while the collection is open.
+  Status AfterCrash() {
+    auto& vfs = os::PosixVfs();
+    const std::string from = folder_ + "/db", to = folder_ + "/crashed";
+    MALMOI_TRY(const auto folders, vfs.List(from));
+    for (const auto& folder : folders) {
+      const std::string source = from + "/" + folder;
+      MALMOI_TRY(const auto info, vfs.Stat(source));
+      MALMOI_TRY(vfs.MakeDirs(to));
+      if (!info.is_directory) {
+        MALMOI_TRY(Copy(source, to + "/" + folder));
+        continue;
+      }
+      MALMOI_TRY(vfs.MakeDirs(to + "/" + folder));
+      MALMOI_TRY(const auto names, vfs.List(source));
+      for (const auto& name : names) {
+        MALMOI_TRY(Copy(source + "/" + name, to + "/" + folder + "/" + name));
+      }
+    }
+    const std::int64_t start = MonotonicNs();
+    {
+      MALMOI_TRY(const auto db, vec::Database::Open(vfs, to, threads_));
+      MALMOI_TRY(const auto c, db->Get("bench"));
+      MALMOI_TRY(c->Query(Nearest()));
+      Add("opening after a crash, to the first query", SecondsSince(start) * 1e3, "ms");
+      if (c->Info().points != c_->Info().points) return Error(Code::kInternal, "points were lost");
+    }
+    return vfs.RemoveAll(to);
+  }
+
+  static Status Copy(const std::string& from, const std::string& to) {
+    auto& vfs = os::PosixVfs();
+    MALMOI_TRY(const auto source, vfs.Open(from, os::OpenMode::kRead));
+    MALMOI_TRY(const auto target, vfs.Open(to, os::OpenMode::kTruncate));
+    for (std::uint64_t at = 0;;) {
+      std::string bytes;
+      MALMOI_TRY(source->Read(at, 4 << 20, &bytes));
+      if (bytes.empty()) return Ok();
+      MALMOI_TRY(target->Write(at, bytes));
+      at += bytes.size();
+    }
+  }
+
+  static vec::VectorQuery Nearest(float x = 0.5f) {
+    vec::VectorQuery query{.using_vector = "", .vector = std::vector<float>(kDim, x)};
+    query.with_payload = false;
+    query.params.exact = true;
+    return query;
+  }
+
+  Status Batch() {
+    constexpr std::size_t kQueries = 64;
+    std::vector<vec::VectorQuery> queries;
+    std::mt19937_64 random(7);
+    for (std::size_t i = 0; i < kQueries; ++i) {
+      queries.push_back(Nearest());
+      queries.back().vector = BenchPoint(i, random).vectors.dense[""];
+    }
+    std::vector<double> times;
+    for (int i = 0; i < 3; ++i) {
+      const std::int64_t start = MonotonicNs();
+      MALMOI_TRY(c_->QueryBatch(queries));
+      times.push_back(SecondsSince(start));
+    }
+    Add("exact search, batches of 64", kQueries / Percentile(times, 0.5), "queries/s");
     return Ok();
   }
 
@@ -178,16 +275,17 @@ class StoreBench {
     MALMOI_TRY(c_, db_->Get("bench"));
     const std::vector<vec::PointId> one = {std::uint64_t{1}};
     MALMOI_TRY(c_->Retrieve(one, true));
-    Add("opening " + std::to_string(points) + " points, to the first read",
-        SecondsSince(start) * 1e3, "ms");
+    const std::string name = "opening " + std::to_string(points) + " points, to the first ";
+    Add(name + "read", SecondsSince(start) * 1e3, "ms");
+    MALMOI_TRY(c_->Query(Nearest()));
+    Add(name + "query", SecondsSince(start) * 1e3, "ms");
     if (c_->Info().points != points) return Error(Code::kInternal, "points were lost");
     return Ok();
   }
 
   Status Time(const std::string& name, const vec::Filter* filter, bool search) {
-    vec::VectorQuery query{.using_vector = "", .vector = std::vector<float>(kDim, 0.5f)};
+    vec::VectorQuery query = Nearest();
     query.filter = filter;
-    query.with_payload = false;
     std::vector<double> times;
     for (int i = 0; i < 9; ++i) {
       const std::int64_t start = MonotonicNs();
@@ -202,7 +300,9 @@ class StoreBench {
     Add(name + ", p50 of 9", Percentile(times, 0.5) * 1e3, "ms");
     if (search && filter == nullptr) {
       const double bytes = static_cast<double>(c_->Info().points) * kDim * 4;
-      Add("exact scan", bytes / Percentile(times, 0.5) * 1e-9, "GB/s");
+      const double rate = bytes / Percentile(times, 0.5);
+      Add("exact scan", rate * 1e-9, "GB/s");
+      Add("exact scan / memory read", 100 * rate / bandwidth_, "%");
     }
     return Ok();
   }
@@ -212,7 +312,6 @@ class StoreBench {
     ko.must.push_back({vec::FieldCondition{"lang", vec::MatchAny{{std::string("ko")}}}});
     vec::Filter range;
     range.must.push_back({vec::FieldCondition{"n", vec::Range{.lt = 20, .gte = 10}}});
-    MALMOI_TRY(Time("exact search", nullptr, true));
     MALMOI_TRY(Time("count by keyword", &ko, false));
     MALMOI_TRY(Time("count by range", &range, false));
     return Time("exact search, 1 % by range", &range, true);
@@ -226,7 +325,8 @@ class StoreBench {
   std::shared_ptr<vec::Collection> c_;
   std::uint64_t next_id_ = 1;
   double sync_p50_ = 0;
-  std::vector<Figure> figures_;
+  double bandwidth_ = 0;
+  Figures figures_;
 };
 
 }  // namespace

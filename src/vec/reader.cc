@@ -64,6 +64,7 @@ Result<QueryOutcome> SnapshotReader::Query(const VectorQuery& query, const Cance
 
 Result<std::vector<QueryOutcome>> SnapshotReader::QueryBatch(std::span<const VectorQuery> queries,
                                                              const Cancel* cancel) const {
+  if (const auto s = MakeSearcher(cancel); s.ScanTogether(queries)) return s.RunTogether(queries);
   const Searcher searcher = MakeSearcher(cancel);
   std::vector<QueryOutcome> out;
   for (const auto& query : queries) {

@@ -21,6 +21,10 @@ class Searcher {
       : snapshot_(snapshot), parts_(snapshot.Parts()), pool_(pool), cancel_(cancel) {}
 
   Result<QueryOutcome> Run(const VectorQuery& query) const;
+  // Several at once, with the outcomes that each has alone, where ScanTogether says so: exact
+  // queries over all points of one dense vector, for which memory is read once.
+  bool ScanTogether(std::span<const VectorQuery> queries) const;
+  Result<std::vector<QueryOutcome>> RunTogether(std::span<const VectorQuery> queries) const;
   // The matcher of a filter; none for null and for the empty filter.
   Result<std::optional<Matcher>> Match(const Filter* filter) const;
   // Rows that `matcher` (null: all) keeps.

@@ -1,3 +1,4 @@
+#include "qdrant/parse_upsert.h"
 #include "serve/qdrant/store_front_internal.h"
 
 namespace malmoi::serve {
@@ -20,6 +21,9 @@ Result<Reply> Apply(Front& front, Call& call, qdrant::UpdateOperation operation,
 }
 
 Result<Reply> Upsert(Front& front, Call& call) {
+  if (qdrant::UpsertPoints plain; qdrant::ReadPlainUpsert(call.request.body, &plain)) {
+    return Apply(front, call, std::move(plain));
+  }
   MALMOI_TRY(const Value body, StoreBody(call.request));
   MALMOI_TRY(auto request, qdrant::ReadAs<qdrant::UpsertPoints>(body));
   return Apply(front, call, std::move(request));

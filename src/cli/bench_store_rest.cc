@@ -1,0 +1,219 @@
+// Batched writes in process and over REST: the same points, as many clients.
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <charconv>
+#include <functional>
+#include <thread>
+
+#include "base/clock.h"
+#include "cli/bench_store_internal.h"
+#include "json/writer.h"
+#include "os/vfs.h"
+#include "serve/qdrant/store_server.h"
+#include "vec/collection.h"
+
+namespace malmoi::cli {
+namespace {
+
+constexpr std::size_t kPrepared = 4;  // Batches of a client, sent again under other ids.
+constexpr std::uint64_t kFirst =
+    100'000'000;  // Ids have nine digits, so that they can be replaced.
+
+double CpuSeconds(clockid_t clock) {
+  timespec t{};
+  ::clock_gettime(clock, &t);
+  return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_nsec) * 1e-9;
+}
+
+// One keep-alive connection.
+class Connection {
+ public:
+  explicit Connection(std::uint16_t port) : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    const int on = 1;
+    ::setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    ok_ = ::connect(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+  }
+  ~Connection() { ::close(fd_); }
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  // The status of the answer; 0 where the connection broke.
+  int Put(const std::string& target, std::string_view body) {
+    const std::string head = "PUT " + target +
+                             " HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+                             "Content-Length: " +
+                             std::to_string(body.size()) + "\r\n\r\n";
+    if (!Send(head) || !Send(body)) return 0;
+    std::string answer;
+    for (;;) {
+      char buffer[4096];
+      const ssize_t n = ::recv(fd_, buffer, sizeof buffer, 0);
+      if (n <= 0) return 0;
+      answer.append(buffer, static_cast<std::size_t>(n));
+      const std::size_t end = answer.find("\r\n\r\n");
+      if (end == std::string::npos) continue;
+      const std::size_t at = answer.find("Content-Length: ");
+      if (at >= end) return 0;
+      if (answer.size() - end - 4 >= std::strtoull(answer.data() + at + 16, nullptr, 10)) break;
+    }
+    return std::atoi(answer.c_str() + 9);
+  }
+
+ private:
+  bool Send(std::string_view bytes) {
+    while (ok_ && !bytes.empty()) {
+      const ssize_t n = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+      ok_ = n > 0;
+      if (ok_) bytes.remove_prefix(static_cast<std::size_t>(n));
+    }
+    return ok_;
+  }
+
+  int fd_;
+  bool ok_ = false;
+};
+
+// A request's body and where its ids stand.
+struct Body {
+  std::string text;
+  std::vector<std::size_t> ids;
+
+  void SetIds(std::uint64_t first) {
+    for (const std::size_t at : ids) std::to_chars(text.data() + at, text.data() + at + 9, first++);
+  }
+};
+
+Body MakeBody(const std::vector<vec::Point>& points) {
+  Body body;
+  body.text = R"({"points":[)";
+  for (const vec::Point& p : points) {
+    body.text += body.ids.empty() ? R"({"id":)" : R"(,{"id":)";
+    body.ids.push_back(body.text.size());
+    body.text += std::to_string(std::get<std::uint64_t>(p.id));
+    json::Writer vector;
+    vector.BeginArray();
+    for (const float x : p.vectors.dense.at("")) vector.Put(x);
+    vector.EndArray();
+    body.text += R"(,"vector":)" + vector.text() + R"(,"payload":)" + p.payload + "}";
+  }
+  body.text += "]}";
+  return body;
+}
+
+struct Rate {
+  double points_a_second = 0;
+  double client_cpu = 0;  // Of one core.
+  double all_cpu = 0;
+};
+
+// `send` writes batch number `batch` of client `client`, under ids from `first` on.
+Result<Rate> Measure(
+    std::size_t clients, std::size_t batches,
+    const std::function<bool(std::size_t client, std::size_t batch, std::uint64_t first)>& send) {
+  std::atomic<bool> failed{false};
+  std::atomic<std::int64_t> client_ns{0};
+  const double cpu = CpuSeconds(CLOCK_PROCESS_CPUTIME_ID);
+  const std::int64_t start = MonotonicNs();
+  std::vector<std::thread> threads;
+  for (std::size_t c = 0; c < clients; ++c) {
+    threads.emplace_back([&, c] {
+      for (std::size_t b = 0; b < batches && !failed; ++b) {
+        if (!send(c, b, kFirst + (c * batches + b) * kBenchBatch)) failed = true;
+      }
+      client_ns += static_cast<std::int64_t>(CpuSeconds(CLOCK_THREAD_CPUTIME_ID) * 1e9);
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  const double seconds = SecondsSince(start);
+  if (failed) return Error(Code::kInternal, "a batch was not written");
+  return Rate{.points_a_second = static_cast<double>(clients * batches * kBenchBatch) / seconds,
+              .client_cpu = static_cast<double>(client_ns) * 1e-9 / seconds,
+              .all_cpu = (CpuSeconds(CLOCK_PROCESS_CPUTIME_ID) - cpu) / seconds};
+}
+
+Result<Rate> InProcess(const std::string& folder, std::size_t threads,
+                       std::vector<std::vector<std::vector<vec::Point>>> points,
+                       std::size_t batches) {
+  MALMOI_TRY(const auto db, vec::Database::Open(os::PosixVfs(), folder + "/direct", threads));
+  vec::CollectionConfig config;
+  config.dense[""] = {.dim = kBenchDim, .distance = vec::Distance::kCosine};
+  MALMOI_TRY(const auto collection, db->Create("bench", config));
+  return Measure(points.size(), batches,
+                 [&](std::size_t client, std::size_t batch, std::uint64_t first) {
+                   auto& list = points[client][batch % kPrepared];
+                   for (auto& p : list) p.id = first++;
+                   return collection->Upsert(list, {}).ok();
+                 });
+}
+
+Result<Rate> OverRest(const std::string& folder, std::size_t threads,
+                      const std::vector<std::vector<std::vector<vec::Point>>>& points,
+                      std::size_t batches) {
+  serve::StoreSettings settings;
+  settings.http_port = 0;
+  settings.storage = folder + "/rest";
+  qdrant::ServiceOptions options;
+  options.vfs = &os::PosixVfs();
+  options.directory = settings.storage + "/collections";
+  options.threads = threads;
+  MALMOI_TRY(const auto service, qdrant::Service::Open(options));
+  qdrant::Snapshots snapshots(*service, os::PosixVfs(), settings.storage + "/snapshots");
+  MALMOI_TRY(const auto server, serve::StoreServer::Start(*service, snapshots, settings));
+  Connection control(server->port());
+  if (control.Put("/collections/bench", R"({"vectors":{"size":384,"distance":"Cosine"}})") != 200) {
+    return Error(Code::kInternal, "the collection was not created over REST");
+  }
+  std::vector<std::vector<Body>> bodies(points.size());
+  std::vector<std::unique_ptr<Connection>> connections;
+  for (std::size_t c = 0; c < points.size(); ++c) {
+    for (const auto& batch : points[c]) bodies[c].push_back(MakeBody(batch));
+    connections.push_back(std::make_unique<Connection>(server->port()));
+  }
+  auto rate = Measure(
+      points.size(), batches, [&](std::size_t client, std::size_t batch, std::uint64_t first) {
+        Body& body = bodies[client][batch % kPrepared];
+        body.SetIds(first);
+        return connections[client]->Put("/collections/bench/points?wait=true", body.text) == 200;
+      });
+  connections.clear();
+  server->Stop(1);
+  return rate;
+}
+
+}  // namespace
+
+Status BenchStoreRest(const std::string& folder, std::size_t points, std::size_t clients,
+                      std::size_t threads, Figures* figures) {
+  std::mt19937_64 random(5);
+  std::vector<std::vector<std::vector<vec::Point>>> prepared(clients);
+  for (auto& client : prepared) {
+    for (std::size_t b = 0; b < kPrepared; ++b) {
+      auto& batch = client.emplace_back();
+      for (std::size_t i = 0; i < kBenchBatch; ++i) batch.push_back(BenchPoint(kFirst, random));
+    }
+  }
+  const std::size_t batches = std::max<std::size_t>(points / kBenchBatch / clients, 1);
+  MALMOI_TRY(const Rate direct, InProcess(folder, threads, prepared, batches));
+  MALMOI_TRY(const Rate rest, OverRest(folder, threads, prepared, batches));
+  const std::string who = std::to_string(clients) + " clients, batches";
+  figures->push_back({who + ", in process", direct.points_a_second, "points/s"});
+  figures->push_back({who + ", in process: CPU", direct.all_cpu, "cores"});
+  figures->push_back({who + ", REST", rest.points_a_second, "points/s"});
+  figures->push_back({who + ", REST: CPU of the server", rest.all_cpu - rest.client_cpu, "cores"});
+  figures->push_back({who + ", REST: CPU of the clients", rest.client_cpu, "cores"});
+  figures->push_back(
+      {"REST / in process", 100 * rest.points_a_second / direct.points_a_second, "%"});
+  return Ok();
+}
+
+}  // namespace malmoi::cli

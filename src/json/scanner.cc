@@ -1,0 +1,252 @@
+#include "json/scanner.h"
+
+#include <bit>
+#include <charconv>
+#include <cmath>
+#include <cstring>
+
+#include "base/utf8.h"
+
+namespace malmoi::json {
+namespace {
+
+constexpr int kDepthMax = 100;
+constexpr std::uint64_t kOnes = 0x0101010101010101;
+constexpr std::uint64_t kHighs = 0x8080808080808080;
+
+// Powers of ten that a double holds exactly.
+constexpr double kTens[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
+                            1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+constexpr int kDigitsMax = 19;  // Of a u64, whatever they are.
+
+bool IsDigit(char c) {
+  return c >= '0' && c <= '9';
+}
+
+// High bits where a byte of `x` is 0.
+std::uint64_t Zeros(std::uint64_t x) {
+  return (x - kOnes) & ~x & kHighs;
+}
+
+// Whether a byte ends a run of plain ones: a quotation mark, a backslash, a control character, or
+// one that is not ASCII.
+bool HasSpecial(std::uint64_t x) {
+  const std::uint64_t control = (x - kOnes * 0x20) & ~x & kHighs;
+  return (Zeros(x ^ kOnes * '"') | Zeros(x ^ kOnes * '\\') | control | (x & kHighs)) != 0;
+}
+
+bool AreDigits(std::uint64_t x) {
+  return ((x & 0xF0F0F0F0F0F0F0F0) | (((x + 0x0606060606060606) & 0xF0F0F0F0F0F0F0F0) >> 4)) ==
+         0x3333333333333333;
+}
+
+// Eight digits, the first in the lowest byte, as a number: pairs, then fours, then all.
+std::uint64_t EightDigits(std::uint64_t x) {
+  x -= 0x3030303030303030;
+  x = x * 10 + (x >> 8);
+  constexpr std::uint64_t kMask = 0x000000FF000000FF;
+  return ((x & kMask) * 0x000F424000000064 + ((x >> 16) & kMask) * 0x0000271000000001) >> 32;
+}
+
+}  // namespace
+
+bool Scanner::String(bool escapes) {
+  if (at_ == end_ || *at_ != '"') return false;
+  const char* begin = ++at_;
+  bool ascii = true;
+  for (;;) {
+    std::uint64_t eight;
+    while (end_ - at_ >= 8 && (std::memcpy(&eight, at_, 8), !HasSpecial(eight))) at_ += 8;
+    if (at_ == end_) return false;
+    const auto c = static_cast<unsigned char>(*at_);
+    if (c == '"') break;
+    if (c < 0x20) return false;
+    ascii = ascii && c < 0x80;
+    if (c != '\\') {
+      ++at_;
+    } else if (!escapes || !Escape()) {
+      return false;
+    }
+  }
+  const std::string_view text(begin, static_cast<std::size_t>(at_ - begin));
+  ++at_;
+  return ascii || IsValidUtf8(text);
+}
+
+bool Scanner::Escape() {
+  if (end_ - at_ < 2) return false;
+  const char c = at_[1];
+  if (c != 'u') {
+    at_ += 2;
+    return std::string_view("\"\\/bfnrt").find(c) != std::string_view::npos;
+  }
+  if (end_ - at_ < 6) return false;
+  std::uint16_t unit = 0;
+  const auto [stop, error] = std::from_chars(at_ + 2, at_ + 6, unit, 16);
+  const bool surrogate = unit >= 0xD800 && unit < 0xE000;
+  if (error != std::errc() || stop != at_ + 6 || surrogate) return false;
+  at_ += 6;
+  return true;
+}
+
+bool Scanner::PlainString(std::string_view* out) {
+  Blanks();
+  const char* begin = at_;
+  if (!String(false)) return false;
+  *out = {begin + 1, static_cast<std::size_t>(at_ - begin - 2)};
+  return true;
+}
+
+bool Scanner::Word(std::string_view word) {
+  if (!std::string_view(at_, static_cast<std::size_t>(end_ - at_)).starts_with(word)) return false;
+  at_ += word.size();
+  return true;
+}
+
+bool Scanner::Null() {
+  Blanks();
+  return Word("null");
+}
+
+bool Scanner::Digits() {
+  const char* begin = at_;
+  while (at_ != end_ && IsDigit(*at_)) ++at_;
+  return at_ != begin;
+}
+
+bool Scanner::Uint(std::uint64_t* out) {
+  Blanks();
+  const char* begin = at_;
+  if (!Digits() || (*begin == '0' && at_ != begin + 1)) return false;
+  const auto [stop, error] = std::from_chars(begin, at_, *out);
+  const bool whole = at_ == end_ || (*at_ != '.' && *at_ != 'e' && *at_ != 'E');
+  return error == std::errc() && stop == at_ && whole;
+}
+
+bool Scanner::Number() {
+  if (at_ != end_ && *at_ == '-') ++at_;
+  const char* begin = at_;
+  if (!Digits() || (*begin == '0' && at_ != begin + 1)) return false;
+  // Fewer digits than could be too large for a 64-bit integer, and for a double with an exponent.
+  if (at_ - begin >= kDigitsMax) return false;
+  if (at_ != end_ && *at_ == '.') {
+    ++at_;
+    if (!Digits()) return false;
+  }
+  if (at_ == end_ || (*at_ != 'e' && *at_ != 'E')) return true;
+  ++at_;
+  if (at_ != end_ && (*at_ == '+' || *at_ == '-')) ++at_;
+  const char* exponent = at_;
+  return Digits() && at_ - exponent <= 2;
+}
+
+bool Scanner::SlowFloat(const char* begin, float* out) {
+  at_ = begin;
+  if (!Number()) return false;
+  double value = 0;
+  const auto [stop, error] = std::from_chars(begin, at_, value);
+  *out = static_cast<float>(value);
+  return error == std::errc() && stop == at_;
+}
+
+// The digits as an integer, divided by a power of ten. That double may be off by an ulp or two,
+// which matters only where it stands that near to the middle between two floats.
+bool Scanner::Float(float* out) {
+  Blanks();
+  const char* begin = at_;
+  const bool negative = at_ != end_ && *at_ == '-';
+  if (negative) ++at_;
+  const char* first = at_;
+  std::uint64_t digits = 0;
+  while (at_ != end_ && IsDigit(*at_)) digits = digits * 10 + static_cast<unsigned>(*at_++ - '0');
+  std::ptrdiff_t count = at_ - first;
+  if (count == 0 || (*first == '0' && count > 1)) return false;
+  std::ptrdiff_t fraction = 0;
+  if (at_ != end_ && *at_ == '.') {
+    const char* point = ++at_;
+    std::uint64_t eight;
+    while (end_ - at_ >= 8 && (std::memcpy(&eight, at_, 8), AreDigits(eight))) {
+      digits = digits * 100'000'000 + EightDigits(eight);
+      at_ += 8;
+    }
+    while (at_ != end_ && IsDigit(*at_)) {
+      digits = digits * 10 + static_cast<unsigned>(*at_++ - '0');
+    }
+    fraction = at_ - point;
+    if (fraction == 0) return false;
+    count += fraction;
+  }
+  const bool exponent = at_ != end_ && (*at_ == 'e' || *at_ == 'E');
+  if (count > kDigitsMax || exponent) return SlowFloat(begin, out);
+  const double value = static_cast<double>(digits) / kTens[fraction];
+  const auto low = std::bit_cast<std::uint64_t>(value) & 0x1FFFFFFF;  // What a float lacks.
+  if (low - 0x0FFFFFF0 <= 0x20) return SlowFloat(begin, out);
+  // All that is not 0 is at least 1e-19 and at most 1e19 here: no float is subnormal or too large.
+  const bool minus = negative && (digits != 0 || fraction != 0);  // The integer -0 is 0.
+  *out = static_cast<float>(minus ? -value : value);
+  return true;
+}
+
+bool Scanner::Floats(std::vector<float>* out) {
+  out->clear();
+  if (!Take('[')) return false;
+  if (Take(']')) return true;
+  do {
+    if (!Float(&out->emplace_back())) return false;
+  } while (Take(','));
+  return Take(']');
+}
+
+bool Scanner::Members(int depth) {
+  std::string_view ignored;
+  ++at_;
+  if (Take('}')) return true;
+  do {
+    Blanks();
+    if (!String(true) || !Take(':') || !Value(&ignored, depth + 1)) return false;
+  } while (Take(','));
+  return Take('}');
+}
+
+bool Scanner::Items(int depth) {
+  std::string_view ignored;
+  ++at_;
+  if (Take(']')) return true;
+  do {
+    if (!Value(&ignored, depth + 1)) return false;
+  } while (Take(','));
+  return Take(']');
+}
+
+bool Scanner::Value(std::string_view* out, int depth) {
+  Blanks();
+  if (at_ == end_ || depth > kDepthMax) return false;
+  const char* begin = at_;
+  bool ok = false;
+  switch (*at_) {
+    case '{':
+      ok = Members(depth);
+      break;
+    case '[':
+      ok = Items(depth);
+      break;
+    case '"':
+      ok = String(true);
+      break;
+    case 't':
+      ok = Word("true");
+      break;
+    case 'f':
+      ok = Word("false");
+      break;
+    case 'n':
+      ok = Word("null");
+      break;
+    default:
+      ok = Number();
+  }
+  *out = {begin, static_cast<std::size_t>(at_ - begin)};
+  return ok;
+}
+
+}  // namespace malmoi::json
