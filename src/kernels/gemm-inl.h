@@ -8,6 +8,7 @@
 //   kTileRows             rows of a full tile
 //   kInputBytes           of A in a step
 //   kLaneBytes            of weights for one column in a step
+//   kUnit                 values of k in a step
 //   kInts                 accumulates integers that the row's and the column's scale turn into f32
 //   kQuick                GELU to 4e-5 will do, since what follows is rounded far more
 //   Zero, LoadWeight, LoadInput, Dot, Store
@@ -38,6 +39,7 @@ inline void Tile(const char* a, std::size_t lda, std::size_t steps, const char* 
 #pragma GCC unroll 4
     for (int j = 0; j < P::kRegs; ++j) acc[r][j] = P::Zero();
   }
+#pragma GCC unroll 2
   for (std::size_t s = 0; s < steps; ++s) {
     typename P::Weight weight[P::kRegs];
 #pragma GCC unroll 4
@@ -65,6 +67,16 @@ inline void Tile(const char* a, std::size_t lda, std::size_t steps, const char* 
                acc[r][j]);
     }
   }
+}
+
+// A value that the compiler may neither foresee nor put aside.
+template <class T>
+inline void KeepInRegister(T& value) {
+#if defined(__x86_64__)
+  __asm__ volatile("" : "+v"(value));
+#else
+  __asm__ volatile("" : "+w"(value));
+#endif
 }
 
 // Tile functions by height; entry 0 is unused.
@@ -126,6 +138,29 @@ inline void FinishRow(const RawGemm& g, const char* sums, std::size_t row, std::
 constexpr std::size_t NextHeight(std::size_t rows, std::size_t most) {
   const std::size_t tiles = (rows + most - 1) / most;
   return (rows + tiles - 1) / tiles;
+}
+
+// A full tile of independent chains without memory: as fast as the level's instructions are.
+template <class P>
+inline std::size_t PeakKernel(std::size_t rounds) {
+  constexpr int kChains = P::kTileRows * P::kRegs;
+  alignas(64) char zeros[64] = {};
+  typename P::Acc acc[kChains];
+  for (int i = 0; i < kChains; ++i) acc[i] = P::Zero();
+  const typename P::Weight weight = P::LoadWeight(zeros);
+  const typename P::Input input = P::LoadInput(zeros);
+  for (std::size_t round = 0; round < rounds; ++round) {
+#pragma GCC unroll 32
+    for (int i = 0; i < kChains; ++i) {
+      acc[i] = P::Dot(acc[i], input, weight);
+      KeepInRegister(acc[i]);
+    }
+  }
+  alignas(64) char out[64];
+  for (int i = 0; i < kChains; ++i) P::Store(out, acc[i]);
+  // Each step of k is one value, or the two or four that share a column's lane.
+  constexpr std::size_t kColumnsOfChain = P::kColumns / P::kRegs;
+  return rounds * kChains * kColumnsOfChain * P::kUnit;
 }
 
 template <class P, class Table>

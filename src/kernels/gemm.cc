@@ -1,9 +1,11 @@
 #include "kernels/gemm.h"
 
+#include <algorithm>
 #include <string>
 
 #include "base/buffer.h"
 #include "base/check.h"
+#include "base/clock.h"
 #include "kernels/gemm_internal.h"
 #include "kernels/packing_internal.h"
 
@@ -127,6 +129,18 @@ std::string_view TileCheck() {
       os::DetectedCpuLevel() == os::CpuLevel::kAmx ? CheckTiles() : nullptr;
   if (difference == nullptr) return "";
   return *difference == 0 ? "ok" : difference;
+}
+
+double PeakRate(Precision precision, os::CpuLevel level) {
+  const GemmTable& table = GemmOfLevel(static_cast<int>(level), static_cast<int>(precision));
+  constexpr std::size_t kRounds = 2000;  // Tens of microseconds: some runs meet no interruption.
+  double best = 0;
+  for (const std::int64_t start = MonotonicNs(); MonotonicNs() - start < 20'000'000;) {
+    const std::int64_t run = MonotonicNs();
+    const auto done = static_cast<double>(2 * table.peak(kRounds));
+    best = std::max(best, done / std::max(SecondsSince(run), 1e-9));
+  }
+  return best;
 }
 
 std::unique_ptr<PackedWeights> PackWeights(std::span<const float> w, std::size_t n, std::size_t k,

@@ -103,6 +103,10 @@ struct GemmArgs {
 };
 void Gemm(const PackedWeights& w, const GemmArgs& args);
 
+// Operations (two a multiply-add) a second that one thread reaches in `precision` at `level` with
+// its operands in registers: what a product's speed can be compared with. Best of some runs; 20 ms.
+double PeakRate(Precision precision, os::CpuLevel level);
+
 // Whether this processor's tiles (AMX) passed their check against plain arithmetic, run once:
 // "" without AMX, "ok", or what differed, in which case level kAmx runs the kernels of kAvx512Bf16.
 std::string_view TileCheck();

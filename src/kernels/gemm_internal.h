@@ -47,6 +47,8 @@ struct GemmTable {
   std::size_t unit, weight_bytes;
   std::size_t step_multiple;  // Steps are padded to it, and rows of A with zeros to 64 bytes.
   void (*gemm)(const RawGemm& g);
+  // Multiplies and adds in registers alone, `rounds` times; returns how many multiply-adds.
+  std::size_t (*peak)(std::size_t rounds);
 };
 
 // Attention over f32 or bfloat16 queries, keys and values; strides in bytes.

@@ -8,37 +8,22 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <limits>
-#include <random>
 #include <string>
 #include <vector>
 
 #include "kernels/attention.h"
+#include "kernels/product_case_internal.h"
 
 using namespace malmoi;
+using kernels::AtEveryLevel;
+using kernels::Random;
+using kernels::SameBits;
 
 namespace {
 
-std::vector<float> Random(std::size_t n, unsigned seed) {
-  std::mt19937 rng(seed);
-  std::normal_distribution<float> normal(0, 1);
-  std::vector<float> out(n);
-  for (float& x : out) x = normal(rng);
-  return out;
-}
-
-struct Case {
-  std::size_t m, n, k;
-  std::vector<float> a, w, bias, residual;
-  Case(std::size_t m_, std::size_t n_, std::size_t k_)
-      : m(m_),
-        n(n_),
-        k(k_),
-        a(Random(m * k, 1)),
-        w(Random(n * k, 2)),
-        bias(Random(n, 3)),
-        residual(Random(m * n, 4)) {}
+struct Case : kernels::ProductCase {
+  using ProductCase::ProductCase;
 
   kernels::GemmArgs Args(kernels::Epilogue epilogue, std::vector<float>* c) const {
     return {.a = a.data(),
@@ -78,20 +63,6 @@ struct Case {
 constexpr kernels::Epilogue kEpilogues[] = {
     kernels::Epilogue::kNone, kernels::Epilogue::kBias, kernels::Epilogue::kBiasGelu,
     kernels::Epilogue::kBiasGeluTanh, kernels::Epilogue::kBiasResidual};
-
-template <class F>
-void AtEveryLevel(F f) {
-  for (const os::CpuLevel level : os::AvailableCpuLevels()) {
-    const os::CpuLevel before = os::SetCpuLevelForTest(level);
-    CAPTURE(std::string(os::CpuLevelName(level)));
-    f(level);
-    os::SetCpuLevelForTest(before);
-  }
-}
-
-bool SameBits(const std::vector<float>& a, const std::vector<float>& b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
-}
 
 std::vector<float> Product(const kernels::PackedWeights& w, const Case& c, kernels::Epilogue e) {
   std::vector<float> out(c.m * c.n, 99.0f);

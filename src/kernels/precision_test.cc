@@ -7,7 +7,6 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
-#include <random>
 #include <string>
 #include <vector>
 
@@ -16,19 +15,16 @@
 #include "kernels/gemm.h"
 #include "kernels/gemm_internal.h"
 #include "kernels/packing_internal.h"
+#include "kernels/product_case_internal.h"
 
 using namespace malmoi;
+using kernels::AtEveryLevel;
 using kernels::Precision;
+using kernels::Random;
+using kernels::SameBits;
+using Case = kernels::ProductCase;
 
 namespace {
-
-std::vector<float> Random(std::size_t n, unsigned seed) {
-  std::mt19937 rng(seed);
-  std::normal_distribution<float> normal(0, 1);
-  std::vector<float> out(n);
-  for (float& x : out) x = normal(rng);
-  return out;
-}
 
 float RoundBf16(float x) {
   std::uint32_t u = 0;
@@ -37,19 +33,6 @@ float RoundBf16(float x) {
   std::memcpy(&x, &u, sizeof(x));
   return x;
 }
-
-struct Case {
-  std::size_t m, n, k;
-  std::vector<float> a, w, bias, residual;
-  Case(std::size_t m_, std::size_t n_, std::size_t k_)
-      : m(m_),
-        n(n_),
-        k(k_),
-        a(Random(m * k, 1)),
-        w(Random(n * k, 2)),
-        bias(Random(n, 3)),
-        residual(Random(m * n, 4)) {}
-};
 
 // What a product multiplies, as f32.
 std::vector<float> RoundedRows(const std::vector<float>& x, std::size_t k, Precision precision,
@@ -134,20 +117,6 @@ std::vector<float> Product(const kernels::PackedWeights& w, const Case& c, kerne
   return out;
 }
 
-bool SameBits(const std::vector<float>& a, const std::vector<float>& b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
-}
-
-template <class F>
-void AtEveryLevel(F f) {
-  for (const os::CpuLevel level : os::AvailableCpuLevels()) {
-    const os::CpuLevel before = os::SetCpuLevelForTest(level);
-    CAPTURE(std::string(os::CpuLevelName(level)));
-    f(level);
-    os::SetCpuLevelForTest(before);
-  }
-}
-
 // The level whose code must have run.
 os::CpuLevel KernelLevel(os::CpuLevel level, Precision precision) {
   const bool tiles = kernels::TileCheck() == "ok";
@@ -220,6 +189,16 @@ constexpr kernels::Epilogue kEpilogues[] = {kernels::Epilogue::kBias, kernels::E
 constexpr Precision kNarrow[] = {Precision::kBfloat16, Precision::kInt8};
 
 }  // namespace
+
+TEST_CASE("PeakRate: registers are at least as fast as a product") {
+  for (const Precision precision : {Precision::kFloat32, Precision::kBfloat16, Precision::kInt8}) {
+    AtEveryLevel([&](os::CpuLevel level) {
+      const double rate = kernels::PeakRate(precision, level);
+      CHECK(rate > 1e6);
+      CHECK(std::isfinite(rate));
+    });
+  }
+}
 
 TEST_CASE("Narrow products: every height from 1 to 40, block borders, tails of n and k") {
   for (const Precision precision : kNarrow) {

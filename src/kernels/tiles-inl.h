@@ -37,6 +37,28 @@ inline void TileProduct(U& unit, const char* a, std::size_t lda, std::size_t row
   unit.Store(sums, kSumsStride, two);
 }
 
+// As PeakKernel: four tiles of sums, nothing loaded between products.
+template <class U>
+inline std::size_t TilePeak(std::size_t rounds) {
+  alignas(64) char zeros[kTileSide * kTileBytes] = {};
+  alignas(64) char sums[2 * kTileSide * kSumsStride];
+  U unit;
+  unit.Shape(kTileSide, kTileSide);
+  unit.Zero(true);
+  unit.LoadA0(zeros, kTileBytes);
+  unit.LoadA1(zeros, kTileBytes);
+  unit.LoadB0(zeros);
+  unit.LoadB1(zeros);
+  for (std::size_t round = 0; round < rounds; ++round) {
+    unit.MultiplyUpper();
+    unit.MultiplyLower();
+  }
+  unit.Store(sums, kSumsStride, true);
+  unit.Release();
+  constexpr std::size_t kValues = U::kInts ? 64 : 32;  // Of k in a tile.
+  return rounds * 4 * kTileSide * kTileSide * kValues;
+}
+
 template <class U>
 inline void TileGemm(const RawGemm& g) {
   constexpr std::size_t kHeight = 2 * kTileSide, kWidth = 2 * kPanel;

@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "json/value.h"
 #include "model/config_internal.h"
@@ -47,6 +48,27 @@ Result<FamilyModel> LoadFamily(FamilySource source);
 
 // Fills the stack's sizes from the configuration's, one key head for each query head.
 void UseSizes(const EncoderConfig& config, Stack* stack);
+
+// A layer whose norms follow its residuals, by the names of its tensors. `qkv` has one name (of all
+// three, stacked) or three; `up` one, or two where the part is gated: the activated half first.
+struct LayerNames {
+  std::vector<std::string> qkv;
+  std::string out, attention_norm;
+  std::vector<std::string> up;
+  std::string down, feed_norm;
+};
+// As transformers names them in its own NomicBERT and GTE.
+LayerNames GatedNames(const std::string& layer);
+Result<Layer> LoadPostNormLayer(const WeightReader& reader, const Stack& stack, float eps,
+                                const LayerNames& names);
+
+// A classification head of two products, read below different prefixes.
+struct ClassifierNames {
+  std::string dense, out;
+};
+Result<ClassifierHead> LoadClassifierHead(const WeightReader& dense, const WeightReader& out,
+                                          const ClassifierNames& names, std::size_t hidden,
+                                          Activation activation);
 
 // The decoder of a masked-language-model head over the vocabulary: `name`.weight below `top`, or
 // where the file has none the input's table `words` below `base` (tied); the bias is `name`.bias or

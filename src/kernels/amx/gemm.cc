@@ -77,8 +77,10 @@ struct AmxUnit {
 
 }  // namespace
 
-const GemmTable kTilesBf16 = {5, kBf16Form, 2, 2, 16, TileGemm<AmxUnit<false>>};
-const GemmTable kTilesInt8 = {5, kByteForm, 4, 1, 16, TileGemm<AmxUnit<true>>};
+const GemmTable kTilesBf16 = {
+    5, kBf16Form, 2, 2, 16, TileGemm<AmxUnit<false>>, TilePeak<AmxUnit<false>>};
+const GemmTable kTilesInt8 = {
+    5, kByteForm, 4, 1, 16, TileGemm<AmxUnit<true>>, TilePeak<AmxUnit<true>>};
 
 }  // namespace malmoi::kernels
 #endif

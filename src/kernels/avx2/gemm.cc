@@ -18,7 +18,7 @@ struct FloatDot {
   using Weight = __m256;
   using Input = __m256;
   static constexpr int kRegs = 2, kTileRows = 6;
-  static constexpr std::size_t kColumns = 16, kInputBytes = 4, kLaneBytes = 4;
+  static constexpr std::size_t kColumns = 16, kInputBytes = 4, kLaneBytes = 4, kUnit = 1;
   static constexpr bool kInts = false, kQuick = false;
   static Acc Zero() { return _mm256_setzero_ps(); }
   static Weight LoadWeight(const char* p) {
@@ -41,7 +41,7 @@ struct RoundedDot : FloatDot {
     __m256 even, odd;
   };
   static constexpr int kTileRows = 4;
-  static constexpr std::size_t kInputBytes = 8;
+  static constexpr std::size_t kInputBytes = 8, kUnit = 2;
   static constexpr bool kQuick = true;
   static Weight LoadWeight(const char* p) {
     const __m256i pair = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
@@ -64,7 +64,7 @@ struct ShortDot {
   using Weight = __m256i;
   using Input = __m256i;
   static constexpr int kRegs = 2, kTileRows = 6;
-  static constexpr std::size_t kColumns = 16, kInputBytes = 4, kLaneBytes = 2;
+  static constexpr std::size_t kColumns = 16, kInputBytes = 4, kLaneBytes = 2, kUnit = 2;
   static constexpr bool kInts = true, kQuick = true;
   static Acc Zero() { return _mm256_setzero_si256(); }
   static Weight LoadWeight(const char* p) {
@@ -86,9 +86,12 @@ using ShortTiles = TileTable<ShortDot, 1, 2, 3, 4, 5, 6>;
 
 namespace malmoi::kernels {
 
-const GemmTable kAvx2Float = {1, kFloatForm, 1, 4, 1, GemmKernel<FloatDot, FloatTiles>};
-const GemmTable kAvx2Bf16 = {1, kRoundedForm, 2, 2, 1, GemmKernel<RoundedDot, RoundedTiles>};
-const GemmTable kAvx2Int8 = {1, kShortForm, 2, 1, 1, GemmKernel<ShortDot, ShortTiles>};
+const GemmTable kAvx2Float = {
+    1, kFloatForm, 1, 4, 1, GemmKernel<FloatDot, FloatTiles>, PeakKernel<FloatDot>};
+const GemmTable kAvx2Bf16 = {
+    1, kRoundedForm, 2, 2, 1, GemmKernel<RoundedDot, RoundedTiles>, PeakKernel<RoundedDot>};
+const GemmTable kAvx2Int8 = {
+    1, kShortForm, 2, 1, 1, GemmKernel<ShortDot, ShortTiles>, PeakKernel<ShortDot>};
 const RowTable kAvx2Rows = {1, NarrowKernel, AttentionKernel<FloatDot, FloatTiles, false>};
 
 }  // namespace malmoi::kernels

@@ -17,7 +17,7 @@ struct FloatDot {
   using Weight = __m512;
   using Input = __m512;
   static constexpr int kRegs = 2, kTileRows = 12;
-  static constexpr std::size_t kColumns = 32, kInputBytes = 4, kLaneBytes = 4;
+  static constexpr std::size_t kColumns = 32, kInputBytes = 4, kLaneBytes = 4, kUnit = 1;
   static constexpr bool kInts = false, kQuick = false;
   static Acc Zero() { return _mm512_setzero_ps(); }
   static Weight LoadWeight(const char* p) { return _mm512_loadu_ps(p); }
@@ -37,7 +37,7 @@ struct RoundedDot : FloatDot {
   struct Input {
     __m512 even, odd;
   };
-  static constexpr std::size_t kInputBytes = 8;
+  static constexpr std::size_t kInputBytes = 8, kUnit = 2;
   static constexpr bool kQuick = true;
   static Weight LoadWeight(const char* p) {
     const __m512i pair = _mm512_loadu_si512(p);
@@ -62,7 +62,7 @@ struct ShortDot {
   using Weight = __m512i;
   using Input = __m512i;
   static constexpr int kRegs = 2, kTileRows = 12;
-  static constexpr std::size_t kColumns = 32, kInputBytes = 4, kLaneBytes = 2;
+  static constexpr std::size_t kColumns = 32, kInputBytes = 4, kLaneBytes = 2, kUnit = 2;
   static constexpr bool kInts = true, kQuick = true;
   static Acc Zero() { return _mm512_setzero_si512(); }
   static Weight LoadWeight(const char* p) {

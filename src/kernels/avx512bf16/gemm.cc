@@ -10,6 +10,7 @@ namespace {
 struct PairDot : FloatDot {
   using Weight = __m512i;
   using Input = __m512i;
+  static constexpr std::size_t kUnit = 2;
   static constexpr bool kQuick = true;
   static Weight LoadWeight(const char* p) { return _mm512_loadu_si512(p); }
   static Input LoadInput(const char* p) {
@@ -21,7 +22,8 @@ using PairTiles = TileTable<PairDot, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12>;
 
 }  // namespace
 
-const GemmTable kNativeBf16 = {4, kBf16Form, 2, 2, 1, GemmKernel<PairDot, PairTiles>};
+const GemmTable kNativeBf16 = {
+    4, kBf16Form, 2, 2, 1, GemmKernel<PairDot, PairTiles>, PeakKernel<PairDot>};
 void NativeBf16Attention(const RawAttention& r) {
   AttentionKernel<PairDot, PairTiles, true>(r);
 }

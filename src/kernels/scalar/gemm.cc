@@ -29,7 +29,7 @@ struct FloatDot {
   using Weight = Floats;
   using Input = float;
   static constexpr int kRegs = 4, kTileRows = 2;
-  static constexpr std::size_t kColumns = 16, kInputBytes = 4, kLaneBytes = 4;
+  static constexpr std::size_t kColumns = 16, kInputBytes = 4, kLaneBytes = 4, kUnit = 1;
   static constexpr bool kInts = false, kQuick = false;
   static Acc Zero() { return Acc{}; }
   static Weight LoadWeight(const char* p) { return At<Weight>(p); }
@@ -47,7 +47,7 @@ struct RoundedDot : FloatDot {
   struct Input {
     float even, odd;
   };
-  static constexpr std::size_t kInputBytes = 8;
+  static constexpr std::size_t kInputBytes = 8, kUnit = 2;
   static constexpr bool kQuick = true;
   static Weight LoadWeight(const char* p) {
     const auto pair = At<Ints>(p);
@@ -68,7 +68,7 @@ struct ShortDot {
     std::int32_t even, odd;
   };
   static constexpr int kRegs = 4, kTileRows = 2;
-  static constexpr std::size_t kColumns = 16, kInputBytes = 4, kLaneBytes = 2;
+  static constexpr std::size_t kColumns = 16, kInputBytes = 4, kLaneBytes = 2, kUnit = 2;
   static constexpr bool kInts = true, kQuick = true;
   static Acc Zero() { return Acc{}; }
   static Weight LoadWeight(const char* p) {
@@ -93,9 +93,12 @@ using ShortTiles = TileTable<ShortDot, 1, 2>;
 
 namespace malmoi::kernels {
 
-const GemmTable kScalarFloat = {0, kFloatForm, 1, 4, 1, GemmKernel<FloatDot, FloatTiles>};
-const GemmTable kScalarBf16 = {0, kRoundedForm, 2, 2, 1, GemmKernel<RoundedDot, RoundedTiles>};
-const GemmTable kScalarInt8 = {0, kShortForm, 2, 1, 1, GemmKernel<ShortDot, ShortTiles>};
+const GemmTable kScalarFloat = {
+    0, kFloatForm, 1, 4, 1, GemmKernel<FloatDot, FloatTiles>, PeakKernel<FloatDot>};
+const GemmTable kScalarBf16 = {
+    0, kRoundedForm, 2, 2, 1, GemmKernel<RoundedDot, RoundedTiles>, PeakKernel<RoundedDot>};
+const GemmTable kScalarInt8 = {
+    0, kShortForm, 2, 1, 1, GemmKernel<ShortDot, ShortTiles>, PeakKernel<ShortDot>};
 const RowTable kScalarRows = {0, NarrowKernel, AttentionKernel<FloatDot, FloatTiles, false>};
 
 }  // namespace malmoi::kernels

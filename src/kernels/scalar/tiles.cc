@@ -107,7 +107,9 @@ struct EmulatedUnit {
 
 }  // namespace
 
-const GemmTable kEmulatedTilesBf16 = {0, kBf16Form, 2, 2, 16, TileGemm<EmulatedUnit<false>>};
-const GemmTable kEmulatedTilesInt8 = {0, kByteForm, 4, 1, 16, TileGemm<EmulatedUnit<true>>};
+const GemmTable kEmulatedTilesBf16 = {
+    0, kBf16Form, 2, 2, 16, TileGemm<EmulatedUnit<false>>, TilePeak<EmulatedUnit<false>>};
+const GemmTable kEmulatedTilesInt8 = {
+    0, kByteForm, 4, 1, 16, TileGemm<EmulatedUnit<true>>, TilePeak<EmulatedUnit<true>>};
 
 }  // namespace malmoi::kernels

@@ -83,18 +83,14 @@ class Loader {
   }
 
   Status LoadLayer(const std::string& name) {
-    const WeightReader& r = source_.reader;
-    const std::size_t h = out_.stack.hidden;
-    const float eps = out_.config.layer_norm_eps;
-    const std::string self = name + "attention.self.";
-    Layer layer;
-    MALMOI_TRY(layer.attention.qkv,
-               r.Stacked({{self + "query", h}, {self + "key", h}, {self + "value", h}}, h));
-    MALMOI_TRY(layer.attention.out, r.One(name + "attention.output.dense", h, h));
-    MALMOI_TRY(layer.attention.result, r.LayerNorm(name + "attention.output.LayerNorm", h, eps));
-    MALMOI_TRY(layer.feed.up, r.One(name + "intermediate.dense", out_.stack.width, h));
-    MALMOI_TRY(layer.feed.down, r.One(name + "output.dense", h, out_.stack.width));
-    MALMOI_TRY(layer.feed.result, r.LayerNorm(name + "output.LayerNorm", h, eps));
+    const std::string self = name + "attention.self.", output = name + "attention.output.";
+    MALMOI_TRY(auto layer, LoadPostNormLayer(source_.reader, out_.stack, out_.config.layer_norm_eps,
+                                             {.qkv = {self + "query", self + "key", self + "value"},
+                                              .out = output + "dense",
+                                              .attention_norm = output + "LayerNorm",
+                                              .up = {name + "intermediate.dense"},
+                                              .down = name + "output.dense",
+                                              .feed_norm = name + "output.LayerNorm"}));
     out_.stack.layers.push_back(std::move(layer));
     return Ok();
   }
@@ -102,17 +98,15 @@ class Loader {
   Status LoadClassifier() {
     const WeightReader top = source_.reader.At("");
     const std::size_t h = out_.stack.hidden;
-    ClassifierHead& head = out_.classifier;
-    head.activation = type_ == "electra" ? Activation::kGelu : Activation::kTanh;
     if (type_ == "bert") {
-      MALMOI_TRY(head.dense, source_.reader.One("pooler.dense", h, h));
-      MALMOI_TRY(const std::size_t labels, OutputRows(top, "classifier"));
-      MALMOI_TRY(head.out, top.One("classifier", labels, h));
+      MALMOI_TRY(out_.classifier,
+                 LoadClassifierHead(source_.reader, top, {"pooler.dense", "classifier"}, h,
+                                    Activation::kTanh));
       return Ok();
     }
-    MALMOI_TRY(head.dense, top.One("classifier.dense", h, h));
-    MALMOI_TRY(const std::size_t labels, OutputRows(top, "classifier.out_proj"));
-    MALMOI_TRY(head.out, top.One("classifier.out_proj", labels, h));
+    MALMOI_TRY(out_.classifier,
+               LoadClassifierHead(top, top, {"classifier.dense", "classifier.out_proj"}, h,
+                                  type_ == "electra" ? Activation::kGelu : Activation::kTanh));
     return Ok();
   }
 

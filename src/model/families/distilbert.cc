@@ -6,28 +6,22 @@ namespace {
 
 constexpr float kEps = 1e-12f;  // Fixed in the reference.
 
-Result<Layer> LoadLayer(const WeightReader& r, const Stack& stack, const std::string& name) {
-  const std::size_t h = stack.hidden;
-  const std::string self = name + "attention.";
-  Layer layer;
-  MALMOI_TRY(layer.attention.qkv,
-             r.Stacked({{self + "q_lin", h}, {self + "k_lin", h}, {self + "v_lin", h}}, h));
-  MALMOI_TRY(layer.attention.out, r.One(self + "out_lin", h, h));
-  MALMOI_TRY(layer.attention.result, r.LayerNorm(name + "sa_layer_norm", h, kEps));
-  MALMOI_TRY(layer.feed.up, r.One(name + "ffn.lin1", stack.width, h));
-  MALMOI_TRY(layer.feed.down, r.One(name + "ffn.lin2", h, stack.width));
-  MALMOI_TRY(layer.feed.result, r.LayerNorm(name + "output_layer_norm", h, kEps));
-  return layer;
+LayerNames NamesOf(const std::string& layer) {
+  const std::string self = layer + "attention.";
+  return {.qkv = {self + "q_lin", self + "k_lin", self + "v_lin"},
+          .out = self + "out_lin",
+          .attention_norm = layer + "sa_layer_norm",
+          .up = {layer + "ffn.lin1"},
+          .down = layer + "ffn.lin2",
+          .feed_norm = layer + "output_layer_norm"};
 }
 
 Status LoadHeads(const WeightReader& base, Task task, FamilyModel* out) {
   const WeightReader top = base.At("");
   const std::size_t h = out->stack.hidden;
   if (task == Task::kClassification || task == Task::kReranker) {
-    out->classifier.activation = Activation::kRelu;
-    MALMOI_TRY(out->classifier.dense, top.One("pre_classifier", h, h));
-    MALMOI_TRY(const std::size_t labels, OutputRows(top, "classifier"));
-    MALMOI_TRY(out->classifier.out, top.One("classifier", labels, h));
+    MALMOI_TRY(out->classifier, LoadClassifierHead(top, top, {"pre_classifier", "classifier"}, h,
+                                                   Activation::kRelu));
   }
   if (task == Task::kSparse) {
     VocabularyHead& head = out->vocabulary_head;
@@ -67,7 +61,8 @@ Result<FamilyModel> LoadDistilBert(FamilySource source) {
              r.Load("embeddings.position_embeddings.weight", {c.positions, c.hidden}));
   MALMOI_TRY(input.norm, r.LayerNorm("embeddings.LayerNorm", input.width, kEps));
   for (std::int64_t i = 0; i < c.layers; ++i) {
-    MALMOI_TRY(auto layer, LoadLayer(r, out.stack, "transformer.layer." + std::to_string(i) + "."));
+    const auto names = NamesOf("transformer.layer." + std::to_string(i) + ".");
+    MALMOI_TRY(auto layer, LoadPostNormLayer(r, out.stack, kEps, names));
     out.stack.layers.push_back(std::move(layer));
   }
   MALMOI_TRY(LoadHeads(r, source.task, &out));

@@ -60,6 +60,43 @@ void UseSizes(const EncoderConfig& config, Stack* stack) {
   stack->width = static_cast<std::size_t>(config.intermediate);
 }
 
+LayerNames GatedNames(const std::string& layer) {
+  const std::string self = layer + "self_attn.", mlp = layer + "mlp.";
+  return {.qkv = {self + "q_proj", self + "k_proj", self + "v_proj"},
+          .out = self + "o_proj",
+          .attention_norm = layer + "post_attention_layernorm",
+          .up = {mlp + "gate_proj", mlp + "up_proj"},
+          .down = mlp + "down_proj",
+          .feed_norm = layer + "post_mlp_layernorm"};
+}
+
+Result<Layer> LoadPostNormLayer(const WeightReader& reader, const Stack& stack, float eps,
+                                const LayerNames& names) {
+  const std::size_t h = stack.hidden;
+  std::vector<WeightReader::Part> qkv, up;
+  for (const std::string& name : names.qkv) qkv.push_back({name, 3 * h / names.qkv.size()});
+  for (const std::string& name : names.up) up.push_back({name, stack.width});
+  Layer layer;
+  MALMOI_TRY(layer.attention.qkv, reader.Stacked(qkv, h));
+  MALMOI_TRY(layer.attention.out, reader.One(names.out, h, h));
+  MALMOI_TRY(layer.attention.result, reader.LayerNorm(names.attention_norm, h, eps));
+  MALMOI_TRY(layer.feed.up, reader.Stacked(up, h));
+  MALMOI_TRY(layer.feed.down, reader.One(names.down, h, stack.width));
+  MALMOI_TRY(layer.feed.result, reader.LayerNorm(names.feed_norm, h, eps));
+  return layer;
+}
+
+Result<ClassifierHead> LoadClassifierHead(const WeightReader& dense, const WeightReader& out,
+                                          const ClassifierNames& names, std::size_t hidden,
+                                          Activation activation) {
+  ClassifierHead head;
+  head.activation = activation;
+  MALMOI_TRY(head.dense, dense.One(names.dense, hidden, hidden));
+  MALMOI_TRY(const std::size_t labels, OutputRows(out, names.out));
+  MALMOI_TRY(head.out, out.One(names.out, labels, hidden));
+  return head;
+}
+
 Result<Linear> LoadDecoderLayer(const WeightReader& top, const WeightReader& base,
                                 const TiedDecoder& names, const EncoderConfig& config) {
   const bool own = top.Has(names.name + ".weight");

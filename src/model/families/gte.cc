@@ -71,22 +71,19 @@ class Loader {
   Result<model::Norm> Norm(const std::string& name) const {
     return source_.reader.LayerNorm(name, out_.stack.hidden, out_.config.layer_norm_eps);
   }
-  Result<Linear> QueryKeyValue(const std::string& name) const {
-    const std::size_t h = out_.stack.hidden;
-    if (source_.reader.Has(name + "qkv_proj.weight")) {
-      return source_.reader.One(name + "qkv_proj", 3 * h, h);
-    }
-    return source_.reader.Stacked(
-        {{name + "q_proj", h}, {name + "k_proj", h}, {name + "v_proj", h}}, h);
-  }
-
   Status OwnLayer(const std::string& name) {
     const WeightReader& r = source_.reader;
     const std::size_t h = out_.stack.hidden;
     const std::size_t w = out_.stack.width;
     Layer layer;
     layer.attention.rope = out_.stack.ropes.empty() ? -1 : 0;
-    MALMOI_TRY(layer.attention.qkv, QueryKeyValue(name + "attention."));
+    const std::string self = name + "attention.";
+    if (r.Has(self + "qkv_proj.weight")) {
+      MALMOI_TRY(layer.attention.qkv, r.One(self + "qkv_proj", 3 * h, h));
+    } else {
+      MALMOI_TRY(layer.attention.qkv,
+                 r.Stacked({{self + "q_proj", h}, {self + "k_proj", h}, {self + "v_proj", h}}, h));
+    }
     MALMOI_TRY(layer.attention.out, r.One(name + "attention.o_proj", h, h));
     MALMOI_TRY(layer.attention.result, Norm(name + "attn_ln"));
     MALMOI_TRY(layer.feed.up, r.Swapped(name + "mlp.up_gate_proj", w, h));
@@ -97,18 +94,9 @@ class Loader {
   }
 
   Status NamedLayer(const std::string& name) {
-    const WeightReader& r = source_.reader;
-    const std::size_t h = out_.stack.hidden;
-    const std::size_t w = out_.stack.width;
-    Layer layer;
+    MALMOI_TRY(auto layer, LoadPostNormLayer(source_.reader, out_.stack, out_.config.layer_norm_eps,
+                                             GatedNames(name)));
     layer.attention.rope = out_.stack.ropes.empty() ? -1 : 0;
-    MALMOI_TRY(layer.attention.qkv, QueryKeyValue(name + "self_attn."));
-    MALMOI_TRY(layer.attention.out, r.One(name + "self_attn.o_proj", h, h));
-    MALMOI_TRY(layer.attention.result, Norm(name + "post_attention_layernorm"));
-    MALMOI_TRY(layer.feed.up,
-               r.Stacked({{name + "mlp.gate_proj", w}, {name + "mlp.up_proj", w}}, h));
-    MALMOI_TRY(layer.feed.down, r.One(name + "mlp.down_proj", h, w));
-    MALMOI_TRY(layer.feed.result, Norm(name + "post_mlp_layernorm"));
     out_.stack.layers.push_back(std::move(layer));
     return Ok();
   }
@@ -117,10 +105,9 @@ class Loader {
     const WeightReader top = source_.reader.At("");
     const std::size_t h = out_.stack.hidden;
     if (source_.task == Task::kClassification || source_.task == Task::kReranker) {
-      out_.classifier.activation = Activation::kTanh;
-      MALMOI_TRY(out_.classifier.dense, source_.reader.One("pooler.dense", h, h));
-      MALMOI_TRY(const std::size_t labels, OutputRows(top, "classifier"));
-      MALMOI_TRY(out_.classifier.out, top.One("classifier", labels, h));
+      MALMOI_TRY(out_.classifier,
+                 LoadClassifierHead(source_.reader, top, {"pooler.dense", "classifier"}, h,
+                                    Activation::kTanh));
     }
     if (source_.task == Task::kSparse) {
       VocabularyHead& head = out_.vocabulary_head;

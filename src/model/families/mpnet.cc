@@ -26,29 +26,23 @@ std::int64_t Bucket(std::int64_t distance) {
   return side + std::min<std::int64_t>(exact + static_cast<std::int64_t>(part), half - 1);
 }
 
-Result<Layer> LoadLayer(const WeightReader& r, const Stack& stack, float eps,
-                        const std::string& name) {
-  const std::size_t h = stack.hidden;
-  const std::string self = name + "attention.attn.";
-  Layer layer;
-  MALMOI_TRY(layer.attention.qkv,
-             r.Stacked({{self + "q", h}, {self + "k", h}, {self + "v", h}}, h));
-  MALMOI_TRY(layer.attention.out, r.One(self + "o", h, h));
-  MALMOI_TRY(layer.attention.result, r.LayerNorm(name + "attention.LayerNorm", h, eps));
-  MALMOI_TRY(layer.feed.up, r.One(name + "intermediate.dense", stack.width, h));
-  MALMOI_TRY(layer.feed.down, r.One(name + "output.dense", h, stack.width));
-  MALMOI_TRY(layer.feed.result, r.LayerNorm(name + "output.LayerNorm", h, eps));
-  return layer;
+LayerNames NamesOf(const std::string& layer) {
+  const std::string self = layer + "attention.attn.";
+  return {.qkv = {self + "q", self + "k", self + "v"},
+          .out = self + "o",
+          .attention_norm = layer + "attention.LayerNorm",
+          .up = {layer + "intermediate.dense"},
+          .down = layer + "output.dense",
+          .feed_norm = layer + "output.LayerNorm"};
 }
 
 Status LoadHeads(const WeightReader& base, Task task, FamilyModel* out) {
   const WeightReader top = base.At("");
   const std::size_t h = out->stack.hidden;
   if (task == Task::kClassification || task == Task::kReranker) {
-    out->classifier.activation = Activation::kTanh;
-    MALMOI_TRY(out->classifier.dense, top.One("classifier.dense", h, h));
-    MALMOI_TRY(const std::size_t labels, OutputRows(top, "classifier.out_proj"));
-    MALMOI_TRY(out->classifier.out, top.One("classifier.out_proj", labels, h));
+    MALMOI_TRY(out->classifier,
+               LoadClassifierHead(top, top, {"classifier.dense", "classifier.out_proj"}, h,
+                                  Activation::kTanh));
   }
   if (task == Task::kSparse) {
     VocabularyHead& head = out->vocabulary_head;
@@ -101,8 +95,8 @@ Result<FamilyModel> LoadMpnet(FamilySource source) {
     return (*bias)[static_cast<std::size_t>(Bucket(distance)) * heads + head];
   };
   for (std::int64_t i = 0; i < c.layers; ++i) {
-    MALMOI_TRY(auto layer, LoadLayer(r, out.stack, c.layer_norm_eps,
-                                     "encoder.layer." + std::to_string(i) + "."));
+    const auto names = NamesOf("encoder.layer." + std::to_string(i) + ".");
+    MALMOI_TRY(auto layer, LoadPostNormLayer(r, out.stack, c.layer_norm_eps, names));
     out.stack.layers.push_back(std::move(layer));
   }
   MALMOI_TRY(LoadHeads(r, source.task, &out));

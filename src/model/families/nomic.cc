@@ -28,7 +28,7 @@ class Loader {
     const bool own = r.Has("encoder.layers.0.norm1.weight");
     for (std::int64_t i = 0; i < c.layers; ++i) {
       MALMOI_TRY(own ? OwnLayer("encoder.layers." + std::to_string(i) + ".")
-                     : NamedLayer("layers." + std::to_string(i) + "."));
+                     : AddLayer(GatedNames("layers." + std::to_string(i) + ".")));
     }
     MALMOI_TRY(LoadHeads());
     return std::move(out_);
@@ -95,40 +95,20 @@ class Loader {
   }
 
   Status OwnLayer(const std::string& name) {
-    const WeightReader& r = source_.reader;
-    const std::size_t h = out_.stack.hidden;
-    const std::size_t w = out_.stack.width;
-    Layer layer;
-    layer.attention.rope = 0;
-    MALMOI_TRY(layer.attention.qkv, r.One(name + "attn.Wqkv", 3 * h, h));
-    MALMOI_TRY(layer.attention.out, r.One(name + "attn.out_proj", h, h));
-    MALMOI_TRY(layer.attention.result, Norm(name + "norm1"));
-    if (out_.stack.gated) {
-      MALMOI_TRY(layer.feed.up, r.Stacked({{name + "mlp.fc12", w}, {name + "mlp.fc11", w}}, h));
-    } else {
-      MALMOI_TRY(layer.feed.up, r.One(name + "mlp.fc1", w, h));
-    }
-    MALMOI_TRY(layer.feed.down, r.One(name + "mlp.fc2", h, w));
-    MALMOI_TRY(layer.feed.result, Norm(name + "norm2"));
-    out_.stack.layers.push_back(std::move(layer));
-    return Ok();
+    LayerNames names{.qkv = {name + "attn.Wqkv"},
+                     .out = name + "attn.out_proj",
+                     .attention_norm = name + "norm1",
+                     .up = {name + "mlp.fc1"},
+                     .down = name + "mlp.fc2",
+                     .feed_norm = name + "norm2"};
+    if (out_.stack.gated) names.up = {name + "mlp.fc12", name + "mlp.fc11"};
+    return AddLayer(names);
   }
 
-  Status NamedLayer(const std::string& name) {
-    const WeightReader& r = source_.reader;
-    const std::size_t h = out_.stack.hidden;
-    const std::size_t w = out_.stack.width;
-    const std::string self = name + "self_attn.";
-    Layer layer;
+  Status AddLayer(const LayerNames& names) {
+    MALMOI_TRY(auto layer,
+               LoadPostNormLayer(source_.reader, out_.stack, out_.config.layer_norm_eps, names));
     layer.attention.rope = 0;
-    MALMOI_TRY(layer.attention.qkv,
-               r.Stacked({{self + "q_proj", h}, {self + "k_proj", h}, {self + "v_proj", h}}, h));
-    MALMOI_TRY(layer.attention.out, r.One(self + "o_proj", h, h));
-    MALMOI_TRY(layer.attention.result, Norm(name + "post_attention_layernorm"));
-    MALMOI_TRY(layer.feed.up,
-               r.Stacked({{name + "mlp.gate_proj", w}, {name + "mlp.up_proj", w}}, h));
-    MALMOI_TRY(layer.feed.down, r.One(name + "mlp.down_proj", h, w));
-    MALMOI_TRY(layer.feed.result, Norm(name + "post_mlp_layernorm"));
     out_.stack.layers.push_back(std::move(layer));
     return Ok();
   }
@@ -137,10 +117,9 @@ class Loader {
     const WeightReader top = source_.reader.At("");
     const std::size_t h = out_.stack.hidden;
     if (source_.task == Task::kClassification || source_.task == Task::kReranker) {
-      out_.classifier.activation = Activation::kTanh;
-      MALMOI_TRY(out_.classifier.dense, source_.reader.One("pooler.dense", h, h));
-      MALMOI_TRY(const std::size_t labels, OutputRows(top, "classifier"));
-      MALMOI_TRY(out_.classifier.out, top.One("classifier", labels, h));
+      MALMOI_TRY(out_.classifier,
+                 LoadClassifierHead(source_.reader, top, {"pooler.dense", "classifier"}, h,
+                                    Activation::kTanh));
     }
     if (source_.task == Task::kSparse) {
       VocabularyHead& head = out_.vocabulary_head;
