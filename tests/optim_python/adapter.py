@@ -24,7 +24,7 @@ checked, failed = 0, {}
 def names():
     return [n for n in mo.get_supported_optimizers() if n not in SKIP and not n.endswith("wrapper")
             and n not in ("lookahead", "orthograd", "trac", "sam", "gsam", "wsam", "looksam",
-                          "friendlysam", "magma_wrapper", "magma")]
+                          "friendlysam", "magma_wrapper", "magma", "safefp16optimizer")]
 
 
 def tensors(seed=0, dtype=torch.float32):

@@ -19,8 +19,9 @@ namespace {
 
 TEST_CASE("recorded trajectories of the matrix rules are reproduced") {
   Register();
-  // f16 products whose order of summation is torch's secret.
-  const std::set<std::string> undefined = {"muon/extra1"};
+  // f16 products whose order of summation is torch's secret; roots of eigenvalues that are f32
+  // noise.
+  const std::set<std::string> undefined = {"muon/extra1", "dash/extra1"};
   CheckOptions options;
   options.directory = std::string(MALMOI_SOURCE_DIR) + "/tests/golden/optim";
   options.only = {"muon",
