@@ -92,13 +92,22 @@ struct Ranger21 : Rule {
       }
       count = outer * inner;
     }
-    std::size_t Of(std::size_t i) const { return i / (middle * inner) * inner + i % inner; }
+    // f(i, unit) for every element in order.
+    template <class F>
+    void Each(F f) const {
+      std::size_t i = 0;
+      for (std::size_t o = 0; o < outer; ++o) {
+        for (std::size_t m = 0; m < middle; ++m) {
+          for (std::size_t k = 0; k < inner; ++k) f(i++, o * inner + k);
+        }
+      }
+    }
     template <class T>
     std::vector<double> Norms(std::span<const T> x) const {
       std::vector<double> out(count);
-      for (std::size_t i = 0; i < x.size(); ++i) {
-        out[Of(i)] += static_cast<double>(x[i]) * static_cast<double>(x[i]);
-      }
+      Each([&](std::size_t i, std::size_t u) {
+        out[u] += static_cast<double>(x[i]) * static_cast<double>(x[i]);
+      });
       for (double& v : out) v = std::sqrt(v);
       return out;
     }
@@ -106,12 +115,13 @@ struct Ranger21 : Rule {
   template <class T>
   void Clip(const Units& units, std::span<const T> p, std::span<T> g) const {
     const auto of_p = units.Norms<T>(p), of_g = units.Norms<T>(g);
-    for (std::size_t i = 0; i < g.size(); ++i) {
-      const std::size_t u = units.Of(i);
+    std::vector<T> factor(units.count, T{1});
+    for (std::size_t u = 0; u < units.count; ++u) {
       const double limit = std::max(of_p[u], agc_eps) * agc_clipping_value;
       const double norm = std::max(of_g[u], 1e-6);
-      if (norm > limit) g[i] *= static_cast<T>(limit / norm);
+      if (norm > limit) factor[u] = static_cast<T>(limit / norm);
     }
+    units.Each([&](std::size_t i, std::size_t u) { g[i] *= factor[u]; });
   }
   template <class T>
   void Condition(const TensorStep& t, std::span<T> g) const {
@@ -156,10 +166,12 @@ struct Ranger21 : Rule {
       for (T& x : p) x *= static_cast<T>(decay_now);
     }
     const auto norms = units.Norms<T>(p);
-    for (std::size_t i = 0; i < p.size(); ++i) {
-      const double correction = 2.0 * norm_loss_factor * (1.0 - 1.0 / (norms[units.Of(i)] + eps));
-      p[i] *= static_cast<T>(1.0 - rate * correction);
+    std::vector<T> factor(units.count);
+    for (std::size_t u = 0; u < units.count; ++u) {
+      const double correction = 2.0 * norm_loss_factor * (1.0 - 1.0 / (norms[u] + eps));
+      factor[u] = static_cast<T>(1.0 - rate * correction);
     }
+    units.Each([&](std::size_t i, std::size_t u) { p[i] *= factor[u]; });
     Condition<T>(t, g);
     Move<T>(t, p, g, std::sqrt(c2));
   }
