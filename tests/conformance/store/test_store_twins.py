@@ -18,7 +18,8 @@ def twins(store):
     pair = [store.client(wire, QdrantClient) for wire in ("rest", "grpc")]
     dense = fill(pair[0], "twins", 80)
     pair[0].set_payload("twins", {"place": {"lon": 12.5, "lat": 7.25}, "nothing": None, "whole": 3.0,
-                                  "deep": {"a": [1, "x", {"b": False}]}}, points=[1, 2, 3], wait=True)
+                                  "deep": {"a": [1, "x", {"b": False}]},
+                                  "items": [{"a": "x", "b": [1]}, {"a": "y"}]}, points=[1, 2, 3], wait=True)
     schemas = {"n": M.IntegerIndexParams(type="integer", range=True, lookup=True),
                "kind": M.KeywordIndexParams(type="keyword", is_tenant=True, prefix=True),
                "at": M.PayloadSchemaType.DATETIME, "list": M.PayloadSchemaType.INTEGER,
@@ -39,7 +40,9 @@ def plain(answer):
         return [plain(a) for a in answer]
     answer = answer.model_dump() if hasattr(answer, "model_dump") else answer
     if isinstance(answer, dict):
-        return {k: plain(v) for k, v in answer.items() if v is not None and k != "time"}
+        # Maps and lists have no "absent" over gRPC: no payload is an empty one.
+        return {k: plain(v) for k, v in answer.items()
+                if v is not None and k != "time" and (k, v) not in (("payload", {}), ("languages", []))}
     return answer
 
 
@@ -78,15 +81,15 @@ FILTERS = [
     field("place", geo_bounding_box=M.GeoBoundingBox(top_left=M.GeoPoint(lon=10, lat=10),
                                                      bottom_right=M.GeoPoint(lon=20, lat=0))),
     field("place", geo_polygon=M.GeoPolygon(exterior=M.GeoLineString(points=[
-        M.GeoPoint(lon=x, lat=y) for x, y in ((10, 0), (20, 0), (20, 10), (10, 0))]))),
+        M.GeoPoint(lon=x, lat=y) for x, y in ((10, 0), (20, 0), (20, 10), (10, 10), (10, 0))]))),
     M.Filter(must_not=[M.IsEmptyCondition(is_empty=M.PayloadField(key="place"))]),
     M.Filter(should=[M.IsNullCondition(is_null=M.PayloadField(key="nothing")),
                      M.HasIdCondition(has_id=[5, 6])]),
     M.Filter(must=[M.HasVectorCondition(has_vector="late"),
                    M.Filter(min_should=M.MinShould(min_count=1, conditions=[
                        M.FieldCondition(key="n", range=M.Range(lt=4))]))]),
-    M.Filter(must=[M.NestedCondition(nested=M.Nested(key="deep", filter=field(
-        "a[]", match=M.MatchValue(value="x"))))]),
+    M.Filter(must=[M.NestedCondition(nested=M.Nested(key="items", filter=field(
+        "a", match=M.MatchValue(value="x"))))]),
     field("place", is_empty=True),
 ]
 
@@ -126,7 +129,7 @@ def queries(dense):
     yield dict(query=late, using="late", with_payload=M.PayloadSelectorExclude(exclude=["text"]))
     yield dict(query=M.SparseVector(indices=[1, 22], values=[1.0, 2.0]), using="sparse",
                with_vectors=["sparse"], search_params=M.SearchParams(
-                   idf=M.IdfParams(corpus=FILTERS[0])))
+                   idf=M.IdfCorpusParams(corpus=FILTERS[0])))
     yield dict(query=M.NearestQuery(nearest=dense[2], mmr=M.Mmr(diversity=0.3, candidates_limit=20)),
                using="dense")
     for strategy in ("average_vector", "best_score", "sum_scores"):
