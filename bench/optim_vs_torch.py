@@ -26,7 +26,7 @@ import warnings
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "python"))
 os.environ.setdefault(
-    "MALMOI_OPTIM_LIBRARY", str(ROOT / "build/release/src/capi/libmalmoi_optim_matrix.so")
+    "MALMOI_OPTIM_LIBRARY", str(ROOT / "build/release/libmalmoi_optim_matrix.so")
 )
 warnings.filterwarnings("ignore")
 
@@ -174,7 +174,8 @@ class Run:
         print("  ".join(text), flush=True)
 
     def make_ours(self, t, name):
-        return lambda: self.ours.load_optimizer(name)(t.groups(name), threads=self.args.threads)
+        # As many threads as torch has.
+        return lambda: self.ours.load_optimizer(name)(t.groups(name))
 
     def fused(self, t):
         torch, rounds = self.torch, self.args.rounds + 4
@@ -185,7 +186,7 @@ class Run:
         }
         ours = {name: self.make_ours(t, name) for name in peers}
         ours["sgd"] = lambda: self.ours.load_optimizer("sgd")(
-            t.params, lr=1e-3, momentum=0.9, threads=self.args.threads)
+            t.params, lr=1e-3, momentum=0.9)
         for name, make in peers.items():
             theirs = t.measure(make, name, rounds)
             own = t.measure(ours[name], name, rounds)
