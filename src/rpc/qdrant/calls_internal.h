@@ -1,10 +1,11 @@
 #pragma once
 
+#include <google/protobuf/arena.h>
+#include <google/protobuf/message.h>
+
 #include <string>
 #include <vector>
 
-#include "google/protobuf/arena.h"
-#include "google/protobuf/message.h"
 #include "qdrant/service.h"
 #include "qdrant/snapshots.h"
 #include "rpc/qdrant/payload.pb.h"

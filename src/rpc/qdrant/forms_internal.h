@@ -1,9 +1,10 @@
 #pragma once
 
+#include <google/protobuf/map.h>
+#include <google/protobuf/message.h>
+
 #include <string>
 
-#include "google/protobuf/map.h"
-#include "google/protobuf/message.h"
 #include "json/value.h"
 #include "rpc/qdrant/payload.pb.h"
 
