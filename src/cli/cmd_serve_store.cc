@@ -61,7 +61,7 @@ Result<int> CmdServeStore(const Context& context) {
   }
   qdrant::Snapshots snapshots(*service, vfs, settings.snapshots);
   serve::StoreCounts counts;
-  MALMOI_TRY(const auto server, serve::StoreServer::Start(*service, snapshots, settings, counts));
+  MALMOI_TRY(const auto server, serve::StoreServer::Start(*service, snapshots, settings, &counts));
   std::unique_ptr<rpc::store::Server> grpc;
   if (settings.grpc_port) {
     MALMOI_TRY(grpc, rpc::store::Server::Start(*service, snapshots, settings, counts.grpc));

@@ -18,7 +18,6 @@ struct Folder {
   std::optional<os::FileLock> lock;
   std::unique_ptr<qdrant::Service> service;
   std::unique_ptr<qdrant::Snapshots> snapshots;
-  serve::StoreCounts counts;
   std::unique_ptr<serve::StoreServer> server;
 };
 
@@ -54,8 +53,8 @@ Result<Place> OpenFolder(const std::string& path, bool create, std::size_t threa
   settings.http_port = 0;
   settings.max_request_mb = 512;
   MALMOI_TRY(settings.api_key, RandomKey(vfs));
-  MALMOI_TRY(folder.server, serve::StoreServer::Start(*folder.service, *folder.snapshots, settings,
-                                                      folder.counts));
+  MALMOI_TRY(folder.server,
+             serve::StoreServer::Start(*folder.service, *folder.snapshots, settings));
   place.address = {.url = "http://127.0.0.1:" + std::to_string(folder.server->port()),
                    .key = settings.api_key};
   return place;

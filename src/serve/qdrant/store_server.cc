@@ -85,8 +85,11 @@ net::Response ReplyResponse(const Reply& reply, const Call& call, double seconds
 class StoreServerImpl final : public StoreServer {
  public:
   StoreServerImpl(qdrant::Service& service, qdrant::Snapshots& snapshots,
-                  const StoreSettings& settings, StoreCounts& counts)
-      : front_{.service = service, .snapshots = snapshots, .settings = settings, .counts = counts} {
+                  const StoreSettings& settings, StoreCounts* counts)
+      : front_{.service = service,
+               .snapshots = snapshots,
+               .settings = settings,
+               .counts = counts == nullptr ? own_counts_ : *counts} {
     for (const auto& group :
          {ServiceRoutes(), CollectionRoutes(), SnapshotRoutes(), QueryRoutes(), PointRoutes()}) {
       for (const RouteEntry& entry : group) {
@@ -232,6 +235,7 @@ class StoreServerImpl final : public StoreServer {
     responder.Finish();
   }
 
+  StoreCounts own_counts_;  // Before front_, which may refer to it.
   Front front_;
   std::vector<Pattern> routes_;
   std::unique_ptr<net::HttpServer> server_;
@@ -367,7 +371,7 @@ Result<qdrant::ReadParams> ReadReadParams(const net::Request& request) {
 Result<std::unique_ptr<StoreServer>> StoreServer::Start(qdrant::Service& service,
                                                         qdrant::Snapshots& snapshots,
                                                         const StoreSettings& settings,
-                                                        StoreCounts& counts) {
+                                                        StoreCounts* counts) {
   auto server = std::make_unique<StoreServerImpl>(service, snapshots, settings, counts);
   MALMOI_TRY(server->Listen());
   return std::unique_ptr<StoreServer>(std::move(server));

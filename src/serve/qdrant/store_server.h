@@ -17,7 +17,8 @@ namespace malmoi::serve {
 constexpr std::string_view kStoreTitle = "qdrant - vector search engine";
 constexpr std::string_view kStoreVersion = "1.20.0";
 
-// Qdrant's REST interface (version 1.20) over a qdrant::Service. The arguments outlive it. The
+// Qdrant's REST interface (version 1.20) over a qdrant::Service. The arguments outlive it;
+// without `counts` it keeps its own. The
 // routes are those of Qdrant's OpenAPI document and the search, recommend and discover routes that
 // came before; docs/api/qdrant.md lists what differs.
 class StoreServer {
@@ -26,7 +27,7 @@ class StoreServer {
   static Result<std::unique_ptr<StoreServer>> Start(qdrant::Service& service,
                                                     qdrant::Snapshots& snapshots,
                                                     const StoreSettings& settings,
-                                                    StoreCounts& counts);
+                                                    StoreCounts* counts = nullptr);
   virtual ~StoreServer() = default;
   virtual std::uint16_t port() const = 0;
   virtual void Stop(double seconds) = 0;

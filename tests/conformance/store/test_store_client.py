@@ -121,6 +121,28 @@ def test_answers_equal_local_mode(client):
         same(client.query_points("agree", **query).points, local.query_points("agree", **query).points)
 
 
+def test_text_queries_equal_local_mode(client):
+    local = QdrantClient(":memory:")
+    texts = ["the cat sat", "the dog sat on the mat and sat", "a bird", "cat cat cat", "",
+             "long " * 40 + "cat", ["two values", "of one cat"], None]
+    for c in (client, local):
+        c.delete_collection("bm25")
+        c.create_collection("bm25", models.VectorParams(size=1, distance="Dot"))
+        c.create_payload_index("bm25", "t", models.TextIndexParams(
+            type="text", tokenizer="word", scoring=True), wait=True)
+        c.upsert("bm25", wait=True, points=[models.PointStruct(
+            id=i, vector=[1.0], payload={"t": text, "n": i}) for i, text in enumerate(texts)])
+    some = models.Filter(must=[models.FieldCondition(key="n", range=models.Range(gte=1))])
+    for query in [dict(query=models.TextQuery(text="Cat sat")), dict(query=models.TextQuery(text="zzz")),
+                  dict(query=models.TextQuery(text="the cat"), query_filter=some, offset=1, limit=2),
+                  dict(query=models.TextQuery(text=models.TextQueryInput(
+                      query="sat cat cat", scoring=models.Bm25Scoring(bm25=models.Bm25Params(
+                          k=0.5, b=1.0)))), score_threshold=0.1)]:
+        a, b = (c.query_points("bm25", using="t", **query).points for c in (client, local))
+        assert [p.id for p in a] == [p.id for p in b], query
+        assert [p.score for p in a] == pytest.approx([p.score for p in b], abs=1e-5)
+
+
 def test_the_clients_calls(client):
     dense = fill(client, "calls", 60)
     assert client.count("calls").count == 60
