@@ -208,9 +208,13 @@ def compare(client, oracle, mine, failed, name, arguments):
     which = "edge" if isinstance(oracle, Edge) else "local"
     if any(test(which, name, arguments) for _, test in EXPLAINED):
         return None
-    if failed is None and refused is None and arguments.get("prefetch") and \
-            has_ties(client, arguments["prefetch"]):
-        return None  # What a stage makes of a rank depends on an order that is free.
+    stage, query = arguments.get("prefetch"), arguments.get("query")
+    if isinstance(query, models.NearestQuery):  # MMR goes over the candidates one by one.
+        stage = models.Prefetch(query=query.nearest, using=arguments["using"],
+                                filter=arguments.get("query_filter"),
+                                limit=query.mmr.candidates_limit)
+    if failed is None and refused is None and stage and has_ties(client, stage):
+        return None  # What comes of a rank depends on an order that is free.
     return (refused or theirs,)
 
 
