@@ -3,7 +3,7 @@
 
     fuzz_smoke.py [--seconds N] [--no-build] [TARGET ...]        (no target: all)
 
-A new input that fails is kept in build/fuzz/findings. Seeds are the files of sample/.
+A new input that fails is kept in build/fuzz/findings. Seeds are the files of sample/ and, for tokenizer, those of the golden file.
 """
 import argparse
 import pathlib
@@ -22,6 +22,10 @@ def run(target, seconds):
     corpus, seeds = BUILD / "corpus" / name, BUILD / "seeds" / name
     for folder in (corpus, seeds, BUILD / "findings"):
         folder.mkdir(parents=True, exist_ok=True)
+    if name == "tokenizer":
+        for i, line in enumerate((ROOT / "tests/golden/tokenizers-0.23.3-components.jsonl").read_text().splitlines()):
+            if line.startswith('{"tokenizer":'):
+                (seeds / f"{i}.json").write_text(line.removeprefix('{"tokenizer":')[:-1])
     if name in SEEDS:
         for path in (ROOT / "sample").rglob(SEEDS[name]):
             (seeds / path.name).write_bytes(path.read_bytes())

@@ -227,8 +227,8 @@ void AddSystemCommands(Builder* b, Arguments* out) {
   bench
       ->add_option("what", out->positional,
                    "embed: each dtype; optim: steps of optimizers against plain traffic; store: "
-                   "the vector store")
-      ->expected(0, 1);
+                   "the vector store; tokenizer [JSON [TEXTS]]: a tokenizer on lines of a file")
+      ->expected(0, 3);
   bench->add_option("--only", out->only, "optim: registry names, comma-separated")->delimiter(',');
   bench->add_option("--params", out->parameters_millions, "optim: millions of parameters (25)")
       ->check(CLI::Range(1, 1000));

@@ -134,9 +134,10 @@ Result<int> CmdBench(const Context& context) {
     const std::string& what = context.arguments.positional[0];
     if (what == "optim") return CmdBenchOptim(context);
     if (what == "store") return CmdBenchStore(context);
+    if (what == "tokenizer") return CmdBenchTokenizer(context);
     if (what != "embed") {
       return Error(Code::kInvalidArgument,
-                   "bench '" + what + "': there are embed, optim and store");
+                   "bench '" + what + "': there are embed, optim, store and tokenizer");
     }
   }
   std::vector<Figure> figures;

@@ -39,7 +39,8 @@ Result<int> CmdModels(const Context& context);
 Result<int> CmdEmbedCheck(const Context& context);
 Result<int> CmdDoctor(const Context& context);
 Result<int> CmdBench(const Context& context);
-Result<int> CmdBenchStore(const Context& context);  // Of CmdBench, "store".
+Result<int> CmdBenchStore(const Context& context);      // Of CmdBench, "store".
+Result<int> CmdBenchTokenizer(const Context& context);  // And "tokenizer [JSON [TEXTS]]".
 Result<int> CmdOptim(const Context& context);
 Result<int> CmdBenchOptim(const Context& context);
 Result<int> CmdConfig(const Context& context);

@@ -24,12 +24,16 @@ struct Encoding {
   std::size_t size() const { return ids.size(); }
 };
 
+// What is cut of a pair that is too long. kLongestFirst: the longer text first, then both to half.
+// Where the one text that may be cut is too short, both are cut at the end of the whole (the
+// package fails).
+enum class CutWhat : std::uint8_t { kLongestFirst, kOnlyFirst, kOnlySecond };
+
 struct EncodeOptions {
   bool add_special_tokens = true;
-  // Tokens kept, template tokens included; 0 keeps all. Cut as HF's LongestFirst does: of a pair,
-  // the longer text first, then both to half.
-  std::size_t max_tokens = 0;
-  bool cut_left = false;  // Drop the first tokens of a text that is too long, not the last.
+  std::size_t max_tokens = 0;  // Tokens kept, template tokens included; 0 keeps all.
+  bool cut_left = false;       // Drop the first tokens of a text that is too long, not the last.
+  CutWhat cut = CutWhat::kLongestFirst;
 };
 
 // A Hugging Face `tokenizer.json`, equal in ids, offsets (as bytes), type ids and decoded text to

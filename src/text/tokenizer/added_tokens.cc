@@ -6,6 +6,11 @@
 #include "text/tokenizer/chars.h"
 
 namespace malmoi::text {
+namespace {
+
+constexpr std::size_t kMaxBytes = 1024;  // Of a token: at each place of a text so much is compared.
+
+}  // namespace
 
 Result<AddedTokens> AddedTokens::Read(const json::Value* list, const Model& model,
                                       const Normalizer* normalizer) {
@@ -13,21 +18,24 @@ Result<AddedTokens> AddedTokens::Read(const json::Value* list, const Model& mode
   if (list == nullptr) return out;
   auto next_id = static_cast<std::int32_t>(model.size());
   std::vector<std::pair<std::string_view, std::int32_t>> keys;
+  std::unordered_map<std::string, std::size_t> indices;  // Of tokens_, by content.
   for (const json::Value& item : list->items()) {
     AddedToken token;
     token.content = item.GetString("content");
-    if (token.content.empty()) {
-      return Error(Code::kInvalidArgument, "added token " + item.Dump() + " has no content");
-    }
+    if (token.content.empty()) continue;
     token.single_word = item.GetBool("single_word");
     token.lstrip = item.GetBool("lstrip");
     token.rstrip = item.GetBool("rstrip");
     token.special = item.GetBool("special");
     token.normalized = item.GetBool("normalized", !token.special);
-    const auto same = std::find_if(out.tokens_.begin(), out.tokens_.end(),
-                                   [&](const AddedToken& t) { return t.content == token.content; });
-    const bool repeated = same != out.tokens_.end();
-    token.id = repeated ? same->id : model.IdOf(token.content);
+    if (token.content.size() > kMaxBytes) {
+      return Error(Code::kInvalidArgument,
+                   "added token of " + std::to_string(token.content.size()) +
+                       " bytes is longer than " + std::to_string(kMaxBytes));
+    }
+    const auto [place, fresh] = indices.emplace(token.content, out.tokens_.size());
+    const bool repeated = !fresh;
+    token.id = repeated ? out.tokens_[place->second].id : model.IdOf(token.content);
     if (token.id < 0) {
       token.id = next_id++;
       ++out.beyond_model_;
@@ -42,7 +50,7 @@ Result<AddedTokens> AddedTokens::Read(const json::Value* list, const Model& mode
     }
     out.end_id_ = std::max(out.end_id_, token.id + 1);
     if (repeated) {
-      *same = std::move(token);
+      out.tokens_[place->second] = std::move(token);
     } else {
       out.tokens_.push_back(std::move(token));
     }
@@ -80,6 +88,13 @@ const AddedToken* AddedTokens::ById(std::int32_t id) const {
 const AddedToken* AddedTokens::ByContent(std::string_view content) const {
   const std::int32_t index = by_content_.Find(content);
   return index < 0 ? nullptr : &tokens_[static_cast<std::size_t>(index)];
+}
+
+bool AddedTokens::keeps_to_words() const {
+  return std::none_of(tokens_.begin(), tokens_.end(), [](const AddedToken& token) {
+    return token.normalized && (token.rstrip || token.lstrip ||
+                                token.shown.find_first_of(" \t\r\n") != std::string::npos);
+  });
 }
 
 bool AddedTokens::IsWholeWord(std::string_view text, std::size_t begin, std::size_t end) const {

@@ -39,6 +39,8 @@ class AddedTokens {
 
   const AddedToken* ById(std::int32_t id) const;
   const AddedToken* ByContent(std::string_view content) const;
+  // No token of the normalised text reaches over the blank before a word: see cuts.h.
+  bool keeps_to_words() const;
   // One past the largest id, 0 where there is no token.
   std::int32_t end_id() const { return end_id_; }
   // How many tokens the model does not have.

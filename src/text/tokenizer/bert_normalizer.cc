@@ -55,6 +55,8 @@ class BertNormalizer : public Normalizer {
     }
     std::swap(*text, out);
   }
+  // Runs end at an ASCII character that stays, and no rule looks at blanks.
+  AtCut at_cut() const override { return AtCut::kDrops; }
 
  private:
   static constexpr char kDropped = '\x7F';  // Itself dropped or, without cleaning, kept as it is.

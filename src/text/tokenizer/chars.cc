@@ -9,6 +9,8 @@
 #include <iterator>
 #include <memory>
 
+#include "text/tokenizer/regex_sets_internal.h"
+
 namespace malmoi::text {
 namespace {
 
@@ -171,9 +173,25 @@ const UNormalizer2* Composer(bool compatibility) {
   return compatibility ? unorm2_getNFKCInstance(&error) : unorm2_getNFCInstance(&error);
 }
 
+icu::UnicodeSet RegexProperty(const char* name) {
+  icu::UnicodeSet set;
+  FindRegexProperty(name, &set);
+  set.freeze();
+  return set;
+}
+
 bool HasDecomposition(char32_t c, bool compatibility) {
   char32_t out[kMaxDecomposition];
   return Decompose(c, compatibility, out) != 1 || out[0] != c;
+}
+
+const icu::UnicodeSet& RegexLetters() {
+  static const icu::UnicodeSet set = RegexProperty("L");
+  return set;
+}
+const icu::UnicodeSet& RegexNumbers() {
+  static const icu::UnicodeSet set = RegexProperty("N");
+  return set;
 }
 
 std::uint32_t ComputeFlags(char32_t c) {
@@ -198,21 +216,39 @@ std::uint32_t ComputeFlags(char32_t c) {
   set(u_hasBinaryProperty(u, UCHAR_EXTENDED_PICTOGRAPHIC) != 0, kPictographic);
   set(IsConjunctConsonant(c), kConjunctConsonant);
   set(IsConjunctLinker(c), kConjunctLinker);
+  set(RegexLetters().contains(u), kLetter);
+  set(RegexNumbers().contains(u), kNumber);
   return flags;
 }
 
-using BasicPlane = std::array<std::uint32_t, 0x10000>;
-std::unique_ptr<const BasicPlane> MakeBasicPlane() {
-  auto table = std::make_unique<BasicPlane>();
-  for (char32_t c = 0; c < table->size(); ++c) (*table)[c] = ComputeFlags(c);
+// The basic plane, and the block of the emoji behind it.
+constexpr char32_t kBasicEnd = 0x10000, kEmoji = 0x1F000, kEmojiEnd = 0x1FB00;
+using FlagTable = std::array<std::uint32_t, kBasicEnd + kEmojiEnd - kEmoji>;
+std::unique_ptr<const FlagTable> MakeFlagTable() {
+  auto table = std::make_unique<FlagTable>();
+  for (char32_t c = 0; c < kBasicEnd; ++c) (*table)[c] = ComputeFlags(c);
+  for (char32_t c = kEmoji; c < kEmojiEnd; ++c) (*table)[kBasicEnd + c - kEmoji] = ComputeFlags(c);
   return table;
 }
 
 }  // namespace
 
 std::uint32_t FlagsOf(char32_t c) {
-  static const std::unique_ptr<const BasicPlane> table = MakeBasicPlane();
-  return c < table->size() ? (*table)[c] : ComputeFlags(c);
+  static const std::unique_ptr<const FlagTable> table = MakeFlagTable();
+  if (c < kBasicEnd) return (*table)[c];
+  if (c >= kEmoji && c < kEmojiEnd) return (*table)[kBasicEnd + c - kEmoji];
+  return ComputeFlags(c);
+}
+
+int ScriptOf(char32_t c) {
+  if (c == ' ' || !NoNewerThan(c, 9)) return -1;
+  // Four characters whose script changed after Unicode 9.
+  if (c == 0x589 || c == 0x61C) return USCRIPT_COMMON;
+  if (c == 0x953 || c == 0x954) return USCRIPT_DEVANAGARI;
+  UErrorCode error = U_ZERO_ERROR;
+  const UScriptCode script = uscript_getScript(static_cast<UChar32>(c), &error);
+  if (script == USCRIPT_HIRAGANA || script == USCRIPT_KATAKANA || c == 0x30FC) return USCRIPT_HAN;
+  return script == USCRIPT_UNKNOWN ? -1 : script;
 }
 
 int LowerCase(char32_t c, char32_t* out) {

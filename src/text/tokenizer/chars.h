@@ -27,6 +27,8 @@ enum CharFlag : std::uint32_t {
   kPictographic = 1u << 12,
   kConjunctConsonant = 1u << 13,  // Indic_Conjunct_Break, for grapheme rule GB9c.
   kConjunctLinker = 1u << 14,
+  kLetter = 1u << 20,  // \p{L} and \p{N} of regular expressions.
+  kNumber = 1u << 21,
   kClusterShift = 16,  // Grapheme_Cluster_Break in the bits above, see Cluster.
 };
 
@@ -48,14 +50,19 @@ enum class Cluster : std::uint8_t {
   kLvt,
 };
 
-// CharFlags of `c`. Basic plane: one load from a table that the first call builds (some ms).
+// CharFlags of `c`. Basic plane and emoji: one load from a table that the first call builds (some
+// ms).
 std::uint32_t FlagsOf(char32_t c);
 inline Cluster ClusterOf(std::uint32_t flags) {
-  return static_cast<Cluster>(flags >> kClusterShift);
+  return static_cast<Cluster>(flags >> kClusterShift & 15);
 }
 inline bool Has(char32_t c, CharFlag flag) {
   return (FlagsOf(c) & flag) != 0;
 }
+
+// The script of `c` (a UScriptCode of Unicode 9), with kana as Han; -1 for a space and what has
+// none.
+int ScriptOf(char32_t c);
 
 // Lower-case form: one or two code points into out[2]; returns how many.
 int LowerCase(char32_t c, char32_t* out);

@@ -1,25 +1,74 @@
-#include <array>
+#include <algorithm>
 #include <utility>
 
 #include "base/utf8.h"
+#include "text/tokenizer/byte_level.h"
 #include "text/tokenizer/metaspace.h"
 #include "text/tokenizer/normalized.h"
-#include "text/tokenizer/replace.h"
+#include "text/tokenizer/split.h"
 #include "text/tokenizer/stages.h"
 
 namespace malmoi::text {
 namespace {
 
+// A file can be made whose decoders multiply a token without end: they stop at this size.
+constexpr std::size_t kMaxToken = 1 << 20;
+
+// The empty string is before each character and at the end.
 std::string ReplaceAll(const std::string& text, std::string_view from, std::string_view to) {
   std::string out;
-  std::size_t done = 0, length = 0;
-  for (std::size_t at = FindReplaced(text, from, 0, &length); at != std::string::npos;
-       at = FindReplaced(text, from, done, &length)) {
+  std::size_t done = 0;
+  if (from.empty()) {
+    if (text.size() > kMaxToken) return text;
+    for (std::size_t at = 0; at < text.size(); at += RuneSize(text[at])) {
+      out.append(to).append(text, at, RuneSize(text[at]));
+    }
+    return out.append(to);
+  }
+  for (std::size_t at = text.find(from); at != std::string::npos; at = text.find(from, done)) {
     out.append(text, done, at - done);
     out += to;
-    done = at + length;
+    done = at + from.size();
   }
   return out.append(text, done);
+}
+
+// The spaces that BERT's splitting put before punctuation and English contractions, in the
+// package's order; it looks at one token at a time.
+std::string CleanUp(std::string token) {
+  static constexpr std::pair<std::string_view, std::string_view> kSpaces[] = {
+      {" .", "."},   {" ?", "?"},     {" !", "!"},     {" ,", ","},
+      {" ' ", "'"},  {" n't", "n't"}, {" 'm", "'m"},   {" do not", " don't"},
+      {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"},
+  };
+  if (token.find(' ') == std::string::npos) return token;
+  for (const auto& [from, to] : kSpaces) token = ReplaceAll(token, from, to);
+  return token;
+}
+
+// Ill-formed UTF-8 becomes U+FFFD: one for each start of a character that breaks off (Unicode 15,
+// "substitution of maximal subparts").
+void AppendRepaired(std::string_view bytes, std::string* out) {
+  for (std::size_t at = 0; at < bytes.size();) {
+    const Rune rune = DecodeRune(bytes, at);
+    AppendRune(out, rune.value);
+    if (rune.valid) {
+      at += rune.size;
+      continue;
+    }
+    // The longest prefix that some continuation would complete.
+    std::string probe(bytes.substr(at, 1));
+    ++at;
+    while (at < bytes.size() && probe.size() < 3) {
+      probe.push_back(bytes[at]);
+      bool completes = false;
+      for (const char* rest : {"\x80", "\x80\x80"}) {
+        completes = completes || DecodeRune(probe + rest, 0).valid;
+      }
+      if (!completes) break;
+      ++at;
+    }
+  }
 }
 
 class WordPieceDecoder : public Decoder {
@@ -37,27 +86,11 @@ class WordPieceDecoder : public Decoder {
           token.insert(token.begin(), ' ');
         }
       }
-      if (!cleanup_) continue;
-      for (const auto& [from, to] : kCleanup) token = ReplaceAll(token, from, to);
+      if (cleanup_) token = CleanUp(std::move(token));
     }
   }
 
  private:
-  // The spaces that BERT's splitting put before punctuation and English contractions, in the
-  // package's order; it looks at one token at a time.
-  static constexpr std::array<std::pair<std::string_view, std::string_view>, 11> kCleanup{{
-      {" .", "."},
-      {" ?", "?"},
-      {" !", "!"},
-      {" ,", ","},
-      {" ' ", "'"},
-      {" n't", "n't"},
-      {" 'm", "'m"},
-      {" do not", " don't"},
-      {" 's", "'s"},
-      {" 've", "'ve"},
-      {" 're", "'re"},
-  }};
   std::string prefix_;
   bool cleanup_;
 };
@@ -87,14 +120,86 @@ class FuseDecoder : public Decoder {
 
 class ReplaceDecoder : public Decoder {
  public:
-  ReplaceDecoder(std::string pattern, std::string content)
+  ReplaceDecoder(TextPattern pattern, std::string content)
       : pattern_(std::move(pattern)), content_(std::move(content)) {}
   void Decode(std::vector<std::string>* tokens) const override {
-    for (std::string& token : *tokens) token = ReplaceAll(token, pattern_, content_);
+    Regex::Scratch scratch;
+    std::vector<Regex::Match> matches;
+    for (std::string& token : *tokens) {
+      if (token.empty() || token.size() > kMaxToken) continue;
+      pattern_.FindAll(token, &scratch, &matches);
+      if (matches.empty()) continue;
+      std::string out;
+      std::size_t done = 0;
+      for (const Regex::Match& match : matches) {
+        if (out.size() > kMaxToken) break;
+        out.append(token, done, match.begin - done).append(content_);
+        done = match.end;
+      }
+      token = std::move(out.append(token, done));
+    }
   }
 
  private:
-  std::string pattern_, content_;
+  const TextPattern pattern_;
+  const std::string content_;
+};
+
+// Visible characters back to bytes; a token that has other characters too is taken as it is.
+class ByteLevelDecoder : public Decoder {
+ public:
+  void Decode(std::vector<std::string>* tokens) const override {
+    std::string bytes;
+    for (const std::string& token : *tokens) {
+      const std::size_t before = bytes.size();
+      std::size_t size = 0;
+      for (std::size_t at = 0; at < token.size(); at += size) {
+        const int byte = ByteOfChar(ReadRune(token, at, &size));
+        if (byte < 0) {
+          bytes.resize(before);
+          bytes += token;
+          break;
+        }
+        bytes.push_back(static_cast<char>(byte));
+      }
+    }
+    std::string text;
+    AppendRepaired(bytes, &text);
+    tokens->assign(1, std::move(text));
+  }
+};
+
+// A suffix that ends words becomes a space, but for the last word's.
+class BpeDecoder : public Decoder {
+ public:
+  explicit BpeDecoder(std::string suffix) : suffix_(std::move(suffix)) {}
+  void Decode(std::vector<std::string>* tokens) const override {
+    for (std::size_t i = 0; i < tokens->size(); ++i) {
+      (*tokens)[i] = ReplaceAll((*tokens)[i], suffix_, i + 1 == tokens->size() ? "" : " ");
+    }
+  }
+
+ private:
+  const std::string suffix_;
+};
+
+// Connectionist temporal classification: tokens that repeat count once, padding separates them.
+class CtcDecoder : public Decoder {
+ public:
+  CtcDecoder(std::string padding, std::string delimiter, bool cleanup)
+      : padding_(std::move(padding)), delimiter_(std::move(delimiter)), cleanup_(cleanup) {}
+  void Decode(std::vector<std::string>* tokens) const override {
+    tokens->erase(std::unique(tokens->begin(), tokens->end()), tokens->end());
+    for (std::string& token : *tokens) {
+      token = ReplaceAll(token, padding_, "");
+      if (cleanup_) token = ReplaceAll(CleanUp(std::move(token)), delimiter_, " ");
+    }
+    std::erase(*tokens, "");
+  }
+
+ private:
+  const std::string padding_, delimiter_;
+  const bool cleanup_;
 };
 
 // Takes up to `start` characters `content` from the front of each token, `stop` from its end.
@@ -153,7 +258,9 @@ class ByteFallbackDecoder : public Decoder {
   }
   static int ByteOf(std::string_view token) {
     if (token.size() != 6 || !token.starts_with("<0x") || token[5] != '>') return -1;
-    const int high = HexDigit(token[3]), low = HexDigit(token[4]);
+    const int low = HexDigit(token[4]);
+    // The imitated package reads a sign too.
+    const int high = token[3] == '+' ? 0 : HexDigit(token[3]);
     return high < 0 || low < 0 ? -1 : high << 4 | low;
   }
 };
@@ -193,6 +300,15 @@ Result<std::unique_ptr<const Decoder>> ReadDecoder(const json::Value& value) {
   if (type == "Fuse") return Pointer(new FuseDecoder);
   if (type == "ByteFallback") return Pointer(new ByteFallbackDecoder);
   if (type == "Sequence") return ReadSequence(value);
+  if (type == "ByteLevel") return Pointer(new ByteLevelDecoder);
+  if (type == "BPEDecoder") {
+    return Pointer(new BpeDecoder(std::string(value.GetString("suffix", "</w>"))));
+  }
+  if (type == "CTC") {
+    return Pointer(new CtcDecoder(std::string(value.GetString("pad_token", "<pad>")),
+                                  std::string(value.GetString("word_delimiter_token", "|")),
+                                  value.GetBool("cleanup", true)));
+  }
   if (type == "WordPiece") {
     return Pointer(new WordPieceDecoder(std::string(value.GetString("prefix", "##")),
                                         value.GetBool("cleanup", true)));
@@ -202,7 +318,7 @@ Result<std::unique_ptr<const Decoder>> ReadDecoder(const json::Value& value) {
     return Pointer(new MetaspaceDecoder(std::move(options)));
   }
   if (type == "Replace") {
-    MALMOI_TRY(auto pattern, ReadReplacePattern(value, "decoder"));
+    MALMOI_TRY(auto pattern, TextPattern::Read(value));
     return Pointer(new ReplaceDecoder(std::move(pattern), std::string(value.GetString("content"))));
   }
   if (type == "Strip") {
@@ -214,7 +330,8 @@ Result<std::unique_ptr<const Decoder>> ReadDecoder(const json::Value& value) {
         new StripDecoder(std::move(content), value.GetInt("start"), value.GetInt("stop")));
   }
   return UnknownComponent("decoder", value,
-                          "WordPiece, Metaspace, Sequence, Fuse, Replace, Strip, ByteFallback");
+                          "WordPiece, Metaspace, ByteLevel, BPEDecoder, CTC, Sequence, Fuse, "
+                          "Replace, Strip, ByteFallback");
 }
 
 }  // namespace malmoi::text

@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <memory>
+#include <mutex>
 #include <utility>
 
 #include "base/utf8.h"
@@ -6,14 +8,17 @@
 #include "os/vfs.h"
 #include "text/tokenizer.h"
 #include "text/tokenizer/added_tokens.h"
+#include "text/tokenizer/cuts.h"
 #include "text/tokenizer/join.h"
 #include "text/tokenizer/stages.h"
+#include "text/tokenizer/word_cache.h"
 
 namespace malmoi::text {
 namespace {
 
 // Encode(): raw text -> added tokens -> per part: normalizer -> added tokens -> pre-tokenizer ->
-// model -> post-processor.
+// model -> post-processor. Where the stages allow it, parts are cut at blanks first (cuts.h), and
+// what comes again is taken from a cache.
 class HfTokenizer : public Tokenizer {
  public:
   struct Stages {
@@ -24,43 +29,36 @@ class HfTokenizer : public Tokenizer {
     std::unique_ptr<const Decoder> decoder;               // May be null.
     AddedTokens added;
   };
-  explicit HfTokenizer(Stages stages) : stages_(std::move(stages)) {}
+  explicit HfTokenizer(Stages stages)
+      : stages_(std::move(stages)),
+        cuts_(stages_.normalizer.get(), stages_.pre_tokenizer.get(), stages_.added) {}
 
   Encoding Encode(std::string_view text, const EncodeOptions& options) const override {
     text = text.substr(0, kMaxText);
-    const PostProcessor* post = stages_.post_processor.get();
-    const std::size_t limit =
-        LimitOf(options, post != nullptr && options.add_special_tokens ? post->added() : 0);
-    Encoding out = EncodeBare(text, options.cut_left ? SIZE_MAX : limit);
-    Cut(limit, options.cut_left, &out);
-    if (post != nullptr) post->Process(text, *this, options.add_special_tokens, &out);
-    // A limit below the template's own length cuts the template.
-    if (options.max_tokens != 0) Cut(options.max_tokens, false, &out);
-    return out;
+    const std::size_t limit = LimitOf(options, false);
+    std::vector<EncodedPart> parts(1);
+    parts[0] = {EncodeBare(text, options.cut_left ? SIZE_MAX : limit), text};
+    Cut(limit, options.cut_left, &parts[0].encoding);
+    return PostProcess(options, &parts);
   }
 
   Encoding EncodePair(std::string_view first, std::string_view second,
                       const EncodeOptions& options) const override {
     first = first.substr(0, kMaxText);
     second = second.substr(0, kMaxText);
-    const PostProcessor* post = stages_.post_processor.get();
-    const std::size_t limit =
-        LimitOf(options, post != nullptr && options.add_special_tokens ? post->added_to_pair() : 0);
-    Encoding a = EncodeBare(first, SIZE_MAX);
-    Encoding b = EncodeBare(second, SIZE_MAX);
+    const std::size_t limit = LimitOf(options, true);
+    std::vector<EncodedPart> parts(2);
+    parts[0] = {EncodeBare(first, SIZE_MAX), first};
+    parts[1] = {EncodeBare(second, SIZE_MAX), second};
+    Encoding& a = parts[0].encoding;
+    Encoding& b = parts[1].encoding;
     if (a.size() + b.size() > limit) {
-      const auto [keep_a, keep_b] = LongestFirst(a.size(), b.size(), limit);
+      const auto [keep_a, keep_b] = Share(options.cut, a.size(), b.size(), limit);
       Cut(keep_a, options.cut_left, &a);
       Cut(keep_b, options.cut_left, &b);
     }
     std::fill(b.type_ids.begin(), b.type_ids.end(), 1);
-    if (post != nullptr) {
-      post->ProcessPair(first, second, *this, options.add_special_tokens, &a, &b);
-    } else {
-      Append(b, &a);
-    }
-    if (options.max_tokens != 0) Cut(options.max_tokens, false, &a);
-    return a;
+    return PostProcess(options, &parts);
   }
 
   std::string Decode(const std::vector<std::int32_t>& ids, bool skip_special) const override {
@@ -104,24 +102,72 @@ class HfTokenizer : public Tokenizer {
  private:
   // Spans are 32 bits wide; past that a text is cut.
   static constexpr std::size_t kMaxText = 0xFFFFFFFF;
+  static constexpr std::size_t kLongText = 1 << 20;  // See TokenizerScratch::max_text.
 
+  // What one call needs; kept for later calls, with the words that it has seen.
   struct Work {
     TokenizerScratch scratch;
     Normalized text;
+    std::vector<Piece> parts;
     std::vector<Piece> pieces;
     std::vector<ModelToken> tokens;
+    WordCache cache;
+    std::vector<WordCache::Token> cached;
     std::size_t limit = 0;  // Tokens wanted, without the template's.
     Encoding out;
+
+    void Put(std::int32_t id, Encoding::Span span) {
+      out.ids.push_back(id);
+      out.offsets.push_back(span);
+    }
+    bool full() const { return out.ids.size() >= limit; }
   };
 
-  static std::size_t LimitOf(const EncodeOptions& options, std::size_t template_tokens) {
+  // A Work for the time of one call. At most kKept stay, none of which holds a large text.
+  class Borrowed {
+   public:
+    explicit Borrowed(const HfTokenizer& owner) : owner_(owner) {
+      const std::lock_guard lock(owner_.mutex_);
+      if (!owner_.idle_.empty()) {
+        work_ = std::move(owner_.idle_.back());
+        owner_.idle_.pop_back();
+      }
+    }
+    ~Borrowed() {
+      if (work_ == nullptr || work_->text.text.capacity() > kMaxKeptText ||
+          work_->scratch.steps.capacity() > kMaxKeptText) {
+        return;
+      }
+      const std::lock_guard lock(owner_.mutex_);
+      if (owner_.idle_.size() < kKept) owner_.idle_.push_back(std::move(work_));
+    }
+    Borrowed(const Borrowed&) = delete;
+    Borrowed& operator=(const Borrowed&) = delete;
+    Work* get() {
+      if (work_ == nullptr) work_ = std::make_unique<Work>();
+      return work_.get();
+    }
+
+   private:
+    static constexpr std::size_t kKept = 32;
+    static constexpr std::size_t kMaxKeptText = 1 << 16;
+    const HfTokenizer& owner_;
+    std::unique_ptr<Work> work_;
+  };
+
+  // Tokens wanted of the texts themselves.
+  std::size_t LimitOf(const EncodeOptions& options, bool pair) const {
     if (options.max_tokens == 0) return SIZE_MAX;
-    return options.max_tokens - std::min(template_tokens, options.max_tokens);
+    const PostProcessor* post = stages_.post_processor.get();
+    const std::size_t added = post != nullptr && options.add_special_tokens ? post->added(pair) : 0;
+    return options.max_tokens - std::min(added, options.max_tokens);
   }
 
-  // How many tokens of each text stay, as the package's LongestFirst counts.
-  static std::pair<std::size_t, std::size_t> LongestFirst(std::size_t a, std::size_t b,
-                                                          std::size_t limit) {
+  // How many tokens of each text stay, as the package counts.
+  static std::pair<std::size_t, std::size_t> Share(CutWhat what, std::size_t a, std::size_t b,
+                                                   std::size_t limit) {
+    if (what == CutWhat::kOnlyFirst) return {limit - std::min(b, limit), b};
+    if (what == CutWhat::kOnlySecond) return {a, limit - std::min(a, limit)};
     std::size_t n1 = std::min(a, b);
     std::size_t n2 = n1 > limit ? n1 : std::max(n1, limit - n1);
     if (n1 + n2 > limit) {
@@ -129,6 +175,21 @@ class HfTokenizer : public Tokenizer {
       n2 = n1 + limit % 2;
     }
     return a > b ? std::pair(n2, n1) : std::pair(n1, n2);
+  }
+
+  Encoding PostProcess(const EncodeOptions& options, std::vector<EncodedPart>* parts) const {
+    if (stages_.post_processor != nullptr) {
+      stages_.post_processor->Process(*this, options.add_special_tokens, parts);
+    }
+    Encoding out;
+    if (parts->size() == 1) {
+      out = std::move((*parts)[0].encoding);
+    } else {
+      for (const EncodedPart& part : *parts) Append(part.encoding, &out);
+    }
+    // A limit below the template's own length cuts the template.
+    if (options.max_tokens != 0) Cut(options.max_tokens, false, &out);
+    return out;
   }
 
   static void Cut(std::size_t size, bool left, Encoding* out) {
@@ -146,10 +207,13 @@ class HfTokenizer : public Tokenizer {
 
   // The text's tokens without a template, at least `limit` of them where it has so many.
   Encoding EncodeBare(std::string_view text, std::size_t limit) const {
-    Work work;
+    Borrowed borrowed(*this);
+    Work& work = *borrowed.get();
     work.limit = limit;
-    work.out.ids.reserve(std::min(text.size() / 3 + 8, work.limit));
-    work.out.offsets.reserve(std::min(text.size() / 3 + 8, work.limit));
+    work.out = {};
+    const std::size_t guess = std::min(text.size() / 3 + 8, limit);
+    work.out.ids.reserve(guess);
+    work.out.offsets.reserve(guess);
     if (IsValidUtf8(text)) {
       EncodeValid(text, &work);
     } else {
@@ -161,19 +225,23 @@ class HfTokenizer : public Tokenizer {
   }
 
   void EncodeValid(std::string_view text, Work* work) const {
-    std::vector<Piece> parts;
-    stages_.added.Find(text, false, &parts);
-    for (const Piece& part : parts) {
-      if (work->out.ids.size() >= work->limit) return;
+    work->parts.clear();
+    stages_.added.Find(text, false, &work->parts);
+    for (const Piece& part : work->parts) {
+      if (work->full()) return;
+      const auto begin = static_cast<std::uint32_t>(part.begin);
       if (part.token >= 0) {
-        work->out.ids.push_back(part.token);
-        work->out.offsets.push_back(
-            {static_cast<std::uint32_t>(part.begin), static_cast<std::uint32_t>(part.end)});
+        work->Put(part.token, {begin, static_cast<std::uint32_t>(part.end)});
         continue;
       }
-      work->text.Assign(text.substr(part.begin, part.end - part.begin),
-                        static_cast<std::uint32_t>(part.begin));
-      EncodePart(work);
+      const std::string_view raw = text.substr(part.begin, part.end - part.begin);
+      const std::size_t before = work->out.size();
+      if (cuts_.enabled() && EncodeCut(raw, begin, work)) continue;
+      work->out.ids.resize(before);
+      work->out.offsets.resize(before);
+      work->text.Assign(raw, begin);
+      Normalize(work);
+      EncodeNormalized(work);
     }
   }
 
@@ -181,35 +249,92 @@ class HfTokenizer : public Tokenizer {
   void EncodeLossy(std::string_view text, Work* work) const {
     Normalized repaired;
     repaired.AssignLossy(text, 0);
-    std::vector<Piece> parts;
-    stages_.added.Find(repaired.text, false, &parts);
-    for (const Piece& part : parts) {
-      if (work->out.ids.size() >= work->limit) return;
+    work->parts.clear();
+    stages_.added.Find(repaired.text, false, &work->parts);
+    for (const Piece& part : work->parts) {
+      if (work->full()) return;
       if (part.token >= 0) {
-        work->out.ids.push_back(part.token);
-        work->out.offsets.push_back(repaired.SpanOf(part.begin, part.end));
+        work->Put(part.token, repaired.SpanOf(part.begin, part.end));
         continue;
       }
       work->text.Clear();
       work->text.Append(repaired, part.begin, part.end);
-      EncodePart(work);
+      Normalize(work);
+      EncodeNormalized(work);
     }
   }
 
-  // Encodes work->text, a part without raw added tokens.
-  void EncodePart(Work* work) const {
+  // Encodes `raw`, which begins at byte `base` of the text, from cut to cut. False where that gave
+  // something else than the uncut text would.
+  bool EncodeCut(std::string_view raw, std::uint32_t base, Work* work) const {
+    for (std::size_t at = 0, end = 0; at < raw.size(); at = end) {
+      if (work->full()) return true;
+      end = cuts_.Next(raw, at);
+      std::string_view part = raw.substr(at, end - at);
+      const std::size_t skipped = cuts_.Skippable(part);
+      part.remove_prefix(skipped);
+      if (part.empty()) continue;
+      const auto begin = static_cast<std::uint32_t>(base + at + skipped);
+      const bool first = at == 0, last = end == raw.size();
+      const bool cacheable =
+          part.size() <= WordCache::kMaxBytes && !(first && cuts_.first_is_special());
+      const std::uint64_t hash = cacheable ? WordCache::HashOf(part) : 0;
+      if (cacheable) {
+        const WordCache::Tokens known = work->cache.Find(part, hash);
+        if (known.first != nullptr) {
+          for (std::size_t i = 0; i < known.count; ++i) {
+            const WordCache::Token& token = known.first[i];
+            work->Put(token.id, {begin + token.begin, begin + token.end});
+          }
+          continue;
+        }
+      }
+      const std::size_t before = work->out.size();
+      work->text.Assign(part, begin);
+      Normalize(work);
+      if (!cuts_.IsSound(work->text, work->scratch.drifted, first, last)) return false;
+      // What the cache gives is not looked at again: it has to be sound with texts on both sides.
+      const bool keep =
+          cacheable && cuts_.IsSound(work->text, false,
+                                     first && static_cast<unsigned char>(part[0]) > ' ', false);
+      EncodeNormalized(work);
+      if (keep) Remember(part, hash, begin, before, work);
+    }
+    return true;
+  }
+
+  // Puts the tokens from `from` on, which are those of `part`, into the cache.
+  static void Remember(std::string_view part, std::uint64_t hash, std::uint32_t begin,
+                       std::size_t from, Work* work) {
+    const std::size_t count = work->out.size() - from;
+    if (count > WordCache::kMaxTokens || work->full()) return;
+    work->cached.resize(count);
+    for (std::size_t i = 0; i < count; ++i) {
+      const Encoding::Span span = work->out.offsets[from + i];
+      work->cached[i] = {work->out.ids[from + i], static_cast<std::uint8_t>(span.begin - begin),
+                         static_cast<std::uint8_t>(span.end - begin)};
+    }
+    work->cache.Put(part, hash, work->cached);
+  }
+
+  void Normalize(Work* work) const {
+    work->scratch.drifted = false;
+    work->scratch.max_text = kLongText + 32 * work->text.text.size();
+    if (stages_.normalizer != nullptr) stages_.normalizer->Normalize(&work->text, &work->scratch);
+  }
+
+  // Encodes work->text, which has no raw added tokens.
+  void EncodeNormalized(Work* work) const {
     Normalized& text = work->text;
-    if (stages_.normalizer != nullptr) stages_.normalizer->Normalize(&text, &work->scratch);
     work->pieces.clear();
     stages_.added.Find(text.text, true, &work->pieces);
     if (stages_.pre_tokenizer != nullptr) {
       stages_.pre_tokenizer->Split(&text, &work->pieces, &work->scratch);
     }
     for (const Piece& piece : work->pieces) {
-      if (work->out.ids.size() >= work->limit) return;
+      if (work->full()) return;
       if (piece.token >= 0) {
-        work->out.ids.push_back(piece.token);
-        work->out.offsets.push_back(text.SpanOf(piece.begin, piece.end));
+        work->Put(piece.token, text.SpanOf(piece.begin, piece.end));
         continue;
       }
       work->tokens.clear();
@@ -217,14 +342,15 @@ class HfTokenizer : public Tokenizer {
           std::string_view(text.text).substr(piece.begin, piece.end - piece.begin);
       stages_.model->Tokenize(word, &work->tokens, &work->scratch);
       for (const ModelToken& token : work->tokens) {
-        work->out.ids.push_back(token.id);
-        work->out.offsets.push_back(
-            text.SpanOf(piece.begin + token.begin, piece.begin + token.end));
+        work->Put(token.id, text.SpanOf(piece.begin + token.begin, piece.begin + token.end));
       }
     }
   }
 
   const Stages stages_;
+  const Cuts cuts_;
+  mutable std::mutex mutex_;
+  mutable std::vector<std::unique_ptr<Work>> idle_;  // Guarded by mutex_.
 };
 
 Result<std::shared_ptr<const Tokenizer>> FromValue(const json::Value& root) {

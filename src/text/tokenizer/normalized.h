@@ -56,6 +56,11 @@ class Rewriter {
   // The next source character to be consumed begins at byte `at`. False too while the last
   // character is an added one, which a later removal could still turn into a replacing one.
   bool InStep(std::size_t at);
+  // All source characters were consumed: to be asked after the last Put().
+  bool Finish() {
+    Flush();
+    return cursor_ == end_;
+  }
 
  private:
   void Flush();

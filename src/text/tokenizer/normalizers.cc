@@ -1,7 +1,9 @@
+#include <algorithm>
 #include <utility>
 
+#include "text/tokenizer/byte_level.h"
 #include "text/tokenizer/chars.h"
-#include "text/tokenizer/replace.h"
+#include "text/tokenizer/split.h"
 #include "text/tokenizer/stages.h"
 #include "text/tokenizer/unicode_forms.h"
 
@@ -21,7 +23,15 @@ class SequenceNormalizer : public Normalizer {
   explicit SequenceNormalizer(std::vector<std::unique_ptr<const Normalizer>> parts)
       : parts_(std::move(parts)) {}
   void Normalize(Normalized* text, TokenizerScratch* scratch) const override {
-    for (const auto& part : parts_) part->Normalize(text, scratch);
+    for (const auto& part : parts_) {
+      if (text->text.size() > scratch->max_text) return;
+      part->Normalize(text, scratch);
+    }
+  }
+  AtCut at_cut() const override {
+    AtCut all = AtCut::kDrops;
+    for (const auto& part : parts_) all = std::min(all, part->at_cut());
+    return all;
   }
 
  private:
@@ -33,9 +43,10 @@ class FormNormalizer : public Normalizer {
   explicit FormNormalizer(UnicodeForm form) : form_(form) {}
   void Normalize(Normalized* text, TokenizerScratch* scratch) const override {
     scratch->swap.Clear();
-    ApplyForm(form_, *text, 0, text->text.size(), &scratch->swap);
+    if (!ApplyForm(form_, *text, 0, text->text.size(), &scratch->swap)) scratch->drifted = true;
     std::swap(*text, scratch->swap);
   }
+  AtCut at_cut() const override { return AtCut::kKeeps; }
 
  private:
   UnicodeForm form_;
@@ -49,9 +60,11 @@ class CharNormalizer : public Normalizer {
     {
       Rewriter out(*text, 0, text->text.size(), &scratch->swap);
       ForEachRune(text->text, [&](char32_t c, std::size_t) { Map(c, &out); });
+      if (!out.Finish()) scratch->drifted = true;
     }
     std::swap(*text, scratch->swap);
   }
+  AtCut at_cut() const override { return AtCut::kKeeps; }
 
  private:
   virtual void Map(char32_t c, Rewriter* out) const = 0;
@@ -126,32 +139,49 @@ class PrependNormalizer : public Normalizer {
   std::string prefix_;
 };
 
-// Replaces a string, or (an empty pattern) every run of two spaces or more.
+// Replaces each match. All of the new text stands for the last character of the match.
 class ReplaceNormalizer : public Normalizer {
  public:
-  ReplaceNormalizer(std::string pattern, std::string content)
+  ReplaceNormalizer(TextPattern pattern, std::string content)
       : pattern_(std::move(pattern)), content_(std::move(content)) {}
 
   void Normalize(Normalized* text, TokenizerScratch* scratch) const override {
-    std::size_t length = 0;
-    std::size_t at = FindReplaced(text->text, pattern_, 0, &length);
-    if (at == std::string::npos) return;
+    if (text->text.empty()) return;
+    pattern_.FindAll(text->text, &scratch->regex, &scratch->matches);
+    if (scratch->matches.empty()) return;
+    const std::uint32_t start = text->spans[0].begin;
     Normalized& out = scratch->swap;
     out.Clear();
     std::size_t done = 0;
-    while (at != std::string::npos) {
-      out.Append(*text, done, at);
-      done = at + length;
+    for (const Regex::Match& match : scratch->matches) {
+      if (out.text.size() > scratch->max_text) break;
+      out.Append(*text, done, match.begin);
+      done = match.end;
       out.text += content_;
-      out.spans.resize(out.text.size(), text->spans[done - 1]);
-      at = FindReplaced(text->text, pattern_, done, &length);
+      out.spans.resize(out.text.size(),
+                       done > 0 ? text->spans[done - 1] : Encoding::Span{start, start});
     }
     out.Append(*text, done, text->text.size());
     std::swap(*text, out);
   }
+  // A match may not reach over a cut, nor replace the blank there.
+  AtCut at_cut() const override {
+    return pattern_.avoids_blanks() ? AtCut::kKeeps : AtCut::kDepends;
+  }
 
  private:
-  std::string pattern_, content_;
+  const TextPattern pattern_;
+  const std::string content_;
+};
+
+// Writes each byte as a visible character.
+class ByteLevelNormalizer : public Normalizer {
+ public:
+  void Normalize(Normalized* text, TokenizerScratch* scratch) const override {
+    scratch->swap.Clear();
+    AppendByteLevel(*text, 0, text->text.size(), &scratch->swap);
+    std::swap(*text, scratch->swap);
+  }
 };
 
 Result<std::unique_ptr<const Normalizer>> ReadSequence(const json::Value& value) {
@@ -193,6 +223,7 @@ Result<std::unique_ptr<const Normalizer>> ReadNormalizer(const json::Value& valu
   if (type == "NFD") return Pointer(new FormNormalizer(UnicodeForm::kNfd));
   if (type == "NFKC") return Pointer(new FormNormalizer(UnicodeForm::kNfkc));
   if (type == "NFKD") return Pointer(new FormNormalizer(UnicodeForm::kNfkd));
+  if (type == "ByteLevel") return Pointer(new ByteLevelNormalizer);
   if (type == "Strip") {
     return Pointer(
         new StripNormalizer(value.GetBool("strip_left", true), value.GetBool("strip_right", true)));
@@ -201,13 +232,13 @@ Result<std::unique_ptr<const Normalizer>> ReadNormalizer(const json::Value& valu
     return Pointer(new PrependNormalizer(std::string(value.GetString("prepend"))));
   }
   if (type == "Replace") {
-    MALMOI_TRY(auto pattern, ReadReplacePattern(value, "normalizer"));
+    MALMOI_TRY(auto pattern, TextPattern::Read(value));
     return Pointer(
         new ReplaceNormalizer(std::move(pattern), std::string(value.GetString("content"))));
   }
   return UnknownComponent("normalizer", value,
                           "BertNormalizer, Precompiled, Sequence, Replace, NFC, NFD, NFKC, NFKD, "
-                          "Lowercase, StripAccents, Strip, Prepend, Nmt");
+                          "Lowercase, StripAccents, Strip, Prepend, Nmt, ByteLevel");
 }
 
 }  // namespace malmoi::text

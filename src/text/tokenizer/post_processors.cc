@@ -22,123 +22,156 @@ std::size_t TokensOf(const Pieces& pieces) {
       pieces.begin(), pieces.end(), [](const auto& p) { return p.kind == TemplatePiece::kToken; }));
 }
 
-// Tokens around one text or two, with their type ids. Every kind of processor is this one.
+// Tokens around one text or two, with their type ids.
 class TemplateProcessor : public PostProcessor {
  public:
-  struct Template {
-    Pieces single;
-    Pieces pair;
-    // BertProcessing: without special tokens the texts keep the type ids they came with.
-    bool types_need_special = false;
-    // RobertaProcessing: leave the spaces at a token's ends out of its offsets, but for the one
-    // that the tokenizer itself may have put before the text.
-    bool trim_offsets = false;
-    bool add_prefix_space = false;
-  };
-  explicit TemplateProcessor(Template t) : template_(std::move(t)) {}
+  TemplateProcessor(Pieces single, Pieces pair)
+      : single_(std::move(single)), pair_(std::move(pair)) {}
 
-  std::size_t added() const override { return TokensOf(template_.single); }
-  std::size_t added_to_pair() const override { return TokensOf(template_.pair); }
+  std::size_t added(bool pair) const override { return TokensOf(pair ? pair_ : single_); }
 
-  void Process(std::string_view text, const Tokenizer& tokenizer, bool add_special_tokens,
-               Encoding* encoding) const override {
-    if (template_.trim_offsets) Trim(text, tokenizer, encoding);
-    Join(template_.single, add_special_tokens, encoding, nullptr);
+  void Process(const Tokenizer&, bool add_special_tokens,
+               std::vector<EncodedPart>* parts) const override {
+    // More parts than two come from another template, behind which the package gives up.
+    if (parts->size() > 2) return;
+    std::vector<EncodedPart> out;
+    for (const TemplatePiece& piece : parts->size() == 2 ? pair_ : single_) {
+      if (piece.kind == TemplatePiece::kToken) {
+        if (add_special_tokens) out.push_back({SpecialToken(piece.id, piece.type_id), {}});
+        continue;
+      }
+      out.push_back((*parts)[piece.kind == TemplatePiece::kFirst ? 0 : 1]);
+      std::vector<std::int32_t>& types = out.back().encoding.type_ids;
+      std::fill(types.begin(), types.end(), piece.type_id);
+    }
+    parts->swap(out);
   }
 
-  void ProcessPair(std::string_view first_text, std::string_view second_text,
-                   const Tokenizer& tokenizer, bool add_special_tokens, Encoding* first,
-                   Encoding* second) const override {
-    if (template_.trim_offsets) {
-      Trim(first_text, tokenizer, first);
-      Trim(second_text, tokenizer, second);
-    }
-    Join(template_.pair, add_special_tokens, first, second);
+  static Encoding SpecialToken(std::int32_t id, std::int32_t type_id) {
+    Encoding out;
+    out.ids.push_back(id);
+    out.offsets.push_back({});
+    out.type_ids.push_back(type_id);
+    out.special.push_back(1);
+    return out;
   }
 
  private:
-  void Join(const Pieces& pieces, bool add_special_tokens, Encoding* first,
-            Encoding* second) const {
-    const bool keep_types = template_.types_need_special && !add_special_tokens;
-    Encoding out;
-    for (const TemplatePiece& piece : pieces) {
-      if (piece.kind == TemplatePiece::kToken) {
-        if (!add_special_tokens) continue;
-        out.ids.push_back(piece.id);
-        out.offsets.push_back({});
-        out.type_ids.push_back(piece.type_id);
-        out.special.push_back(1);
-        continue;
-      }
-      Encoding* text = piece.kind == TemplatePiece::kFirst ? first : second;
-      if (!keep_types) std::fill(text->type_ids.begin(), text->type_ids.end(), piece.type_id);
-      Append(*text, &out);
-    }
-    *first = std::move(out);
-  }
+  const Pieces single_, pair_;
+};
 
+std::string_view WithoutSpaces(std::string_view text) {
+  std::size_t size = 0;
+  while (!text.empty() && Has(ReadRune(text, 0, &size), kSpace)) text.remove_prefix(size);
+  while (!text.empty() && Has(ReadRune(text, PreviousRune(text, text.size()), &size), kSpace)) {
+    text.remove_suffix(size);
+  }
+  return text;
+}
+
+// Leaves the spaces at a token's ends out of its offsets, but for the one that the tokenizer itself
+// may have put before the text.
+void TrimOffsets(const Tokenizer& tokenizer, bool add_prefix_space, EncodedPart* part) {
   // Byte-level vocabularies write a space as U+0120.
-  static bool IsSpace(char32_t c) { return c == 0x120 || Has(c, kSpace); }
+  const auto is_space = [](char32_t c) { return c == 0x120 || Has(c, kSpace); };
+  Encoding& encoding = part->encoding;
+  const std::string_view text = part->text;
+  for (std::size_t i = 0; i < encoding.size(); ++i) {
+    Encoding::Span& span = encoding.offsets[i];
+    std::string_view token = tokenizer.TokenOf(encoding.ids[i]);
+    // An added token that took the spaces beside it counts with them.
+    const std::string_view slice = text.substr(span.begin, span.end - span.begin);
+    if (slice.size() > token.size() && slice.find(token) != slice.npos &&
+        WithoutSpaces(slice) == token) {
+      token = slice;
+    }
+    std::size_t leading = 0, trailing = 0, size = 0;
+    for (std::size_t at = 0; at < token.size() && is_space(ReadRune(token, at, &size));
+         at += size) {
+      ++leading;
+    }
+    for (std::size_t at = token.size(); at > 0; ++trailing) {
+      at = PreviousRune(token, at);
+      if (!is_space(ReadRune(token, at, &size))) break;
+    }
+    const bool first = i == 0 || span.begin == 0;
+    if (first && add_prefix_space && leading == 1) leading = 0;
+    // Counted in characters, as the package counts when its offsets are in characters.
+    for (; leading > 0 && span.begin < span.end; --leading) {
+      const std::size_t next = span.begin + RuneSize(text[span.begin]);
+      span.begin = static_cast<std::uint32_t>(std::min<std::size_t>(next, span.end));
+    }
+    for (; trailing > 0 && span.end > span.begin; --trailing) {
+      span.end = static_cast<std::uint32_t>(PreviousRune(text, span.end));
+    }
+  }
+}
 
-  void Trim(std::string_view text, const Tokenizer& tokenizer, Encoding* encoding) const {
-    for (std::size_t i = 0; i < encoding->size(); ++i) {
-      const std::string_view token = tokenizer.TokenOf(encoding->ids[i]);
-      Encoding::Span& span = encoding->offsets[i];
-      std::size_t leading = 0, trailing = 0, size = 0;
-      for (std::size_t at = 0; at < token.size() && IsSpace(ReadRune(token, at, &size));
-           at += size) {
-        ++leading;
-      }
-      for (std::size_t at = token.size(); at > 0; ++trailing) {
-        at = PreviousRune(token, at);
-        if (!IsSpace(ReadRune(token, at, &size))) break;
-      }
-      const bool first = i == 0 || span.begin == 0;
-      if (first && template_.add_prefix_space && leading == 1) leading = 0;
-      // Counted in characters, as the package counts when its offsets are in characters.
-      for (; leading > 0 && span.begin < span.end; --leading) {
-        const std::size_t next = span.begin + RuneSize(text[span.begin]);
-        span.begin = static_cast<std::uint32_t>(std::min<std::size_t>(next, span.end));
-      }
-      for (; trailing > 0 && span.end > span.begin; --trailing) {
-        span.end = static_cast<std::uint32_t>(PreviousRune(text, span.end));
-      }
+// Trims offsets and no more.
+class ByteLevelProcessor : public PostProcessor {
+ public:
+  ByteLevelProcessor(bool trim_offsets, bool add_prefix_space)
+      : trim_offsets_(trim_offsets), add_prefix_space_(add_prefix_space) {}
+  std::size_t added(bool) const override { return 0; }
+  void Process(const Tokenizer& tokenizer, bool, std::vector<EncodedPart>* parts) const override {
+    if (!trim_offsets_) return;
+    for (EncodedPart& part : *parts) TrimOffsets(tokenizer, add_prefix_space_, &part);
+  }
+
+ private:
+  const bool trim_offsets_, add_prefix_space_;
+};
+
+// The fixed templates of BERT, <cls> A <sep> B <sep> with type ids as they come in, and of RoBERTa,
+// <cls> A <sep> <sep> B <sep> with type ids 0 and trimmed offsets.
+class ClsSepProcessor : public PostProcessor {
+ public:
+  struct Options {
+    std::int32_t cls = 0;
+    std::int32_t sep = 0;
+    bool roberta = false;
+    bool trim_offsets = false;
+    bool add_prefix_space = false;
+  };
+  explicit ClsSepProcessor(const Options& options) : o_(options) {}
+  std::size_t added(bool pair) const override { return !pair ? 2 : o_.roberta ? 4 : 3; }
+  void Process(const Tokenizer& tokenizer, bool add_special_tokens,
+               std::vector<EncodedPart>* parts) const override {
+    for (std::size_t i = 0; i < parts->size(); ++i) {
+      EncodedPart& part = (*parts)[i];
+      Encoding& e = part.encoding;
+      if (o_.trim_offsets) TrimOffsets(tokenizer, o_.add_prefix_space, &part);
+      if (o_.roberta) std::fill(e.type_ids.begin(), e.type_ids.end(), 0);
+      if (!add_special_tokens) continue;
+      std::fill(e.special.begin(), e.special.end(), 0);
+      const std::int32_t type = i > 0 && !o_.roberta ? 1 : 0;
+      if (i == 0 || o_.roberta) Prepend(i == 0 ? o_.cls : o_.sep, &e);
+      Append(TemplateProcessor::SpecialToken(o_.sep, type), &e);
     }
   }
 
-  const Template template_;
+ private:
+  static void Prepend(std::int32_t id, Encoding* e) {
+    e->ids.insert(e->ids.begin(), id);
+    e->offsets.insert(e->offsets.begin(), Encoding::Span());
+    e->type_ids.insert(e->type_ids.begin(), 0);
+    e->special.insert(e->special.begin(), 1);
+  }
+  const Options o_;
 };
 
 class SequenceProcessor : public PostProcessor {
  public:
   explicit SequenceProcessor(std::vector<std::unique_ptr<const PostProcessor>> parts)
       : parts_(std::move(parts)) {}
-  std::size_t added() const override {
+  std::size_t added(bool pair) const override {
     std::size_t sum = 0;
-    for (const auto& part : parts_) sum += part->added();
+    for (const auto& part : parts_) sum += part->added(pair);
     return sum;
   }
-  std::size_t added_to_pair() const override {
-    return parts_.empty() ? 0 : parts_.back()->added_to_pair();
-  }
-  void Process(std::string_view text, const Tokenizer& tokenizer, bool add_special_tokens,
-               Encoding* encoding) const override {
-    for (const auto& part : parts_) part->Process(text, tokenizer, add_special_tokens, encoding);
-  }
-  // The last part joins the texts; those before it see one at a time, as they would trim offsets.
-  void ProcessPair(std::string_view first_text, std::string_view second_text,
-                   const Tokenizer& tokenizer, bool add_special_tokens, Encoding* first,
-                   Encoding* second) const override {
-    if (parts_.empty()) {
-      Append(*second, first);
-      return;
-    }
-    for (std::size_t i = 0; i + 1 < parts_.size(); ++i) {
-      parts_[i]->Process(first_text, tokenizer, false, first);
-      parts_[i]->Process(second_text, tokenizer, false, second);
-    }
-    parts_.back()->ProcessPair(first_text, second_text, tokenizer, add_special_tokens, first,
-                               second);
+  void Process(const Tokenizer& tokenizer, bool add_special_tokens,
+               std::vector<EncodedPart>* parts) const override {
+    for (const auto& part : parts_) part->Process(tokenizer, add_special_tokens, parts);
   }
 
  private:
@@ -151,7 +184,7 @@ Error Malformed(std::string_view kind, std::string_view what) {
 }
 
 // A template's pieces: objects {"SpecialToken": {id, type_id}} and {"Sequence": {id, type_id}},
-// sequence A once and, in a pair, B once.
+// sequence A only or, in a pair, A and B.
 Result<Pieces> ReadPieces(const json::Value& value, const char* member, bool pair) {
   const json::Value* list = value.Find(member);
   const json::Value* table = value.Find("special_tokens");
@@ -180,50 +213,39 @@ Result<Pieces> ReadPieces(const json::Value& value, const char* member, bool pai
                      static_cast<std::int32_t>(special->GetInt("type_id"))});
     }
   }
-  if (first != 1 || second != (pair ? 1 : 0)) {
-    return Malformed("TemplateProcessing", where + (pair ? " must hold sequences A and B once"
-                                                         : " must hold sequence A once"));
+  if (pair ? first == 0 || second == 0 : second > 0) {
+    return Malformed("TemplateProcessing",
+                     where + (pair ? " must hold sequences A and B" : " may not hold sequence B"));
   }
   return out;
 }
 
 Result<std::unique_ptr<const PostProcessor>> ReadTemplate(const json::Value& value) {
-  TemplateProcessor::Template out;
-  MALMOI_TRY(out.single, ReadPieces(value, "single", false));
+  MALMOI_TRY(auto single, ReadPieces(value, "single", false));
+  Pieces pair = {{TemplatePiece::kFirst, 0, 0}, {TemplatePiece::kSecond, 0, 1}};
   if (value.Find("pair") != nullptr && !value.Find("pair")->items().empty()) {
-    MALMOI_TRY(out.pair, ReadPieces(value, "pair", true));
-  } else {
-    out.pair = {{TemplatePiece::kFirst, 0, 0}, {TemplatePiece::kSecond, 0, 1}};
+    MALMOI_TRY(pair, ReadPieces(value, "pair", true));
   }
-  return std::unique_ptr<const PostProcessor>(new TemplateProcessor(std::move(out)));
+  return std::unique_ptr<const PostProcessor>(
+      new TemplateProcessor(std::move(single), std::move(pair)));
 }
 
 // BertProcessing and RobertaProcessing: "cls" and "sep" are [token, id].
 Result<std::unique_ptr<const PostProcessor>> ReadClsSep(const json::Value& value) {
   const bool roberta = value.GetString("type") == "RobertaProcessing";
-  TemplatePiece tokens[2];
-  for (int i = 0; i < 2; ++i) {
-    const char* name = i == 0 ? "cls" : "sep";
+  ClsSepProcessor::Options options;
+  options.roberta = roberta;
+  for (std::int32_t* id : {&options.cls, &options.sep}) {
+    const char* name = id == &options.cls ? "cls" : "sep";
     const json::Value* pair = value.Find(name);
     if (pair == nullptr || pair->items().size() != 2 || !pair->items()[1].AsInt()) {
       return Malformed(value.GetString("type"), std::string("'") + name + "' is not [token, id]");
     }
-    tokens[i].id = static_cast<std::int32_t>(*pair->items()[1].AsInt());
+    *id = static_cast<std::int32_t>(*pair->items()[1].AsInt());
   }
-  const auto [cls, sep] = tokens;
-  const TemplatePiece first = {TemplatePiece::kFirst, 0, 0};
-  TemplateProcessor::Template out;
-  out.single = {cls, first, sep};
-  if (roberta) {
-    out.pair = {cls, first, sep, sep, {TemplatePiece::kSecond, 0, 0}, sep};
-  } else {
-    const TemplatePiece last = {TemplatePiece::kToken, sep.id, 1};
-    out.pair = {cls, first, sep, {TemplatePiece::kSecond, 0, 1}, last};
-  }
-  out.types_need_special = !roberta;
-  out.trim_offsets = roberta && value.GetBool("trim_offsets", true);
-  out.add_prefix_space = roberta && value.GetBool("add_prefix_space", true);
-  return std::unique_ptr<const PostProcessor>(new TemplateProcessor(std::move(out)));
+  options.trim_offsets = roberta && value.GetBool("trim_offsets", true);
+  options.add_prefix_space = roberta && value.GetBool("add_prefix_space", true);
+  return std::unique_ptr<const PostProcessor>(new ClsSepProcessor(options));
 }
 
 }  // namespace
@@ -234,9 +256,14 @@ Result<std::unique_ptr<const PostProcessor>> ReadPostProcessor(const json::Value
   const std::string_view type = value.GetString("type");
   if (type == "TemplateProcessing") return ReadTemplate(value);
   if (type == "BertProcessing" || type == "RobertaProcessing") return ReadClsSep(value);
+  if (type == "ByteLevel") {
+    return Pointer(new ByteLevelProcessor(value.GetBool("trim_offsets", true),
+                                          value.GetBool("add_prefix_space", true)));
+  }
   if (type != "Sequence") {
-    return UnknownComponent("post-processor", value,
-                            "TemplateProcessing, BertProcessing, RobertaProcessing, Sequence");
+    return UnknownComponent(
+        "post-processor", value,
+        "TemplateProcessing, BertProcessing, RobertaProcessing, ByteLevel, Sequence");
   }
   std::vector<std::unique_ptr<const PostProcessor>> parts;
   const json::Value* list = value.Find("processors");

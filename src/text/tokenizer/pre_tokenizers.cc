@@ -4,14 +4,11 @@
 #include "base/utf8.h"
 #include "text/tokenizer/chars.h"
 #include "text/tokenizer/metaspace.h"
+#include "text/tokenizer/split.h"
 #include "text/tokenizer/stages.h"
 
 namespace malmoi::text {
 namespace {
-
-// What happens to a delimiter: dropped; a piece of its own; runs of delimiters as one piece; or
-// part of the piece before or after it.
-enum class Keep { kRemoved, kIsolated, kContiguous, kWithPrevious, kWithNext };
 
 // Appends the pieces of `input` that delimiters make. `classify(at, &size)` gives for the character
 // at `at` its size and whether it is a delimiter.
@@ -57,9 +54,9 @@ void SplitOn(Keep keep, const Piece& input, Classify classify, std::vector<Piece
 }
 
 template <class Classify>
-void SplitAll(Keep keep, const Normalized& text, Classify classify, std::vector<Piece>* pieces) {
-  std::vector<Piece> out;
-  out.reserve(pieces->size() + text.text.size() / 4);
+void SplitAll(Keep keep, Classify classify, std::vector<Piece>* pieces, TokenizerScratch* scratch) {
+  std::vector<Piece>& out = scratch->pieces;
+  out.clear();
   for (const Piece& piece : *pieces) {
     if (piece.token >= 0) {
       out.push_back(piece);
@@ -74,12 +71,15 @@ void SplitAll(Keep keep, const Normalized& text, Classify classify, std::vector<
 class FlagSplitter : public PreTokenizer {
  public:
   FlagSplitter(CharFlag flag, Keep keep) : flag_(flag), keep_(keep) {}
-  void Split(Normalized* text, std::vector<Piece>* pieces, TokenizerScratch*) const override {
+  void Split(Normalized* text, std::vector<Piece>* pieces,
+             TokenizerScratch* scratch) const override {
     const std::string_view s = text->text;
     SplitAll(
-        keep_, *text,
-        [&](std::size_t at, std::size_t* size) { return Has(ReadRune(s, at, size), flag_); },
-        pieces);
+        keep_, [&](std::size_t at, std::size_t* size) { return Has(ReadRune(s, at, size), flag_); },
+        pieces, scratch);
+  }
+  AtCut at_cut() const override {
+    return flag_ == kSpace && keep_ == Keep::kRemoved ? AtCut::kDrops : AtCut::kKeeps;
   }
 
  private:
@@ -90,9 +90,10 @@ class FlagSplitter : public PreTokenizer {
 // Drops spaces and isolates punctuation, in one pass.
 class BertPreTokenizer : public PreTokenizer {
  public:
-  void Split(Normalized* text, std::vector<Piece>* pieces, TokenizerScratch*) const override {
-    std::vector<Piece> out;
-    out.reserve(pieces->size() + text->text.size() / 4);
+  void Split(Normalized* text, std::vector<Piece>* pieces,
+             TokenizerScratch* scratch) const override {
+    std::vector<Piece>& out = scratch->pieces;
+    out.clear();
     for (const Piece& piece : *pieces) {
       if (piece.token >= 0) {
         out.push_back(piece);
@@ -110,13 +111,16 @@ class BertPreTokenizer : public PreTokenizer {
     }
     pieces->swap(out);
   }
+  AtCut at_cut() const override { return AtCut::kDrops; }
 };
 
 // Runs of \w, and runs of what is neither \w nor a space.
 class WhitespacePreTokenizer : public PreTokenizer {
  public:
-  void Split(Normalized* text, std::vector<Piece>* pieces, TokenizerScratch*) const override {
-    std::vector<Piece> out;
+  void Split(Normalized* text, std::vector<Piece>* pieces,
+             TokenizerScratch* scratch) const override {
+    std::vector<Piece>& out = scratch->pieces;
+    out.clear();
     for (const Piece& piece : *pieces) {
       if (piece.token >= 0) {
         out.push_back(piece);
@@ -137,6 +141,7 @@ class WhitespacePreTokenizer : public PreTokenizer {
     }
     pieces->swap(out);
   }
+  AtCut at_cut() const override { return AtCut::kDrops; }
 };
 
 // Turns spaces into a visible mark, puts one before the text, and splits before each.
@@ -150,8 +155,8 @@ class MetaspacePreTokenizer : public PreTokenizer {
     out.Clear();
     out.text.reserve(text->text.size() * 3 / 2);
     out.spans.reserve(text->text.size() * 3 / 2);
-    std::vector<Piece> split;
-    split.reserve(pieces->size() + text->text.size() / 4);
+    std::vector<Piece>& split = scratch->pieces;
+    split.clear();
     for (const Piece& piece : *pieces) {
       const std::size_t begin = out.text.size();
       if (piece.token >= 0) {
@@ -165,6 +170,8 @@ class MetaspacePreTokenizer : public PreTokenizer {
     std::swap(*text, out);
     pieces->swap(split);
   }
+  AtCut at_cut() const override { return options_.split ? AtCut::kSplits : AtCut::kDepends; }
+  bool looks_at_start() const override { return options_.scheme == PrependScheme::kFirst; }
 
  private:
   void Mark(const Normalized& text, const Piece& piece, Normalized* out) const {
@@ -202,13 +209,100 @@ class MetaspacePreTokenizer : public PreTokenizer {
   const MetaspaceOptions options_;
 };
 
+// Drops one character and splits there.
+class DelimiterPreTokenizer : public PreTokenizer {
+ public:
+  explicit DelimiterPreTokenizer(std::string delimiter) : delimiter_(std::move(delimiter)) {}
+  void Split(Normalized* text, std::vector<Piece>* pieces,
+             TokenizerScratch* scratch) const override {
+    const std::string_view s = text->text;
+    SplitAll(
+        Keep::kRemoved,
+        [&](std::size_t at, std::size_t* size) {
+          *size = RuneSize(s[at]);
+          return s.substr(at, *size) == delimiter_;
+        },
+        pieces, scratch);
+  }
+
+ private:
+  const std::string delimiter_;
+};
+
+// Splits where the script changes. Characters without one stay with what precedes them, and are
+// dropped where nothing does.
+class ScriptPreTokenizer : public PreTokenizer {
+ public:
+  void Split(Normalized* text, std::vector<Piece>* pieces,
+             TokenizerScratch* scratch) const override {
+    std::vector<Piece>& out = scratch->pieces;
+    out.clear();
+    for (const Piece& piece : *pieces) {
+      if (piece.token >= 0) {
+        out.push_back(piece);
+        continue;
+      }
+      int last = -1;
+      std::size_t begin = piece.begin, size = 0;
+      for (std::size_t at = piece.begin; at < piece.end; at += size) {
+        const int script = ScriptOf(ReadRune(text->text, at, &size));
+        if (script < 0 || script == last) continue;
+        if (last >= 0) out.push_back({begin, at, -1});
+        begin = at;
+        last = script;
+      }
+      if (last >= 0) out.push_back({begin, piece.end, -1});
+    }
+    pieces->swap(out);
+  }
+};
+
+// Cuts off pieces of a number of characters.
+class FixedLengthPreTokenizer : public PreTokenizer {
+ public:
+  explicit FixedLengthPreTokenizer(std::size_t length) : length_(length) {}
+  void Split(Normalized* text, std::vector<Piece>* pieces,
+             TokenizerScratch* scratch) const override {
+    std::vector<Piece>& out = scratch->pieces;
+    out.clear();
+    for (const Piece& piece : *pieces) {
+      std::size_t begin = piece.begin, count = 0;
+      for (std::size_t at = begin; piece.token < 0 && at < piece.end;) {
+        at += RuneSize(text->text[at]);
+        if (++count % length_ != 0 || at == piece.end) continue;
+        out.push_back({begin, at, -1});
+        begin = at;
+      }
+      out.push_back({begin, piece.end, piece.token});
+    }
+    pieces->swap(out);
+  }
+
+ private:
+  const std::size_t length_;
+};
+
 class SequencePreTokenizer : public PreTokenizer {
  public:
   explicit SequencePreTokenizer(std::vector<std::unique_ptr<const PreTokenizer>> parts)
       : parts_(std::move(parts)) {}
   void Split(Normalized* text, std::vector<Piece>* pieces,
              TokenizerScratch* scratch) const override {
-    for (const auto& part : parts_) part->Split(text, pieces, scratch);
+    for (const auto& part : parts_) {
+      if (text->text.size() > scratch->max_text) return;
+      part->Split(text, pieces, scratch);
+    }
+  }
+  // What splits settles it: later parts see the two sides as pieces of their own.
+  AtCut at_cut() const override {
+    for (const auto& part : parts_) {
+      if (part->at_cut() != AtCut::kKeeps) return part->at_cut();
+    }
+    return AtCut::kKeeps;
+  }
+  bool looks_at_start() const override {
+    return std::any_of(parts_.begin(), parts_.end(),
+                       [](const auto& part) { return part->looks_at_start(); });
   }
 
  private:
@@ -230,17 +324,6 @@ Result<std::unique_ptr<const PreTokenizer>> ReadSequence(const json::Value& valu
     parts.push_back(std::move(part));
   }
   return std::unique_ptr<const PreTokenizer>(new SequencePreTokenizer(std::move(parts)));
-}
-
-Result<Keep> ReadKeep(const json::Value& value) {
-  const std::string_view name = value.GetString("behavior", "Isolated");
-  if (name == "Removed") return Keep::kRemoved;
-  if (name == "Isolated") return Keep::kIsolated;
-  if (name == "Contiguous") return Keep::kContiguous;
-  if (name == "MergedWithPrevious") return Keep::kWithPrevious;
-  if (name == "MergedWithNext") return Keep::kWithNext;
-  return Error(Code::kInvalidArgument,
-               "pre-tokenizer 'Punctuation': unknown behavior '" + std::string(name) + "'");
 }
 
 }  // namespace
@@ -285,9 +368,30 @@ Result<std::unique_ptr<const PreTokenizer>> ReadPreTokenizer(const json::Value& 
     const bool single = value.GetBool("individual_digits");
     return Pointer(new FlagSplitter(kNumeric, single ? Keep::kIsolated : Keep::kContiguous));
   }
-  return UnknownComponent("pre-tokenizer", value,
-                          "BertPreTokenizer, Metaspace, Whitespace, WhitespaceSplit, Punctuation, "
-                          "Digits, Sequence");
+  if (type == "Split") return ReadSplit(value);
+  if (type == "ByteLevel") return ReadByteLevel(value);
+  if (type == "UnicodeScripts") return Pointer(new ScriptPreTokenizer);
+  if (type == "CharDelimiterSplit") {
+    const std::string delimiter(value.GetString("delimiter"));
+    if (CountRunes(delimiter) != 1) {
+      return Error(Code::kInvalidArgument,
+                   "pre-tokenizer 'CharDelimiterSplit': 'delimiter' must be one character, not '" +
+                       delimiter + "'");
+    }
+    return Pointer(new DelimiterPreTokenizer(delimiter));
+  }
+  if (type == "FixedLength") {
+    const std::int64_t length = value.GetInt("length", 5);
+    if (length < 1) {
+      return Error(Code::kInvalidArgument, "pre-tokenizer 'FixedLength': 'length' is not positive");
+    }
+    return Pointer(new FixedLengthPreTokenizer(static_cast<std::size_t>(length)));
+  }
+  return UnknownComponent(
+      "pre-tokenizer", value,
+      "BertPreTokenizer, Metaspace, Whitespace, WhitespaceSplit, ByteLevel, "
+      "Split, Punctuation, Digits, CharDelimiterSplit, FixedLength, UnicodeScripts, "
+      "Sequence");
 }
 
 }  // namespace malmoi::text

@@ -85,9 +85,12 @@ class PrecompiledNormalizer : public Normalizer {
     {
       Rewriter rewriter(*text, 0, text->text.size(), &out);
       Rewrite(text->text, &rewriter);
+      if (!rewriter.Finish()) scratch->drifted = true;
     }
     std::swap(*text, out);
   }
+  // Clusters end before a blank, but for what a Prepend character joins, where no cut is made.
+  AtCut at_cut() const override { return AtCut::kKeeps; }
 
  private:
   static constexpr std::size_t kWholeCluster = 6;

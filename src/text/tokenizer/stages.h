@@ -11,12 +11,21 @@
 #include "json/value.h"
 #include "text/tokenizer.h"
 #include "text/tokenizer/normalized.h"
+#include "text/tokenizer/regex.h"
 
 namespace malmoi::text {
 
 // The stages of a tokenizer.json, in the order in which a text meets them. All are immutable after
 // reading: const methods may run concurrently. stage_contract_test.cc holds every stage to the
 // laws below.
+
+// Bytes [begin, end) of a Normalized text; token >= 0 where an added token was recognised, which
+// later stages leave alone.
+struct Piece {
+  std::size_t begin = 0;
+  std::size_t end = 0;
+  std::int32_t token = -1;
+};
 
 // Buffers that stages reuse within one Encode() call, so that none allocates per piece.
 struct TokenizerScratch {
@@ -29,6 +38,37 @@ struct TokenizerScratch {
     std::int32_t id;     // Of that piece; kNoStep where no path ends here.
   };
   std::vector<Step> steps;
+  struct Symbol {  // One token of a word that BPE joins.
+    std::int32_t id;
+    std::uint32_t length;    // In bytes; 0: was joined to the one before.
+    std::uint32_t previous;  // Indices.
+    std::uint32_t next;
+  };
+  std::vector<Symbol> symbols;
+  struct Candidate {  // A pair that may be joined: rank, left symbol, joined token.
+    std::uint32_t rank;
+    std::uint32_t at;
+    std::int32_t id;
+  };
+  std::vector<Candidate> candidates;
+  std::vector<Piece> pieces;
+  Regex::Scratch regex;
+  std::vector<Regex::Match> matches;
+  // Stages that make a text longer stop at this size in bytes: files can be made whose stages
+  // multiply it without end. No model in use comes near.
+  std::size_t max_text = SIZE_MAX;
+  // Set by a normalizer that consumed fewer or more characters than there are (see Rewriter): the
+  // spans of what follows depend on what came before.
+  bool drifted = false;
+};
+
+// What a stage does at a cut: a place in the text before a blank (a space; a line end too where it
+// becomes a space) that stands alone between characters that are not blank.
+enum class AtCut : std::uint8_t {
+  kDepends,  // The two sides may depend on each other.
+  kKeeps,    // Each side gives what it gives alone.
+  kSplits,   // As kKeeps, and a piece ends there.
+  kDrops,    // As kSplits, and blanks are dropped however many there are.
 };
 
 // Rewrites a text. Laws: the result is valid UTF-8 with one span a byte; equal input, equal output.
@@ -36,14 +76,8 @@ class Normalizer {
  public:
   virtual ~Normalizer() = default;
   virtual void Normalize(Normalized* text, TokenizerScratch* scratch) const = 0;
-};
-
-// Bytes [begin, end) of a Normalized text; token >= 0 where an added token was recognised, which
-// later stages leave alone.
-struct Piece {
-  std::size_t begin = 0;
-  std::size_t end = 0;
-  std::int32_t token = -1;
+  // kKeeps, kDrops (no rule of it looks at neighbouring blanks) or kDepends.
+  virtual AtCut at_cut() const { return AtCut::kDepends; }
 };
 
 // Cuts pieces into smaller ones across which a Model may not merge. Laws: pieces stay in order, do
@@ -54,6 +88,9 @@ class PreTokenizer {
   // Replaces *pieces; may rewrite *text too, as Metaspace does.
   virtual void Split(Normalized* text, std::vector<Piece>* pieces,
                      TokenizerScratch* scratch) const = 0;
+  virtual AtCut at_cut() const { return AtCut::kDepends; }
+  // Whether the first piece of a text is treated by where in the caller's text it begins.
+  virtual bool looks_at_start() const { return false; }
 };
 
 // One piece of a word with its id; offsets count bytes of the word.
@@ -76,20 +113,22 @@ class Model {
   virtual std::string_view TokenOf(std::int32_t id) const = 0;
 };
 
-// Puts special tokens around an encoded text.
+// A part of what Encode() gives: tokens of one text, or added ones.
+struct EncodedPart {
+  Encoding encoding;
+  std::string_view text;  // What its offsets count in.
+};
+
+// Puts special tokens around encoded texts.
 class PostProcessor {
  public:
   virtual ~PostProcessor() = default;
-  // How many tokens Process() and ProcessPair() add.
-  virtual std::size_t added() const = 0;
-  virtual std::size_t added_to_pair() const = 0;
-  // `text` is what Encode() was given, `model_token` names an id's token: for trimming spaces.
-  virtual void Process(std::string_view text, const Tokenizer& tokenizer, bool add_special_tokens,
-                       Encoding* encoding) const = 0;
-  // Joins *second to *first, which becomes the pair. Their type ids are 0 and 1 when they come in.
-  virtual void ProcessPair(std::string_view first_text, std::string_view second_text,
-                           const Tokenizer& tokenizer, bool add_special_tokens, Encoding* first,
-                           Encoding* second) const = 0;
+  // How many tokens Process() adds to one text, or to two.
+  virtual std::size_t added(bool pair) const = 0;
+  // *parts are one text or two, of type ids 0 and 1, or what an earlier processor made of them. The
+  // result is their concatenation. `tokenizer` names an id's token: for trimming spaces.
+  virtual void Process(const Tokenizer& tokenizer, bool add_special_tokens,
+                       std::vector<EncodedPart>* parts) const = 0;
 };
 
 // Turns tokens back into text: rewrites the list, whose concatenation is the result.
@@ -110,8 +149,12 @@ Result<std::unique_ptr<const Decoder>> ReadDecoder(const json::Value& value);
 // Readers that live in files of their own.
 Result<std::unique_ptr<const Normalizer>> ReadBertNormalizer(const json::Value& value);
 Result<std::unique_ptr<const Normalizer>> ReadPrecompiled(const json::Value& value);
+Result<std::unique_ptr<const PreTokenizer>> ReadSplit(const json::Value& value);
+Result<std::unique_ptr<const PreTokenizer>> ReadByteLevel(const json::Value& value);
 Result<std::unique_ptr<const Model>> ReadWordPiece(const json::Value& value);
+Result<std::unique_ptr<const Model>> ReadWordLevel(const json::Value& value);
 Result<std::unique_ptr<const Model>> ReadUnigram(const json::Value& value);
+Result<std::unique_ptr<const Model>> ReadBpe(const json::Value& value);
 
 // "unknown <slot> 'x'; supported: ..." as one kInvalidArgument.
 Error UnknownComponent(std::string_view slot, const json::Value& value, std::string_view supported);

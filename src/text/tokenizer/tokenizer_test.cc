@@ -251,11 +251,11 @@ TEST_CASE("unknown and malformed parts are named") {
   };
   CHECK(message(kUnigram, "\"NFKC\"", "\"Rot13\"").find("'Rot13'") != std::string::npos);
   CHECK(message(kUnigram, "\"Unigram\"", "\"BPE\"").find("model 'BPE'") != std::string::npos);
-  CHECK(message(kUnigram, " {2,}", "a|b").find("a|b") != std::string::npos);
+  CHECK(message(kUnigram, " {2,}", "(a|b").find("'(a|b': missing ')'") != std::string::npos);
   CHECK(message(kUnigram, "\"unk_id\": 1", "\"unk_id\": 99").find("unk_id") != std::string::npos);
   CHECK(message(kWordPiece, "\"unk_token\": \"[UNK]\"", "\"unk_token\": \"?\"")
             .find("unk_token '?'") != std::string::npos);
-  CHECK(message(kWordPiece, "\"BertPreTokenizer\"", "\"ByteLevel\"").find("'ByteLevel'") !=
+  CHECK(message(kWordPiece, "\"BertPreTokenizer\"", "\"NoSuch\"").find("'NoSuch'") !=
         std::string::npos);
   CHECK(!Tokenizer::FromJson("[").ok());
   CHECK(!Tokenizer::FromJson("{}").ok());

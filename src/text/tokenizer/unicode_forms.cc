@@ -19,7 +19,14 @@ struct Part {
 class Composer {
  public:
   explicit Composer(Rewriter* out) : out_(out) {}
-  ~Composer() { FlushStarter(); }
+
+  // To be called after the last Add().
+  void FlushStarter() {
+    if (has_starter_) out_->Put(starter_.c, starter_.change);
+    for (const Part& part : waiting_) out_->Put(part.c, part.change);
+    waiting_.clear();
+    has_starter_ = false;
+  }
 
   void Add(const Part& part) {
     if (!has_starter_) {
@@ -52,13 +59,6 @@ class Composer {
     starter_ = part;
     has_starter_ = true;
   }
-  void FlushStarter() {
-    if (has_starter_) out_->Put(starter_.c, starter_.change);
-    for (const Part& part : waiting_) out_->Put(part.c, part.change);
-    waiting_.clear();
-    has_starter_ = false;
-  }
-
   Rewriter* const out_;
   bool has_starter_ = false;
   Part starter_{};
@@ -98,7 +98,7 @@ void Decomposed(bool compatibility, std::string_view text, Sink sink) {
 
 }  // namespace
 
-void ApplyForm(UnicodeForm form, const Normalized& text, std::size_t begin, std::size_t end,
+bool ApplyForm(UnicodeForm form, const Normalized& text, std::size_t begin, std::size_t end,
                Normalized* out) {
   Rewriter rewriter(text, begin, end, out);
   const std::string_view part = std::string_view(text.text).substr(begin, end - begin);
@@ -108,7 +108,9 @@ void ApplyForm(UnicodeForm form, const Normalized& text, std::size_t begin, std:
   } else {
     Composer composer(&rewriter);
     Decomposed(compatibility, part, [&](const Part& p) { composer.Add(p); });
+    composer.FlushStarter();
   }
+  return rewriter.Finish();
 }
 
 }  // namespace malmoi::text
