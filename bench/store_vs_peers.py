@@ -1,25 +1,32 @@
 #!/usr/bin/env python3
 """Recall and queries per second of malmoi's index and of other engines on one data set.
 
-    store_vs_peers.py DIR [--engines malmoi,hnswlib,...] [--out results.json] [--plot curve.png]
+    store_vs_peers.py DIR [--engines malmoi,hnswlib,...] [--filters] [--out results.json] [--plot p]
 
 DIR holds x.npy and q.npy: f32 rows, normalised (cosine). Exact neighbours are computed once and kept
-in DIR/exact.npy. Every engine is built with two threads and asked one query per call from Python,
-one thread, in the same loop; an engine that cannot be imported is reported, not skipped in silence.
-The best of --rounds passes counts, for each engine alike. JSON: one object per measurement.
+in DIR. Every engine is a process of its own, built with two threads and asked one query per call
+from Python, one thread, in the same loop. An engine that cannot be imported or that kills its
+process is reported, not skipped in silence. The best of --rounds passes counts, for each engine
+alike. --filters: engines that have payloads also search with filters, of 0.1 to 90 % of the points:
+"u" is independent of the vectors, "a" follows one direction of them. JSON: one object per measurement.
 """
 import argparse
 import ctypes
 import json
 import os
 import pathlib
+import subprocess
 import sys
+import tempfile
 import time
 
 import numpy as np
 
 WINDOWS = [10, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384]
-LIBRARY = pathlib.Path(__file__).resolve().parent.parent / "build/release/bench/libmalmoi_ann_c.so"
+FEW = [16, 32, 64, 128, 256]
+KEPT = [1, 10, 100, 500, 900]  # Of a thousand.
+LIBRARIES = pathlib.Path(os.environ.get(
+    "MALMOI_BENCH", pathlib.Path(__file__).resolve().parent.parent / "build/release/bench"))
 
 
 def resident():
@@ -32,7 +39,7 @@ class Malmoi:
 
     def __init__(self, x, codes=1, degree=32, window=128, alpha=1.2, rows=False):
         p, u32 = ctypes.c_void_p, ctypes.c_uint32
-        self.lib = lib = ctypes.CDLL(os.environ.get("MALMOI_ANN", str(LIBRARY)))
+        self.lib = lib = ctypes.CDLL(str(LIBRARIES / "libmalmoi_ann_c.so"))
         lib.ann_create.restype = p
         lib.ann_create.argtypes = [ctypes.c_int, ctypes.c_int, u32, u32, u32, u32, ctypes.c_float,
                                    ctypes.c_uint64, u32]
@@ -66,6 +73,49 @@ class Malmoi:
         info = np.zeros(4, "u8")
         self.lib.ann_info(self.handle, info.ctypes.data)
         return int(info[2])
+
+
+class MalmoiStore:
+    """vec::Collection through its C interface: log, payload, filters and all."""
+
+    def __init__(self, x, folder, tags):
+        p, u32, i32 = ctypes.c_void_p, ctypes.c_uint32, ctypes.c_int32
+        self.lib = lib = ctypes.CDLL(str(LIBRARIES / "libmalmoi_store_c.so"))
+        lib.store_create.restype = p
+        lib.store_create.argtypes = [ctypes.c_char_p, u32, u32]
+        lib.store_insert.argtypes = [p, p, u32, u32, u32, p, p]
+        lib.store_optimize.argtypes = lib.store_free.argtypes = [p]
+        lib.store_params.argtypes = [p, u32, u32, ctypes.c_char_p, i32]
+        lib.store_search.argtypes = [p, p, u32, p]
+        lib.store_info.argtypes = [p, p]
+        self.dim = x.shape[1]
+        u, a = (np.ascontiguousarray(tags[k], "i4") for k in "ua")
+        self.handle = lib.store_create(str(folder / "store").encode(), self.dim, 2)
+        for at in range(0, len(x), 1000):
+            end = min(at + 1000, len(x))
+            if lib.store_insert(self.handle, x.ctypes.data, self.dim, at, end, u.ctypes.data,
+                                a.ctypes.data) != 0:
+                raise RuntimeError("insert failed")
+        if lib.store_optimize(self.handle) != 0:
+            raise RuntimeError("optimize failed")
+        self.ids = np.zeros(10, "u4")
+        self.out = self.ids.ctypes.data
+
+    def set(self, window, kept=None):
+        key, below = kept or (None, 0)
+        self.lib.store_params(self.handle, 10, window, key.encode() if key else None, below)
+
+    def ask(self, q):
+        n = self.lib.store_search(self.handle, q.__array_interface__["data"][0], self.dim, self.out)
+        return self.ids[:n].copy()
+
+    def bytes(self):
+        info = np.zeros(4, "u8")
+        self.lib.store_info(self.handle, info.ctypes.data)
+        return int(info[2])
+
+    def close(self):
+        self.lib.store_free(self.handle)
 
 
 class Hnswlib:
@@ -134,62 +184,86 @@ class Svs:
 
 
 class Edge:
-    """qdrant-edge, turbo 4-bit, rescored with oversampling 2."""
+    """qdrant-edge: f32, or its codes rescored with oversampling 2."""
 
-    def __init__(self, x, folder):
+    def __init__(self, x, folder, tags, codes=None):
         import qdrant_edge as qe
-        import shutil
-        self.qe = qe
+        self.qe, self.codes = qe, codes
         path = folder / "edge"
-        shutil.rmtree(path, ignore_errors=True)
         path.mkdir()
+        quantized = {"turbo": lambda: qe.TurboQuantQuantizationConfig(always_ram=True),
+                     "int8": lambda: qe.ScalarQuantizationConfig(type=qe.ScalarType.Int8,
+                                                                 always_ram=True)}
+        extra = {"quantization_config": quantized[codes]()} if codes else {}
         self.shard = qe.EdgeShard.create(str(path), qe.EdgeConfig(
             vectors=qe.EdgeVectorParams(size=x.shape[1], distance=qe.Distance.Dot, on_disk=False),
             hnsw_config=qe.HnswIndexConfig(m=16, ef_construct=100, full_scan_threshold=10000),
-            quantization_config=qe.TurboQuantQuantizationConfig(always_ram=True),
             optimizers=qe.EdgeOptimizersConfig(default_segment_number=1, max_segment_size=2_000_000,
-                                               indexing_threshold=10000)))
+                                               indexing_threshold=10000), **extra))
+        if tags is not None:
+            for key in "ua":
+                self.shard.update(qe.UpdateOperation.create_field_index(
+                    key, qe.PayloadSchemaType.Integer))
         for at in range(0, len(x), 1000):
-            points = [qe.Point(i, x[i].tolist(), {}) for i in range(at, min(at + 1000, len(x)))]
+            points = [qe.Point(i, x[i].tolist(),
+                               {k: int(tags[k][i]) for k in "ua"} if tags is not None else {})
+                      for i in range(at, min(at + 1000, len(x)))]
             self.shard.update(qe.UpdateOperation.upsert_points(points))
         self.shard.flush()
         self.shard.optimize()
-        self.params = None
+        self.params = self.filter = None
 
-    def set(self, window):
+    def set(self, window, kept=None):
         qe = self.qe
-        self.params = qe.SearchParams(
-            hnsw_ef=window, exact=False,
-            quantization=qe.QuantizationSearchParams(rescore=True, oversampling=2.0))
+        quantization = qe.QuantizationSearchParams(rescore=True, oversampling=2.0)
+        self.params = qe.SearchParams(hnsw_ef=window, exact=False,
+                                      **({"quantization": quantization} if self.codes else {}))
+        self.filter = None
+        if kept:
+            self.filter = qe.Filter(must=[qe.FieldCondition(
+                key=kept[0], range=qe.RangeFloat(lt=float(kept[1])))])
 
     def ask(self, q):
         qe = self.qe
         found = self.shard.search(qe.SearchRequest(
-            query=qe.Query.Nearest(q.tolist()), limit=10, filter=None, with_payload=False,
+            query=qe.Query.Nearest(q.tolist()), limit=10, filter=self.filter, with_payload=False,
             with_vector=False, params=self.params))
         return [p.id for p in found]
 
 
 ENGINES = {
-    "malmoi": lambda x, d: Malmoi(x),
-    "malmoi-48": lambda x, d: Malmoi(x, degree=48, alpha=1.12),
-    "malmoi-rows": lambda x, d: Malmoi(x, codes=0, rows=True),
-    "hnswlib": lambda x, d: Hnswlib(x),
-    "faiss": lambda x, d: Faiss(x),
-    "usearch": lambda x, d: Usearch(x),
-    "svs": Svs,
+    "malmoi": lambda x, d, t: Malmoi(x),
+    "malmoi-48": lambda x, d, t: Malmoi(x, degree=48, alpha=1.12),
+    "malmoi-rows": lambda x, d, t: Malmoi(x, codes=0, rows=True),
+    "malmoi-store": MalmoiStore,
+    "hnswlib": lambda x, d, t: Hnswlib(x),
+    "faiss": lambda x, d, t: Faiss(x),
+    "usearch": lambda x, d, t: Usearch(x),
+    "svs": lambda x, d, t: Svs(x, d),
     "edge": Edge,
+    "edge-int8": lambda x, d, t: Edge(x, d, None, "int8"),
+    "edge-turbo": lambda x, d, t: Edge(x, d, None, "turbo"),
 }
+FILTERED = ("malmoi-store", "edge")
 
 
-def exact(x, q, folder):
-    path = folder / "exact.npy"
-    if path.exists():
-        return np.load(path)
-    scores = q @ x.T
-    best = np.argpartition(-scores, 10, axis=1)[:, :10]
-    np.save(path, best)
-    return best
+def tags_of(x):
+    """Integers 0..999 by row: "u" at random, "a" by rank along one direction."""
+    rng = np.random.default_rng(7)
+    order = np.argsort(x @ rng.normal(size=x.shape[1]).astype("f4"))
+    along = np.empty(len(x), "i4")
+    along[order] = np.arange(len(x)) * 1000 // len(x)
+    return {"u": rng.integers(0, 1000, len(x)).astype("i4"), "a": along}
+
+
+def exact(x, q, mask=None):
+    rows = np.arange(len(x)) if mask is None else np.flatnonzero(mask)
+    best = []
+    for at in range(0, len(q), 100):
+        scores = q[at:at + 100] @ x[rows].T
+        k = min(10, len(rows))
+        best.append(rows[np.argpartition(-scores, k - 1, axis=1)[:, :k]])
+    return np.concatenate(best)
 
 
 def one_pass(engine, q):
@@ -200,26 +274,56 @@ def one_pass(engine, q):
     return time.perf_counter() - start, found
 
 
-def measure(name, x, q, truth, folder, rounds, emit):
-    before, start, cpu = resident(), time.perf_counter(), time.process_time()
-    try:
-        engine = ENGINES[name](x, folder)
-    except Exception as error:  # An engine that does not run here is part of the result.
-        emit(engine=name, error=repr(error)[:300])
-        return
-    emit(engine=name, build_s=round(time.perf_counter() - start, 2),
-         build_cpu_s=round(time.process_time() - cpu, 2),
-         rss_per_vector=round((resident() - before) / len(x)),
-         **({"bytes_per_vector": round(engine.bytes() / len(x))} if hasattr(engine, "bytes") else {}))
-    for window in WINDOWS:
-        engine.set(window)
+def curve(name, engine, windows, q, truth, rounds, emit, kept=None):
+    for window in windows:
+        engine.set(window, kept) if kept else engine.set(window)
         passes = [one_pass(engine, q) for _ in range(rounds)]
         hits = sum(len(set(map(int, a)) & set(map(int, b))) for a, b in zip(passes[0][1], truth))
         recall = hits / truth.size
-        emit(engine=name, window=window, recall=round(recall, 4),
-             qps=round(len(q) / min(p[0] for p in passes), 1), load=round(os.getloadavg()[0], 2))
+        emit(engine=name, filter=f"{kept[0]} {kept[1] / 10} %" if kept else "", window=window,
+             recall=round(recall, 4), qps=round(len(q) / min(p[0] for p in passes), 1),
+             load=round(os.getloadavg()[0], 2))
         if recall > 0.9985:
             break
+
+
+def measure(name, folder, rounds, filters, emit):
+    """In the engine's own process."""
+    x = np.ascontiguousarray(np.load(folder / "x.npy"), "f4")
+    q = np.ascontiguousarray(np.load(folder / "q.npy"), "f4")
+    truth, tags = np.load(folder / "exact.npy"), tags_of(x)
+    before, start, cpu = resident(), time.perf_counter(), time.process_time()
+    with tempfile.TemporaryDirectory() as scratch:
+        try:
+            engine = ENGINES[name](x, pathlib.Path(scratch), tags)
+        except Exception as error:  # An engine that does not run here is part of the result.
+            emit(engine=name, error=repr(error)[:300])
+            return
+        emit(engine=name, build_s=round(time.perf_counter() - start, 2),
+             build_cpu_s=round(time.process_time() - cpu, 2),
+             rss_per_vector=round((resident() - before) / len(x)),
+             **({"bytes_per_vector": round(engine.bytes() / len(x))}
+                if hasattr(engine, "bytes") else {}))
+        curve(name, engine, WINDOWS, q, truth, rounds, emit)
+        if filters and name in FILTERED:
+            few = q[:300]
+            for key in "ua":
+                for kept in KEPT:
+                    part = exact(x, few, tags[key] < kept)
+                    curve(name, engine, FEW, few, part, rounds, emit, (key, kept))
+        if hasattr(engine, "close"):
+            engine.close()
+
+
+def run(name, args, emit):
+    """A child for each engine: one that uses instructions which the processor lacks dies alone."""
+    command = [sys.executable, __file__, str(args.folder), "--child", name, "--rounds",
+               str(args.rounds)] + (["--filters"] if args.filters else [])
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+        for line in child.stdout:
+            emit(**json.loads(line))
+    if child.returncode != 0:
+        emit(engine=name, error=f"its process ended with {child.returncode}")
 
 
 def at_recall(points, wanted):
@@ -252,21 +356,28 @@ def main():
     parser.add_argument("folder", type=pathlib.Path)
     parser.add_argument("--engines", default=",".join(ENGINES))
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--filters", action="store_true")
+    parser.add_argument("--child", help=argparse.SUPPRESS)
     parser.add_argument("--out", type=pathlib.Path)
     parser.add_argument("--plot", type=pathlib.Path)
     args = parser.parse_args()
-    x = np.ascontiguousarray(np.load(args.folder / "x.npy"), "f4")
-    q = np.ascontiguousarray(np.load(args.folder / "q.npy"), "f4")
-    truth, results, curves = exact(x, q, args.folder), [], {}
+    if args.child:
+        return measure(args.child, args.folder, args.rounds, args.filters,
+                       lambda **row: print(json.dumps(row), flush=True))
+    if not (args.folder / "exact.npy").exists():
+        np.save(args.folder / "exact.npy", exact(np.load(args.folder / "x.npy").astype("f4"),
+                                                 np.load(args.folder / "q.npy").astype("f4")))
+    results, curves = [], {}
 
     def emit(**row):
         print(json.dumps(row), flush=True)
         results.append(row)
         if "recall" in row:
-            curves.setdefault(row["engine"], []).append((row["recall"], row["qps"]))
+            name = f'{row["engine"]} {row["filter"]}'.strip()
+            curves.setdefault(name, []).append((row["recall"], row["qps"]))
 
     for name in args.engines.split(","):
-        measure(name, x, q, truth, args.folder, args.rounds, emit)
+        run(name, args, emit)
     for name, points in curves.items():
         emit(engine=name, **{f"qps_at_{r}": at_recall(points, r) for r in (0.95, 0.99)})
     if args.out:
