@@ -6,7 +6,7 @@
 #include <memory>
 #include <string>
 
-#include "vec/collection.h"
+#include "vec/optimize.h"
 
 namespace {
 
@@ -67,7 +67,7 @@ int store_insert(void* handle, const float* base, std::uint32_t dim, std::uint32
 }
 
 int store_optimize(void* handle) {
-  return Good(static_cast<Handle*>(handle)->c->Checkpoint()) ? 0 : -1;
+  return Good(vec::Optimize(*static_cast<Handle*>(handle)->c)) ? 0 : -1;
 }
 
 // `key` null: no filter; else points whose value is below `below`.
