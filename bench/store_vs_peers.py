@@ -77,6 +77,49 @@ class Malmoi:
         return int(info[2])
 
 
+class MalmoiStore:
+    """vec::Collection through its C interface: log, payload, filters and all."""
+
+    def __init__(self, x, folder, tags):
+        p, u32, i32 = ctypes.c_void_p, ctypes.c_uint32, ctypes.c_int32
+        self.lib = lib = ctypes.CDLL(str(LIBRARIES / "libmalmoi_store_c.so"))
+        lib.store_create.restype = p
+        lib.store_create.argtypes = [ctypes.c_char_p, u32, u32]
+        lib.store_insert.argtypes = [p, p, u32, u32, u32, p, p]
+        lib.store_optimize.argtypes = lib.store_free.argtypes = [p]
+        lib.store_params.argtypes = [p, u32, u32, ctypes.c_char_p, i32]
+        lib.store_search.argtypes = [p, p, u32, p]
+        lib.store_info.argtypes = [p, p]
+        self.dim = x.shape[1]
+        u, a = (np.ascontiguousarray(tags[k], "i4") for k in "ua")
+        self.handle = lib.store_create(str(folder / "store").encode(), self.dim, 2)
+        for at in range(0, len(x), 1000):
+            end = min(at + 1000, len(x))
+            if lib.store_insert(self.handle, x.ctypes.data, self.dim, at, end, u.ctypes.data,
+                                a.ctypes.data) != 0:
+                raise RuntimeError("insert failed")
+        if lib.store_optimize(self.handle) != 0:
+            raise RuntimeError("optimize failed")
+        self.ids = np.zeros(10, "u4")
+        self.out = self.ids.ctypes.data
+
+    def set(self, window, kept=None):
+        key, below = kept or (None, 0)
+        self.lib.store_params(self.handle, 10, window, key.encode() if key else None, below)
+
+    def ask(self, q):
+        n = self.lib.store_search(self.handle, q.__array_interface__["data"][0], self.dim, self.out)
+        return self.ids[:n].copy()
+
+    def bytes(self):
+        info = np.zeros(4, "u8")
+        self.lib.store_info(self.handle, info.ctypes.data)
+        return int(info[2])
+
+    def close(self):
+        self.lib.store_free(self.handle)
+
+
 class Hnswlib:
     def __init__(self, x):
         import hnswlib
@@ -194,6 +237,7 @@ ENGINES = {
     "malmoi": lambda x, d, t: Malmoi(x, t),
     "malmoi-48": lambda x, d, t: Malmoi(x, t, degree=48, alpha=1.12),
     "malmoi-rows": lambda x, d, t: Malmoi(x, t, codes=0, rows=True),
+    "malmoi-store": lambda x, d, t: MalmoiStore(x),
     "hnswlib": lambda x, d, t: Hnswlib(x),
     "faiss": lambda x, d, t: Faiss(x),
     "usearch": lambda x, d, t: Usearch(x),
@@ -202,7 +246,7 @@ ENGINES = {
     "edge-int8": lambda x, d, t: Edge(x, d, None, "int8"),
     "edge-turbo": lambda x, d, t: Edge(x, d, None, "turbo"),
 }
-FILTERED = ("malmoi", "edge")
+FILTERED = ("malmoi", "malmoi-store", "edge")
 
 
 def tags_of(x):

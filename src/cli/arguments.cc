@@ -65,6 +65,15 @@ class Builder {
     command->add_flag("--writes", out_->writes, "store: only writes and opening");
     command->add_option("--points", out_->points, "store: points written in batches (100,000)")
         ->check(CLI::Range(1000, 10'000'000));
+    command->add_option("--vectors", out_->vectors,
+                        "store: recall against speed on the vectors of a .npy, .fvecs or .bvecs");
+    command->add_option("--queries", out_->queries,
+                        "store: query vectors (default: the last of --vectors)");
+    command->add_option("--beir", out_->beir,
+                        "store: the same on a folder in BEIR form, embedded by --model");
+    command->add_option("--limit", out_->limit, "store: vectors to take (all)");
+    command->add_option("--distance", out_->distance, "store: cosine (default), dot or euclid")
+        ->check(CLI::IsMember({"cosine", "dot", "euclid"}));
   }
   void EmbedFlags(CLI::App* command) {
     for (const EmbedFlag& flag : EmbedFlagTable()) {

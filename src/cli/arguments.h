@@ -34,6 +34,9 @@ struct Arguments {
   // bench store
   bool writes = false;
   std::size_t points = 100'000;
+  std::string vectors, queries, beir;  // Files, or a folder, to measure recall on.
+  std::size_t limit = 0;               // Vectors of them; 0: all.
+  std::string distance = "cosine";
   // optim check
   std::string dump;
   std::vector<std::string> only;     // bench optim: registry names; store copy: collections.

@@ -6,6 +6,7 @@
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "base/strings.h"
+#include "cli/bench_recall.h"
 #include "cli/commands.h"
 #include "json/writer.h"
 #include "kernels/gemm.h"
@@ -133,6 +134,8 @@ Result<int> CmdBench(const Context& context) {
   if (embed) {
     const std::string& what = context.arguments.positional[0];
     if (what == "optim") return CmdBenchOptim(context);
+    const Arguments& a = context.arguments;
+    if (what == "store" && !(a.vectors.empty() && a.beir.empty())) return CmdBenchRecall(context);
     if (what == "store") return CmdBenchStore(context);
     if (what == "tokenizer") return CmdBenchTokenizer(context);
     if (what != "embed") {

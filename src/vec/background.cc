@@ -37,8 +37,9 @@ void Background::Run() {
 }
 
 // Failures are told to later writers by the store itself.
-Workers::Workers()
-    : syncer(std::chrono::milliseconds(40),
+Workers::Workers(std::size_t threads)
+    : optimizer(threads),
+      syncer(std::chrono::milliseconds(40),
              [](const std::shared_ptr<Store>& store) { (void)store->Sync().ok(); }),
       merger(std::chrono::milliseconds(0),
              [](const std::shared_ptr<Store>& store) { (void)store->Merge().ok(); }),

@@ -8,6 +8,8 @@
 #include <set>
 #include <thread>
 
+#include "vec/optimizer_internal.h"
+
 namespace malmoi::vec {
 
 class Store;
@@ -40,7 +42,9 @@ class Background {
 
 // The background work of a database.
 struct Workers {
-  Workers();
+  explicit Workers(std::size_t threads);
+
+  Optimizer optimizer;  // First: the others wake it.
 
   // Makes writes durable which did not wait for it, 40 ms after they were made at most; with the
   // sync itself 50 ms, which is promised.

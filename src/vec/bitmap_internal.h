@@ -15,6 +15,7 @@ class Bitmap {
   }
 
   std::uint32_t rows() const { return rows_; }
+  const std::vector<std::uint64_t>& words() const { return words_; }
   bool Has(std::uint32_t row) const { return (words_[row / 64] >> (row % 64) & 1) != 0; }
   void Set(std::uint32_t row) { words_[row / 64] |= std::uint64_t{1} << (row % 64); }
   void Clear(std::uint32_t row) { words_[row / 64] &= ~(std::uint64_t{1} << (row % 64)); }

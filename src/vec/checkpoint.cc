@@ -10,11 +10,6 @@ namespace {
 constexpr std::uint64_t kMergeBytesMax = 1ull << 30;
 constexpr std::size_t kFanIn = 4;
 
-std::uint64_t LiveBytes(const Segment& s) {
-  const std::uint64_t rows = std::max<std::uint64_t>(s.rows(), 1);
-  return s.info().size / rows * (s.rows() - s.deleted());
-}
-
 // Whether more than half of the rows are gone at `seq`.
 bool MostlyDeleted(const Segment& s, std::uint64_t seq) {
   if (s.deleted() * 2ull <= s.rows()) return false;
@@ -39,7 +34,10 @@ std::string DeletedBits(const Segment& s, std::uint64_t seq) {
 // with all that are smaller. So a point is rewritten once a tier, of which there are O(log n), and
 // a tier has few segments.
 std::vector<std::shared_ptr<const Segment>> Store::ChooseMerge() const {
-  std::vector<std::shared_ptr<const Segment>> order = next_.segments;
+  std::vector<std::shared_ptr<const Segment>> order;
+  for (const auto& s : next_.segments) {
+    if (!IsLarge(*s, *next_.plan)) order.push_back(s);
+  }
   std::sort(order.begin(), order.end(),
             [](const auto& a, const auto& b) { return LiveBytes(*a) < LiveBytes(*b); });
   std::vector<std::shared_ptr<const Segment>> chosen;
@@ -212,15 +210,17 @@ void Store::Freeze(std::uint64_t epoch, std::uint64_t log_bytes) {
   mem_ = std::make_shared<Memtable>();
   epoch_ = epoch;
   checkpoint_at_ = kCheckpointBytes;
+  seal_at_ = 0;
 }
 
 void Store::FreezeIfLong() {
-  if (frozen_ || (wal_->bytes() < checkpoint_at_ && !mem_->Full())) return;
+  if (frozen_ || (wal_->bytes() < checkpoint_at_ && !mem_->Full() && !SealDue())) return;
   if (Rotate().ok()) {
     if (hooks_.full) hooks_.full();
   } else {
     // The writes are in the old log; the next write that far on tries again.
     checkpoint_at_ = wal_->bytes() + kCheckpointBytes;
+    seal_at_ = mem_->rows() * 2ull;
   }
 }
 
@@ -237,7 +237,7 @@ Status Store::Begin(SealJob& job) {
     job.at = frozen_->manifest.base_seq - 1;
     job.schema = std::make_shared<const Schema>(frozen_->manifest.schema);
   } else {
-    job.merged = ChooseMerge();
+    job.merged = job.large ? ChooseLargeMerge(next_, job.eager) : ChooseMerge();
     job.idle = job.merged.empty();
     job.at = manifest_.base_seq - 1;
     job.schema = std::make_shared<const Schema>(manifest_.schema);
@@ -261,7 +261,13 @@ Status Store::Install(SealJob& job) {
       segments.push_back(s);
     } else {
       job.old.push_back(Path("seg", s->info().id));
+      for (std::uint32_t f = 0; f < next_.schema->fields.size(); ++f) {
+        if (s->graphs().Get(f) != nullptr) job.old.push_back(GraphPath(s->info().id, f));
+      }
     }
+  }
+  if (segments.size() + job.merged.size() != next_.segments.size()) {
+    return Error(Code::kCancelled, "a segment that was to be merged is gone");
   }
   if (job.segment != nullptr) segments.push_back(job.segment);
   std::uint64_t disk = wal_->bytes();
@@ -282,6 +288,7 @@ Status Store::Install(SealJob& job) {
   disk_bytes_ = disk;
   std::erase(jobs_, &job);
   Publish();
+  Offer();
   return Ok();
 }
 
@@ -311,6 +318,18 @@ Status Store::Export(const std::string& directory) {
   for (const auto& s : manifest_.segments) {
     const std::string name = NumberedName("seg", s.info.id);
     MALMOI_TRY(CopyFile(vfs_, os::JoinPath(folder_, name), os::JoinPath(directory, name)));
+  }
+  // Graphs too, where they could be saved: what is not there is built again.
+  MALMOI_TRY(const auto files, vfs_.List(folder_));
+  for (const auto& name : files) {
+    const bool graph = name.starts_with("ann-") && !name.ends_with(".tmp");
+    const bool wanted = std::any_of(manifest_.segments.begin(), manifest_.segments.end(),
+                                    [&](const Manifest::Entry& s) {
+                                      return name.starts_with(NumberedName("ann", s.info.id) + "-");
+                                    });
+    if (!graph || !wanted) continue;
+    // One that is replaced meanwhile is left out.
+    (void)CopyFile(vfs_, os::JoinPath(folder_, name), os::JoinPath(directory, name)).ok();
   }
   const std::string log = NumberedName("wal", manifest_.wal_epoch);
   MALMOI_TRY(Wal::Create(vfs_, os::JoinPath(directory, log), uuid_, manifest_.base_seq));

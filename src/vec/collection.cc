@@ -1,6 +1,7 @@
 #include "vec/collection_internal.h"
 #include "vec/limits.h"
 #include "vec/ops_internal.h"
+#include "vec/optimize.h"
 
 namespace malmoi::vec {
 namespace {
@@ -39,7 +40,8 @@ StoredCollection::StoredCollection(std::string name, std::unique_ptr<Store> stor
   SetName(std::move(name));
   const std::weak_ptr<Store> weak(store_);
   store_->SetHooks({.dirty = [w = workers_.get(), weak] { w->syncer.Wake(weak); },
-                    .full = [w = workers_.get(), weak] { w->flusher.Wake(weak); }});
+                    .full = [w = workers_.get(), weak] { w->flusher.Wake(weak); },
+                    .work = [w = workers_.get(), weak] { w->optimizer.Wake(weak); }});
 }
 
 StoredCollection::~StoredCollection() {
@@ -103,6 +105,7 @@ Result<WriteOutcome> StoredCollection::Write(std::span<const Operation> operatio
   } else {
     request.operations = operations;
   }
+  workers_->optimizer.WaitForRoom(store_);
   MALMOI_TRY(store_->Submit(request));
   return WriteOutcome{.operation_id = request.operation_id, .changed = request.changed};
 }
@@ -112,6 +115,7 @@ Status StoredCollection::Upsert(std::span<const Point> points, const WriteOption
   WriteRequest request;
   request.wait = options.wait;
   MALMOI_TRY(request.ops, EncodePoints(*store_->snapshot()->schema, points));
+  workers_->optimizer.WaitForRoom(store_);
   return store_->Submit(request);
 }
 
@@ -147,6 +151,17 @@ Status StoredCollection::SetMetadata(std::string_view json_object) {
 Status StoredCollection::Checkpoint() {
   MALMOI_TRY(store_->Flush(true));
   return store_->Merge();
+}
+
+Status StoredCollection::Optimize() {
+  MALMOI_TRY(Checkpoint());
+  workers_->optimizer.Drain(store_);
+  return Ok();
+}
+
+Status Optimize(Collection& collection) {
+  // There is no other implementation.
+  return dynamic_cast<StoredCollection&>(collection).Optimize();
 }
 
 Status StoredCollection::Export(const std::string& directory) {

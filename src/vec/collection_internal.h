@@ -36,6 +36,7 @@ class StoredCollection : public Collection {
   Status SetMetadata(std::string_view json_object) override;
   std::shared_ptr<const Reader> View() const override;
   Status Checkpoint() override;
+  Status Optimize();  // vec/optimize.h.
   Status Export(const std::string& directory) override;
 
   Result<QueryOutcome> Query(const VectorQuery& query, const Cancel* cancel) const override;

@@ -31,7 +31,7 @@ class DirectoryDatabase : public Database {
       : vfs_(vfs),
         directory_(std::move(directory)),
         pool_(std::make_shared<os::ThreadPool>(threads, "vec")),
-        workers_(std::make_shared<Workers>()) {}
+        workers_(std::make_shared<Workers>(threads)) {}
 
   Status Load();
   Result<std::shared_ptr<Collection>> Create(const std::string& name,

@@ -66,10 +66,15 @@ Result<std::vector<QueryOutcome>> SnapshotReader::QueryBatch(std::span<const Vec
                                                              const Cancel* cancel) const {
   if (const auto s = MakeSearcher(cancel); s.ScanTogether(queries)) return s.RunTogether(queries);
   const Searcher searcher = MakeSearcher(cancel);
+  // A query of several runs on one thread.
+  std::vector<std::optional<Result<QueryOutcome>>> each(queries.size());
+  pool_->ParallelFor(queries.size(), [&](std::size_t, std::size_t begin, std::size_t end) {
+    for (std::size_t i = begin; i < end; ++i) each[i].emplace(searcher.Run(queries[i]));
+  });
   std::vector<QueryOutcome> out;
-  for (const auto& query : queries) {
-    MALMOI_TRY(auto outcome, searcher.Run(query));
-    out.push_back(std::move(outcome));
+  for (auto& one : each) {
+    if (!one->ok()) return std::move(one->error());
+    out.push_back(std::move(*one).value());
   }
   return out;
 }
@@ -178,7 +183,13 @@ CollectionInfo SnapshotReader::Info() const {
     in_memory = in_memory || mem.rows > 0;
   }
   for (const auto& s : snapshot_->segments) {
-    info.memory_bytes += s->memory_bytes() + s->columns().memory_bytes();
+    info.memory_bytes +=
+        s->memory_bytes() + s->columns().memory_bytes() + s->graphs().memory_bytes();
+    for (std::uint32_t f = 0; f < snapshot_->schema->fields.size(); ++f) {
+      if (s->graphs().Get(f) == nullptr) continue;
+      info.indexed_vectors +=
+          s->CountHas(f) - std::min<std::uint64_t>(s->CountHas(f), s->deleted());
+    }
   }
   info.segments = snapshot_->segments.size() + (in_memory ? 1 : 0);
   info.last_operation = snapshot_->seq;

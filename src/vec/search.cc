@@ -74,7 +74,7 @@ Result<QueryOutcome> Searcher::Run(const VectorQuery& query) const {
   const Schema::Field& f = snapshot_.schema->fields[*field];
   MALMOI_TRY(const auto scorer, ScorerFor(*field, query));
   MALMOI_TRY(const auto matcher, Match(query.filter));
-  const Task task{
+  Task task{
       .field = *field,
       .limit = query.limit,
       .threshold = query.score_threshold,
@@ -83,6 +83,11 @@ Result<QueryOutcome> Searcher::Run(const VectorQuery& query) const {
       .matcher = matcher ? &*matcher : nullptr,
       .scorer = scorer.get(),
       .with_payload = query.with_payload};
+  if (snapshot_.plan->graphs[*field].wanted && !query.combine && !query.params.exact) {
+    const std::string stored = StoredDense(f, std::get<std::vector<float>>(query.vector));
+    task.query = LoadDense(f, stored.data(), 1);
+    task.params = &query.params;
+  }
   std::vector<Best> found(pool_.threads());
   if (task.matcher != nullptr && task.matcher->candidates() != nullptr) {
     Some(task, &found.front());
@@ -100,6 +105,7 @@ Result<QueryOutcome> Searcher::Finish(const Task& task, std::vector<Best>& found
   std::vector<Scored> all;
   for (const Best& best : found) {
     out.scored += best.scored;
+    out.exact = out.exact && !best.graph;
     all.insert(all.end(), best.heap.begin(), best.heap.end());
   }
   std::sort(all.begin(), all.end(), Better);
@@ -167,8 +173,10 @@ void Searcher::Scan(const Task& task, std::vector<Best>* found) const {
     std::size_t part;
     std::uint32_t begin, end;
   };
+  const auto kept_of = [&](std::size_t i) { return kept.empty() ? nullptr : &kept[i]; };
   std::vector<Work> ranges;
-  for (std::size_t i = 0; i < parts_.size(); ++i) {
+  for (std::size_t i = 0; i < parts_.size() && !Cancelled(); ++i) {
+    if (Approximate(task, i, kept_of(i), &found->front())) continue;
     for (std::uint32_t b = 0; b < parts_[i].rows; b += kScanRows) {
       ranges.push_back({i, b, std::min(b + kScanRows, parts_[i].rows)});
     }
@@ -176,8 +184,7 @@ void Searcher::Scan(const Task& task, std::vector<Best>* found) const {
   pool_.ParallelFor(ranges.size(), [&](std::size_t worker, std::size_t begin, std::size_t end) {
     for (std::size_t i = begin; i < end && !Cancelled(); ++i) {
       const Work& w = ranges[i];
-      ScanRows(task, parts_[w.part], kept.empty() ? nullptr : &kept[w.part], w.begin, w.end,
-               &(*found)[worker]);
+      ScanRows(task, parts_[w.part], kept_of(w.part), w.begin, w.end, &(*found)[worker]);
     }
   });
 }

@@ -13,8 +13,8 @@
 
 namespace malmoi::vec {
 
-// Exact search over one snapshot; the result does not depend on how points are spread over parts
-// or threads.
+// Search over one snapshot. Exact where no graph is used (search_graph.cc): then the result does
+// not depend on how points are spread over parts or threads.
 class Searcher {
  public:
   Searcher(const Snapshot& snapshot, os::ThreadPool& pool, const Cancel* cancel)
@@ -45,6 +45,9 @@ class Searcher {
     const Matcher* matcher = nullptr;
     const Scorer* scorer = nullptr;
     bool with_payload = false;
+    // Where graphs may be used: the query as it would be stored, and what was asked of the search.
+    std::vector<float> query = {};
+    const SearchParams* params = nullptr;
   };
   struct Scored {
     float key = 0;  // Larger is better.
@@ -55,12 +58,19 @@ class Searcher {
   struct Best {
     std::vector<Scored> heap;  // Worst on top.
     std::uint64_t scored = 0;
+    bool graph = false;  // Used: not every row was scored.
 
     void Offer(const Task& task, float key, RowRef row);
   };
   Result<QueryOutcome> Finish(const Task& task, std::vector<Best>& found) const;
   Result<std::unique_ptr<Scorer>> ScorerFor(std::uint32_t field, const VectorQuery& query) const;
   void Scan(const Task& task, std::vector<Best>* found) const;
+  bool Approximate(const Task& task, std::size_t part, const Bitmap* kept, Best* best) const;
+  bool LeftOut(const Task& task, std::size_t part) const;
+  bool FromGraph(const Task& task, const Segment& segment, const ann::Index& graph,
+                 const Bitmap* kept, std::vector<std::uint32_t>* rows, Best* best) const;
+  void Rescore(const Task& task, const Part& part, std::vector<std::uint32_t>* rows,
+               Best* best) const;
   void ScanRows(const Task& task, const PartRef& part, const Bitmap* kept, std::uint32_t begin,
                 std::uint32_t end, Best* best) const;
   void Some(const Task& task, Best* best) const;

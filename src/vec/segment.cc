@@ -51,6 +51,11 @@ Result<std::shared_ptr<Segment>> Segment::Open(os::Vfs& vfs, const std::string& 
   MALMOI_TRY(s->ReadFooter(collection));
   MALMOI_TRY(s->CheckSections());
   s->IndexIds();
+  for (Field& f : s->fields_) {
+    for (const char c : f.has) {
+      f.count += static_cast<std::uint64_t>(std::popcount(static_cast<unsigned char>(c)));
+    }
+  }
   return s;
 }
 
@@ -226,12 +231,12 @@ bool Segment::Has(std::uint32_t field, std::uint32_t row) const {
 }
 
 std::uint64_t Segment::CountHas(std::uint32_t field) const {
-  if (field >= fields_.size()) return 0;
-  std::uint64_t n = 0;
-  for (const char c : fields_[field].has) {
-    n += static_cast<std::uint64_t>(std::popcount(static_cast<unsigned char>(c)));
-  }
-  return n;
+  return field < fields_.size() ? fields_[field].count : 0;
+}
+
+std::uint64_t Segment::vector_bytes(std::uint32_t field) const {
+  if (field >= fields_.size() || fields_[field].dense.empty()) return 0;
+  return fields_[field].count * schema_->fields[field].row_bytes();
 }
 
 const char* Segment::Dense(std::uint32_t field, std::uint32_t begin, std::uint32_t end) const {

@@ -10,6 +10,7 @@
 
 #include "base/hash.h"
 #include "os/vfs.h"
+#include "vec/graph_internal.h"
 #include "vec/part_internal.h"
 #include "vec/schema_internal.h"
 
@@ -81,6 +82,9 @@ class Segment : public Part {
   std::string_view Payload(std::uint32_t row, std::string* scratch) const override;
   // Rows of all that have the field, deleted ones included.
   std::uint64_t CountHas(std::uint32_t field) const;
+  // Of a dense vector, of the rows that have it.
+  std::uint64_t vector_bytes(std::uint32_t field) const;
+  GraphSet& graphs() const { return graphs_; }
   Status Health() const override;
   // Reads all blocks; what is damaged, Health() says.
   void VerifyAll() const { (void)Verify(map_.bytes.data(), sections_end_); }
@@ -90,6 +94,7 @@ class Segment : public Part {
     std::string_view has, dense, sparse_offsets, sparse_indices, sparse_values;
     std::string_view terms, term_offsets, posting_rows, posting_values;
     std::string_view multi_offsets;
+    std::uint64_t count = 0;  // Rows that have it.
   };
   Segment(std::shared_ptr<const Schema> schema, const SegmentInfo& info, std::string path)
       : Part(info.rows), schema_(std::move(schema)), info_(info), path_(std::move(path)) {}
@@ -112,6 +117,7 @@ class Segment : public Part {
   std::string_view ids_, payload_offsets_, payload_;
   bool json_payload_ = false;
   std::vector<Field> fields_;
+  mutable GraphSet graphs_;
   std::vector<std::uint32_t> table_;                               // Row + 1 by hash of id.
   mutable std::unique_ptr<std::atomic<std::uint8_t>[]> verified_;  // One a block.
   mutable std::atomic<std::uint64_t> damaged_at_{kNever};

@@ -37,6 +37,8 @@ struct Snapshot {
   std::shared_ptr<const std::string> metadata;
   std::shared_ptr<const std::string> settings;
   std::shared_ptr<const IndexMap> indexes;
+  std::shared_ptr<const OptimizerPlan> plan;  // Of schema and settings.
+  std::uint64_t checkpoint_seq = 0;           // What segments hold without the log.
   std::uint64_t live = 0;
   std::vector<std::uint64_t> live_with;  // By field.
 

@@ -3,6 +3,7 @@
 #include <set>
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/strings.h"
 #include "vec/limits.h"
 #include "vec/resolve_internal.h"
@@ -141,8 +142,13 @@ void Store::RemoveUnreferenced() {
   const auto names = vfs_.List(folder_);
   if (!names.ok()) return;
   for (const auto& name : names.value()) {
-    const bool ours =
-        name.starts_with("wal-") || name.starts_with("seg-") || name == "MANIFEST.tmp";
+    // A graph lasts as long as its segment: "ann-<number>-<vector>".
+    if (name.starts_with("ann-") && !name.ends_with(".tmp") &&
+        wanted.contains("seg-" + name.substr(4, 16))) {
+      continue;
+    }
+    const bool ours = name.starts_with("wal-") || name.starts_with("seg-") ||
+                      name.starts_with("ann-") || name == "MANIFEST.tmp";
     // A file that stays costs space only; the next start tries again.
     if (ours && !wanted.contains(name)) (void)vfs_.Remove(os::JoinPath(folder_, name)).ok();
   }
@@ -151,6 +157,7 @@ void Store::RemoveUnreferenced() {
 void Store::SetHooks(Hooks hooks) {
   hooks_ = std::move(hooks);
   if (frozen_) hooks_.full();
+  Offer();
 }
 
 std::shared_ptr<const Snapshot> Store::snapshot() const {
@@ -164,6 +171,8 @@ std::optional<std::string> Store::error() const {
 }
 
 void Store::Publish() {
+  RefreshPlan();
+  next_.checkpoint_seq = manifest_.base_seq - 1;
   next_.mems.back() = MemView::Of(mem_);
   auto snapshot = std::make_shared<const Snapshot>(next_);
   const std::lock_guard lock(snapshot_mutex_);
@@ -355,6 +364,7 @@ Status Store::Commit(std::span<const std::string_view> ops, bool wait) {
     seq = next_.seq + 1;
   }
   Publish();
+  last_write_ = MonotonicNs();
   disk_bytes_ = disk_bytes_ + bytes;
   FreezeIfLong();
   return Ok();

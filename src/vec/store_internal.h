@@ -14,6 +14,7 @@
 
 #include "os/vfs.h"
 #include "vec/manifest_internal.h"
+#include "vec/merge_internal.h"
 #include "vec/ops_internal.h"
 #include "vec/snapshot_internal.h"
 #include "vec/wal_internal.h"
@@ -29,6 +30,10 @@ inline constexpr std::uint64_t kLogBytesMax = 2 * kCheckpointBytes;
 // merge). The thread that builds it owns it; the leader begins and installs it.
 struct SealJob {
   bool flush = false;
+  // A merge of large segments, whose graphs are made first (optimize.cc). `eager`: also one that
+  // saves little.
+  bool large = false;
+  bool eager = false;
   bool all = true;  // A flush: also of the memtable that still grows, if none waits.
   // Set by the leader at the beginning. Rows deleted after `at` are taken too, and marked: the log
   // that will be replayed over the segment may still have to find them.
@@ -97,6 +102,7 @@ class Store {
   struct Hooks {
     std::function<void()> dirty;  // Something is written that is not on disk yet: Sync soon.
     std::function<void()> full;   // A memtable waits for Flush.
+    std::function<void()> work;   // Graphs or large merges are to be made.
   };
   void SetHooks(Hooks hooks);
 
@@ -108,6 +114,12 @@ class Store {
   Status Merge();
   // Copies a state that has everything written before to a new directory.
   Status Export(const std::string& directory);
+  // The optimiser's work, each kind by one thread at a time, beside all others (optimize.cc).
+  enum class Work : std::uint8_t { kNone, kDone, kLater };
+  Work MakeOneGraph(os::ThreadPool& pool, const std::atomic<bool>& stop);
+  Work MergeLarge(os::ThreadPool& pool, bool force, const std::atomic<bool>& stop);
+  void Offer() const;    // Says so, if there is such work.
+  bool HasRoom() const;  // Few enough points await a graph.
   // Segments in the making are given up, for a quick end.
   void Stop() { stopping_.store(true); }
   std::optional<std::string> error() const;
@@ -152,12 +164,19 @@ class Store {
   Status Install(SealJob& job);
   std::vector<std::shared_ptr<const Segment>> ChooseMerge() const;
   Status WriteManifest(const Manifest& manifest);
+  Status MakeGraphs(const Snapshot& now, const Segment& segment, os::ThreadPool& pool,
+                    const std::function<bool()>& stop);
+  std::string GraphPath(std::uint64_t segment, std::uint32_t field) const;
+  void RefreshPlan();
+  bool SealDue() const;
+  bool HasWork() const;
 
   os::Vfs& vfs_;
   std::string folder_;
   Uuid uuid_;
   Hooks hooks_;
   std::atomic<bool> stopping_{false};
+  std::atomic<std::int64_t> last_write_{0};  // MonotonicNs.
 
   // One merge and one flush at a time, in this order, before queue_mutex_. Held over I/O.
   std::mutex merge_mutex_;
@@ -191,6 +210,9 @@ class Store {
   std::optional<Error> broken_;        // Sticky: an I/O error left the files unknown.
   std::optional<Error> flush_failed_;  // The last try; room may come when it is tried again.
   std::uint64_t checkpoint_at_ = kCheckpointBytes;
+  std::uint64_t seal_at_ = 0;  // Rows in memory; above 0 after a try that failed.
+  std::shared_ptr<const Schema> planned_schema_;
+  std::shared_ptr<const std::string> planned_settings_;
   std::atomic<std::uint64_t> disk_bytes_{0};
 };
 

@@ -1,0 +1,238 @@
+#include <algorithm>
+#include <cstring>
+
+#include "base/bytes.h"
+#include "json/value.h"
+#include "vec/graph_internal.h"
+#include "vec/segment_internal.h"
+
+namespace malmoi::vec {
+namespace {
+
+constexpr std::uint32_t kChunk = 2048;      // Rows inserted between two looks at `stop`.
+constexpr std::uint32_t kTrainRows = 4096;  // Spread over the segment.
+constexpr std::uint64_t kKilobyte = 1024;
+
+json::Value Object(const std::string& text) {
+  auto parsed = json::Parse(text);
+  if (!parsed.ok() || !parsed.value().is_object()) return json::Value::Object({});
+  return std::move(parsed).value();
+}
+
+// A member of the vector's own object, else of the collection's, else `fallback`; null counts as
+// absent.
+std::int64_t Setting(const json::Value* own, const json::Value* shared, std::string_view name,
+                     std::int64_t fallback) {
+  for (const json::Value* object : {own, shared}) {
+    if (object == nullptr || !object->is_object()) continue;
+    const json::Value* value = object->Find(name);
+    if (value != nullptr && value->is_number()) return object->GetInt(name, fallback);
+  }
+  return fallback;
+}
+
+std::uint64_t Bytes(std::int64_t kilobytes) {
+  return static_cast<std::uint64_t>(std::clamp<std::int64_t>(kilobytes, 0, 1ll << 40)) * kKilobyte;
+}
+
+ann::IndexOptions OptionsOf(const Segment& segment, std::uint32_t number,
+                            const Schema::Field& field, const GraphPlan& plan) {
+  ann::IndexOptions options;
+  options.metric = field.distance == Distance::kCosine   ? ann::Metric::kCosine
+                   : field.distance == Distance::kEuclid ? ann::Metric::kEuclid
+                                                         : ann::Metric::kDot;
+  options.dim = field.dim;
+  options.capacity = std::max<std::uint32_t>(segment.rows(), 1);
+  options.degree = plan.degree;
+  options.build_window = plan.build_window;
+  // Numbers of segments are not used twice, but a copied folder may have them all.
+  std::string made_of;
+  Put(&made_of, segment.info().id);
+  Put(&made_of, segment.info().size);
+  Put(&made_of, segment.info().footer_crc);
+  Put(&made_of, number);
+  options.tag = Hash64(made_of);
+  return options;
+}
+
+bool Same(const ann::IndexOptions& a, const ann::IndexOptions& b) {
+  return a.metric == b.metric && a.codes == b.codes && a.dim == b.dim && a.capacity == b.capacity &&
+         a.degree == b.degree && a.build_window == b.build_window && a.alpha == b.alpha &&
+         a.seed == b.seed && a.tag == b.tag;
+}
+
+// Some rows of a segment as floats.
+class ChunkRows : public ann::Rows {
+ public:
+  // False: a block of the segment is damaged.
+  bool Load(const Segment& segment, std::uint32_t number, const Schema::Field& field,
+            const std::vector<std::uint32_t>& ids) {
+    ids_ = ids;
+    dim_ = field.dim;
+    floats_.resize(ids.size() * dim_);
+    for (std::size_t i = 0; i < ids.size(); ++i) {
+      const char* row = segment.Dense(number, ids[i], ids[i] + 1);
+      if (row == nullptr) return false;
+      if (field.datatype == Datatype::kFloat32) {
+        std::memcpy(floats_.data() + i * dim_, row, dim_ * sizeof(float));
+      } else {
+        const std::vector<float> one = LoadDense(field, row, 1);
+        std::copy(one.begin(), one.end(), floats_.begin() + static_cast<std::ptrdiff_t>(i * dim_));
+      }
+    }
+    return true;
+  }
+  const float* Row(std::uint32_t id) const override {
+    const auto at = std::lower_bound(ids_.begin(), ids_.end(), id) - ids_.begin();
+    return floats_.data() + static_cast<std::size_t>(at) * dim_;
+  }
+
+ private:
+  std::size_t dim_ = 0;
+  std::vector<std::uint32_t> ids_;  // Rising.
+  std::vector<float> floats_;
+};
+
+Error Damaged() {
+  return Error(Code::kCorruption, "a block of the segment is damaged");
+}
+
+Result<std::unique_ptr<ann::Index>> Build(const ann::IndexOptions& options, const Segment& segment,
+                                          std::uint32_t number, const Schema::Field& field,
+                                          os::ThreadPool& pool, const std::function<bool()>& stop) {
+  MALMOI_TRY(auto index, ann::Index::Create(options));
+  std::vector<std::uint32_t> all;
+  for (std::uint32_t r = 0; r < segment.rows(); ++r) {
+    if (segment.Has(number, r)) all.push_back(r);
+  }
+  ChunkRows rows;
+  std::vector<std::uint32_t> chunk;
+  const std::size_t n = std::min<std::size_t>(all.size(), kTrainRows);
+  for (std::size_t i = 0; i < n; ++i) chunk.push_back(all[i * all.size() / n]);
+  if (!rows.Load(segment, number, field, chunk)) return Damaged();
+  MALMOI_TRY(index->Train(chunk, rows));
+  for (std::size_t at = 0; at < all.size(); at += kChunk) {
+    if (stop()) return std::unique_ptr<ann::Index>();
+    const std::size_t end = std::min(all.size(), at + kChunk);
+    chunk.assign(all.begin() + static_cast<std::ptrdiff_t>(at),
+                 all.begin() + static_cast<std::ptrdiff_t>(end));
+    if (!rows.Load(segment, number, field, chunk)) return Damaged();
+    MALMOI_TRY(index->Insert(chunk, rows, &pool));
+  }
+  return index;
+}
+
+}  // namespace
+
+GraphPlan PlanGraph(const Schema::Field& field, const std::string& settings) {
+  const json::Value shared = Object(settings);
+  const json::Value own = Object(field.settings);
+  const json::Value* hnsw[] = {own.Find("hnsw_config"), shared.Find("hnsw_config")};
+  const auto number = [&](std::string_view name, std::int64_t fallback) {
+    return Setting(hnsw[0], hnsw[1], name, fallback);
+  };
+  GraphPlan plan;
+  const std::int64_t m = number("m", 16);
+  const std::int64_t construct = std::clamp<std::int64_t>(number("ef_construct", 100), 4, 4096);
+  const std::int64_t from =
+      Setting(nullptr, shared.Find("optimizer_config"), "indexing_threshold", 10'000);
+  plan.wanted = field.kind == FieldKind::kDense && !field.dropped &&
+                field.distance != Distance::kManhattan && m > 0 && from > 0;
+  plan.from_bytes = Bytes(from);
+  plan.scan_bytes = Bytes(number("full_scan_threshold", 10'000));
+  plan.degree = static_cast<std::uint32_t>(std::clamp<std::int64_t>(m * 2, 8, 64));
+  plan.build_window = std::max(static_cast<std::uint32_t>(construct), plan.degree * 4);
+  plan.window = static_cast<std::uint32_t>(construct);
+  for (const json::Value* object : {hnsw[1], hnsw[0]}) {
+    if (object == nullptr || !object->is_object()) continue;
+    plan.mapped = object->GetBool("on_disk", plan.mapped);
+    const json::Value* memory = object->Find("memory");
+    if (memory != nullptr && memory->is_string()) plan.mapped = memory->AsString() == "cold";
+  }
+  return plan;
+}
+
+OptimizerPlan PlanOptimizer(const Schema& schema, const std::string& settings) {
+  OptimizerPlan plan;
+  for (const auto& field : schema.fields) plan.graphs.push_back(PlanGraph(field, settings));
+  const json::Value all = Object(settings);
+  const json::Value* own = all.Find("optimizer_config");
+  if (own == nullptr || !own->is_object()) return plan;
+  const json::Value* share = own->Find("deleted_threshold");
+  if (share != nullptr && share->is_number()) {
+    plan.deleted_share = std::clamp(own->GetDouble("deleted_threshold"), 0.01, 1.0);
+  }
+  plan.deleted_rows = static_cast<std::uint32_t>(std::clamp<std::int64_t>(
+      Setting(nullptr, own, "vacuum_min_vector_number", plan.deleted_rows), 1, 1 << 30));
+  const std::int64_t most = Setting(nullptr, own, "max_segment_size", 0);
+  if (most > 0) plan.segment_bytes_max = Bytes(most);
+  plan.tail_points = static_cast<std::uint64_t>(std::max<std::int64_t>(
+      Setting(nullptr, own, "max_unindexed_points", static_cast<std::int64_t>(plan.tail_points)),
+      1));
+  return plan;
+}
+
+std::shared_ptr<const ann::Index> GraphSet::Get(std::uint32_t field) const {
+  const std::lock_guard lock(mutex_);
+  return field < slots_.size() ? slots_[field].graph : nullptr;
+}
+
+void GraphSet::Put(std::uint32_t field, std::shared_ptr<const ann::Index> graph) {
+  const std::lock_guard lock(mutex_);
+  if (slots_.size() <= field) slots_.resize(field + 1);
+  slots_[field].graph.swap(graph);
+}
+
+bool GraphSet::failed(std::uint32_t field) const {
+  const std::lock_guard lock(mutex_);
+  return field < slots_.size() && slots_[field].failed;
+}
+
+void GraphSet::SetFailed(std::uint32_t field) {
+  const std::lock_guard lock(mutex_);
+  if (slots_.size() <= field) slots_.resize(field + 1);
+  slots_[field].failed = true;
+}
+
+std::uint64_t GraphSet::memory_bytes() const {
+  const std::lock_guard lock(mutex_);
+  std::uint64_t sum = 0;
+  for (const Slot& slot : slots_) {
+    if (slot.graph == nullptr) continue;
+    // Info() counts links one by one.
+    const ann::IndexOptions& o = slot.graph->options();
+    sum += std::uint64_t{o.capacity} * ((o.dim + 127) / 128 * 128 + 12 + o.degree * 4);
+  }
+  return sum;
+}
+
+bool LacksGraph(const Segment& segment, std::uint32_t field, const GraphPlan& plan) {
+  if (!plan.wanted || segment.graphs().failed(field)) return false;
+  if (segment.vector_bytes(field) <= plan.from_bytes) return false;
+  const auto graph = segment.graphs().Get(field);
+  return graph == nullptr || graph->options().degree != plan.degree ||
+         graph->options().build_window != plan.build_window;
+}
+
+Result<std::shared_ptr<const ann::Index>> MakeGraph(os::Vfs& vfs, const std::string& path,
+                                                    const Segment& segment, std::uint32_t field,
+                                                    const Schema::Field& described,
+                                                    const GraphPlan& plan, os::ThreadPool& pool,
+                                                    const std::function<bool()>& stop) {
+  const ann::IndexOptions options = OptionsOf(segment, field, described, plan);
+  const auto open = [&]() -> std::shared_ptr<const ann::Index> {
+    auto saved = ann::Index::Open(vfs, path, !plan.mapped);
+    if (!saved.ok() || !Same(saved.value()->options(), options)) return nullptr;
+    return std::move(saved).value();
+  };
+  if (auto saved = open()) return saved;
+  MALMOI_TRY(auto built, Build(options, segment, field, described, pool, stop));
+  if (built == nullptr || stop()) return std::shared_ptr<const ann::Index>();
+  if (built->Save(vfs, path).ok()) {
+    // What is searched is what was written, without the room for insertion.
+    if (auto saved = open()) return saved;
+  }
+  return std::shared_ptr<const ann::Index>(std::move(built));
+}
+
+}  // namespace malmoi::vec

@@ -1,0 +1,304 @@
+// Goal: a search through graphs finds what an exact search finds, at every stage of a collection's
+// life, and graphs never change what is stored, whatever happens to their files.
+// Method: clustered vectors; recall@10 by default settings against `exact: true` of the same state,
+// which is compared with a plain loop; damaged files and failing disks by FaultVfs.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <random>
+#include <thread>
+
+#include "os/fault_vfs.h"
+#include "os/paths.h"
+#include "vec/optimize.h"
+
+using namespace malmoi;
+using namespace malmoi::vec;
+
+namespace {
+
+constexpr std::uint32_t kDim = 48;
+constexpr std::uint32_t kClusters = 40;
+constexpr std::uint64_t kPoints = 9000;
+
+std::vector<float> Vector(std::uint32_t cluster, std::mt19937_64& random) {
+  std::mt19937_64 centre(cluster + 1);
+  const auto uniform = [](std::mt19937_64& r) {
+    return static_cast<float>(static_cast<double>(r() >> 11) * 0x1p-53 - 0.5);
+  };
+  std::vector<float> v(kDim);
+  for (float& x : v) x = uniform(centre) + 0.1f + 0.8f * uniform(random);
+  return v;
+}
+
+// Payload: "u" is independent of the vector, "c" is its cluster.
+Point MakePoint(std::uint64_t id) {
+  std::mt19937_64 random(id * 7 + 1);
+  Point p{.id = id};
+  const auto cluster = static_cast<std::uint32_t>(random() % kClusters);
+  p.vectors.dense["d"] = Vector(cluster, random);
+  p.payload =
+      R"({"u":)" + std::to_string(random() % 1000) + R"(,"c":)" + std::to_string(cluster) + "}";
+  return p;
+}
+
+CollectionConfig Config(Distance distance = Distance::kCosine,
+                        Datatype datatype = Datatype::kFloat32) {
+  CollectionConfig config;
+  config.dense["d"] = {.dim = kDim, .distance = distance, .datatype = datatype};
+  config.settings = R"({"hnsw_config":{"m":16,"ef_construct":100,"full_scan_threshold":10},)"
+                    R"("optimizer_config":{"indexing_threshold":100,"max_unindexed_points":4000}})";
+  return config;
+}
+
+void Fill(Collection& c, std::uint64_t from, std::uint64_t to, std::uint64_t batch = 500) {
+  for (std::uint64_t at = from; at < to; at += batch) {
+    std::vector<Point> points;
+    for (std::uint64_t i = at; i < std::min(at + batch, to); ++i) points.push_back(MakePoint(i));
+    REQUIRE(c.Upsert(points, {.wait = false}).ok());
+  }
+}
+
+QueryOutcome Ask(const Reader& c, const std::vector<float>& v, const Filter* filter, bool exact) {
+  VectorQuery query{.using_vector = "d", .vector = v, .filter = filter, .with_payload = false};
+  query.params.exact = exact;
+  auto outcome = c.Query(query);
+  if (!outcome.ok()) FAIL(outcome.error().message());
+  return std::move(outcome).value();
+}
+
+struct Measured {
+  double recall = 0;
+  int graphs = 0;  // Queries that used one.
+};
+
+Measured Recall(const Reader& c, const Filter* filter = nullptr, int queries = 40) {
+  Measured out;
+  double hits = 0, wanted = 0;
+  std::mt19937_64 random(99);
+  for (int q = 0; q < queries; ++q) {
+    const auto v = Vector(static_cast<std::uint32_t>(q) % kClusters, random);
+    const QueryOutcome exact = Ask(c, v, filter, true);
+    const QueryOutcome found = Ask(c, v, filter, false);
+    CHECK(exact.exact);
+    out.graphs += found.exact ? 0 : 1;
+    CHECK(found.hits.size() == exact.hits.size());
+    wanted += static_cast<double>(exact.hits.size());
+    for (const Hit& hit : found.hits) {
+      for (const Hit& other : exact.hits) {
+        if (hit.id != other.id) continue;
+        hits += 1;
+        CHECK(hit.score == other.score);  // Scores are those of the stored vectors.
+      }
+    }
+  }
+  out.recall = wanted == 0 ? 1 : hits / wanted;
+  return out;
+}
+
+Filter Below(const std::string& key, double below) {
+  Filter filter;
+  filter.must.push_back({FieldCondition{key, Range{.lt = below}}});
+  return filter;
+}
+
+std::vector<std::string> GraphFiles(os::Vfs& vfs) {
+  std::vector<std::string> out;
+  const auto names = vfs.List("/db/c-0000000000000001");
+  for (const auto& name : names.value()) {
+    if (name.starts_with("ann-")) out.push_back("/db/c-0000000000000001/" + name);
+  }
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("recall is kept while points come, go, are merged and opened again") {
+  os::FaultVfs vfs(1);
+  auto db = Database::Open(vfs, "/db", 2).value();
+  auto c = db->Create("c", Config()).value();
+  for (std::uint64_t at = 0; at < kPoints; at += 3000) {
+    Fill(*c, at, at + 3000);
+    CHECK(Recall(*c, nullptr, 20).recall >= 0.95);
+  }
+  REQUIRE(Optimize(*c).ok());
+  CHECK(c->Info().indexed_vectors > kPoints * 9 / 10);  // A small segment has no graph.
+  Measured now = Recall(*c);
+  CHECK(now.recall >= 0.95);
+  CHECK(now.graphs == 40);
+
+  // Half of the points: every second one, then whole clusters.
+  const auto before = c->View();
+  std::vector<PointId> gone;
+  for (std::uint64_t id = 0; id < kPoints; id += 3) gone.push_back(id);
+  REQUIRE(c->Delete(gone).ok());
+  const Filter clusters = Below("c", 10);
+  REQUIRE(c->DeleteWhere(clusters).ok());
+  CHECK(c->Count(nullptr).value() < kPoints * 55 / 100);
+  CHECK(Recall(*c).recall >= 0.95);
+  CHECK(before->Count(nullptr).value() == kPoints);
+  CHECK(Recall(*before, nullptr, 20).recall >= 0.95);  // A view shows what was deleted since.
+
+  c.reset();
+  db.reset();
+  db = Database::Open(vfs, "/db", 2).value();
+  c = db->Get("c").value();
+  CHECK(Recall(*c).recall >= 0.95);
+  REQUIRE(Optimize(*c).ok());
+  now = Recall(*c);
+  CHECK(now.recall >= 0.95);
+  CHECK(now.graphs == 40);
+  const CollectionInfo info = c->Info();
+  CHECK(info.indexed_vectors > info.points * 9 / 10);
+  CHECK(info.indexed_vectors <= info.points);  // The vacuum took what was deleted.
+  CHECK(Recall(*before, nullptr, 20).recall >= 0.95);
+}
+
+TEST_CASE("recall is kept with filters of every selectivity, correlated and not") {
+  os::FaultVfs vfs(2);
+  auto db = Database::Open(vfs, "/db", 2).value();
+  auto c = db->Create("c", Config()).value();
+  Fill(*c, 0, kPoints, 3000);
+  REQUIRE(Optimize(*c).ok());
+  for (const double keep : {1, 10, 100, 500, 900}) {
+    CAPTURE(keep);
+    const Filter uncorrelated = Below("u", keep);
+    CHECK(Recall(*c, &uncorrelated).recall >= 0.95);
+  }
+  // Clusters below c: queries of the same clusters, and queries far from all that is kept.
+  for (const double keep : {1, 4, 20, 36}) {
+    CAPTURE(keep);
+    const Filter correlated = Below("c", keep);
+    CHECK(Recall(*c, &correlated).recall >= 0.95);
+  }
+}
+
+TEST_CASE("graphs serve every distance and datatype that has them") {
+  for (const Distance distance :
+       {Distance::kDot, Distance::kEuclid, Distance::kCosine, Distance::kManhattan}) {
+    for (const Datatype datatype : {Datatype::kFloat32, Datatype::kFloat16, Datatype::kUint8}) {
+      CAPTURE(static_cast<int>(distance));
+      CAPTURE(static_cast<int>(datatype));
+      os::FaultVfs vfs(3);
+      auto db = Database::Open(vfs, "/db", 2).value();
+      auto c = db->Create("c", Config(distance, datatype)).value();
+      std::vector<Point> points;
+      for (std::uint64_t id = 0; id < 2500; ++id) {
+        points.push_back(MakePoint(id));
+        if (datatype != Datatype::kUint8) continue;
+        for (float& x : points.back().vectors.dense["d"]) x = 100 + 80 * x;
+      }
+      REQUIRE(c->Upsert(points, {.wait = false}).ok());
+      REQUIRE(Optimize(*c).ok());
+      double hits = 0;
+      int graphs = 0;
+      for (int q = 0; q < 20; ++q) {
+        const auto& v = points[static_cast<std::size_t>(q) * 91].vectors.dense["d"];
+        const QueryOutcome exact = Ask(*c, v, nullptr, true);
+        const QueryOutcome found = Ask(*c, v, nullptr, false);
+        graphs += found.exact ? 0 : 1;
+        for (const Hit& hit : found.hits) {
+          for (const Hit& other : exact.hits) hits += hit.id == other.id ? 1 : 0;
+        }
+      }
+      CHECK(hits / 200 >= 0.95);
+      CHECK(graphs == (distance == Distance::kManhattan ? 0 : 20));
+    }
+  }
+}
+
+TEST_CASE("a damaged graph file is built again, and answers are right meanwhile") {
+  for (std::uint64_t seed = 0; seed < 12; ++seed) {
+    CAPTURE(seed);
+    os::FaultVfs vfs(seed);
+    auto db = Database::Open(vfs, "/db", 2).value();
+    auto c = db->Create("c", Config()).value();
+    Fill(*c, 0, 1500, 1500);
+    REQUIRE(Optimize(*c).ok());
+    const auto files = GraphFiles(vfs);
+    REQUIRE(files.size() == 1);
+    const std::string good = os::ReadFile(vfs, files[0]).value();
+    const Measured before = Recall(*c, nullptr, 10);
+    c.reset();
+    db.reset();
+    std::string bad = good;
+    if (seed == 0) {
+      bad.resize(good.size() / 2);
+    } else {
+      bad[seed * 2654435761u % bad.size()] ^= static_cast<char>(1 << (seed % 8));
+    }
+    REQUIRE(vfs.Open(files[0], os::OpenMode::kTruncate).value()->Write(0, bad).ok());
+    db = Database::Open(vfs, "/db", 2).value();
+    CHECK(db->damaged().empty());
+    c = db->Get("c").value();
+    CHECK(Recall(*c, nullptr, 10).recall >= 0.95);
+    REQUIRE(Optimize(*c).ok());
+    const Measured after = Recall(*c, nullptr, 10);
+    CHECK(after.graphs == 10);
+    CHECK(after.recall == before.recall);
+    CHECK(os::ReadFile(vfs, files[0]).value() == good);  // Byte for byte what it was.
+  }
+}
+
+TEST_CASE("a disk that fails under the optimiser loses nothing") {
+  for (std::uint64_t n = 0; n < 60; n += 3) {
+    CAPTURE(n);
+    os::FaultVfs vfs(n);
+    REQUIRE(vfs.MakeDirs("/db").ok());
+    REQUIRE(vfs.SyncDir("/").ok());
+    {
+      auto db = Database::Open(vfs, "/db", 1).value();
+      auto c = db->Create("c", Config()).value();
+      Fill(*c, 0, 1000, 1000);
+      REQUIRE(c->Checkpoint().ok());
+      vfs.FailAfter(n, n % 2 == 0 ? os::Fault::kPowerLoss : os::Fault::kNoSpace);
+      (void)Optimize(*c).ok();
+      CHECK(c->Count(nullptr).value() == 1000);
+      CHECK(Recall(*c, nullptr, 5).recall >= 0.95);
+    }
+    vfs.Restart();
+    auto db = Database::Open(vfs, "/db", 1).value();
+    CHECK(db->damaged().empty());
+    auto c = db->Get("c").value();
+    CHECK(c->Count(nullptr).value() == 1000);
+    REQUIRE(Optimize(*c).ok());
+    CHECK(Recall(*c, nullptr, 5).graphs == 5);
+  }
+}
+
+TEST_CASE("searches go on beside writers, deletes and merges") {
+  os::FaultVfs vfs(5);
+  auto db = Database::Open(vfs, "/db", 2).value();
+  auto c = db->Create("c", Config()).value();
+  Fill(*c, 0, 2000, 1000);
+  std::atomic<bool> done{false};
+  std::atomic<int> wrong{0}, asked{0};
+  std::thread reader([&] {
+    std::mt19937_64 random(4);
+    while (!done) {
+      const auto view = c->View();
+      const auto v = Vector(static_cast<std::uint32_t>(random() % kClusters), random);
+      const QueryOutcome exact = Ask(*view, v, nullptr, true);
+      const QueryOutcome found = Ask(*view, v, nullptr, false);
+      int hits = 0;
+      for (const Hit& hit : found.hits) {
+        for (const Hit& other : exact.hits) hits += hit.id == other.id ? 1 : 0;
+      }
+      wrong += found.hits.size() == exact.hits.size() && hits >= 7 ? 0 : 1;
+      ++asked;
+    }
+  });
+  for (std::uint64_t round = 0; round < 6; ++round) {
+    Fill(*c, 2000 + round * 1000, 3000 + round * 1000, 250);
+    std::vector<PointId> gone;
+    for (std::uint64_t id = round; id < 2000 + round * 1000; id += 9) gone.push_back(id);
+    REQUIRE(c->Delete(gone).ok());
+    if (round % 2 == 1) REQUIRE(c->Checkpoint().ok());
+  }
+  REQUIRE(Optimize(*c).ok());
+  done = true;
+  reader.join();
+  CHECK(asked > 0);
+  CHECK(wrong <= asked / 50);
+}
