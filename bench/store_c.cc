@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "os/vfs.h"
 #include "vec/optimize.h"
 
 namespace {
