@@ -92,7 +92,7 @@ void Store::Erase(const PointId& id, std::uint64_t seq) {
   }
   --next_.live;
   row->part->MarkDeleted(row->row, seq);
-  for (SealJob* job : jobs_) job->Erased(*row);
+  for (SealJob* job : jobs_) job->Erased(id, seq);
 }
 
 void Store::AddPoint(const PointView& point, std::uint64_t seq) {

@@ -48,11 +48,13 @@ struct SealJob {
   std::vector<RowRef> rows;          // What row i of the segment was.
   std::shared_ptr<Segment> segment;  // Null: no row is left.
   std::vector<std::string> old;      // Out of Install: files that are no longer named.
-  // The leader's while the job runs: rows deleted since it began, or that they are too many to say.
-  std::vector<RowRef> erased;
+  // The leader's while the job runs: what was deleted since it began and at which sequence number,
+  // in order, or that it is too much to say. By id: the rows may be of a memtable that a flush
+  // beside this job gives back.
+  std::vector<std::pair<PointId, std::uint64_t>> erased;
   bool erased_many = false;
 
-  void Erased(const RowRef& row);
+  void Erased(const PointId& id, std::uint64_t seq);
   // Rows deleted meanwhile are deleted in the segment too.
   void MarkErased() const;
   void MarkAllErased() const;
