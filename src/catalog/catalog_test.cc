@@ -4,7 +4,6 @@
 #include "catalog/catalog.h"
 
 #include <doctest/doctest.h>
-#include <unistd.h>
 
 #include <atomic>
 #include <map>
@@ -12,21 +11,11 @@
 #include <thread>
 
 #include "base/hash.h"
-#include "os/paths.h"
+#include "os/scratch_dir.h"
 #include "os/vfs.h"
 
 namespace malmoi::catalog {
 namespace {
-
-struct TestFolder {
-  std::string path;
-  TestFolder() {
-    std::string pattern = os::GetEnv("TMPDIR").value_or("/var/tmp") + "/malmoi-catalog-XXXXXX";
-    path = ::mkdtemp(pattern.data());
-  }
-  ~TestFolder() { (void)os::PosixVfs().RemoveAll(path); }
-  std::string File(std::string_view name) const { return os::JoinPath(path, name); }
-};
 
 DocumentRow MakeRow(const std::string& collection, const std::string& root, int file, int draw) {
   DocumentRow row;
@@ -98,8 +87,8 @@ void CheckEqual(Catalog& catalog, const Reference& reference, const std::string&
 }
 
 TEST_CASE("random writes leave what a map holds, also after reopening") {
-  const TestFolder folder;
-  auto catalog = Catalog::Open(folder.File("c.db"));
+  const os::ScratchDir folder;
+  auto catalog = Catalog::Open(folder.At("c.db"));
   REQUIRE(catalog.ok());
   Reference reference;
   std::mt19937 random(7);
@@ -123,7 +112,7 @@ TEST_CASE("random writes leave what a map holds, also after reopening") {
       reference.erase(reference.begin());
     }
     if (step % 10 == 9) {
-      catalog = Catalog::Open(folder.File("c.db"));
+      catalog = Catalog::Open(folder.At("c.db"));
       REQUIRE(catalog.ok());
     }
     CheckEqual(*catalog.value(), reference, "a");
@@ -149,8 +138,8 @@ TEST_CASE("random writes leave what a map holds, also after reopening") {
 }
 
 TEST_CASE("two threads write and read side by side") {
-  const TestFolder folder;
-  auto opened = Catalog::Open(folder.File("c.db"));
+  const os::ScratchDir folder;
+  auto opened = Catalog::Open(folder.At("c.db"));
   REQUIRE(opened.ok());
   Catalog& catalog = *opened.value();
   std::vector<std::thread> threads;
@@ -171,22 +160,22 @@ TEST_CASE("two threads write and read side by side") {
 }
 
 TEST_CASE("files that are no catalogue are refused, not overwritten") {
-  const TestFolder folder;
-  const std::string path = folder.File("c.db");
+  const os::ScratchDir folder;
+  const std::string path = folder.At("c.db");
   const std::string junk(8192, 'x');
   REQUIRE(os::WriteAtomically(os::PosixVfs(), path, junk).ok());
   const auto opened = Catalog::Open(path);
   REQUIRE(!opened.ok());
   CHECK(opened.error().code() == Code::kCorruption);
   CHECK(os::ReadFile(os::PosixVfs(), path).value() == junk);
-  const auto missing = Catalog::Open(folder.File("no/such/folder/c.db"));
+  const auto missing = Catalog::Open(folder.At("no/such/folder/c.db"));
   REQUIRE(!missing.ok());
   CHECK(missing.error().code() == Code::kIo);
 }
 
 TEST_CASE("content comes back as it was, damage is seen, unwanted files go") {
-  const TestFolder folder;
-  auto opened = ContentStore::Open(folder.File("content"));
+  const os::ScratchDir folder;
+  auto opened = ContentStore::Open(folder.At("content"));
   REQUIRE(opened.ok());
   ContentStore& store = *opened.value();
   std::vector<std::string> documents = {"하나", "", std::string(100'000, '\0'), "하나"};
@@ -200,7 +189,7 @@ TEST_CASE("content comes back as it was, damage is seen, unwanted files go") {
   }
   CHECK(store.Put("하나").value() == keys.value()[0]);
 
-  const std::string damaged = folder.File("content/" + keys.value()[2]);
+  const std::string damaged = folder.At("content/" + keys.value()[2]);
   {
     auto file = os::PosixVfs().Open(damaged, os::OpenMode::kReadWrite);
     REQUIRE(file.ok());
@@ -211,16 +200,15 @@ TEST_CASE("content comes back as it was, damage is seen, unwanted files go") {
   CHECK(store.Get("../c.db").error().code() == Code::kNotFound);
 
   // What a crash leaves behind: a temporary file that never got its name.
-  REQUIRE(os::WriteAtomically(os::PosixVfs(), folder.File("content/x.0.tmp.done"), "z").ok());
-  REQUIRE(os::PosixVfs()
-              .Rename(folder.File("content/x.0.tmp.done"), folder.File("content/x.0.tmp"))
-              .ok());
+  REQUIRE(os::WriteAtomically(os::PosixVfs(), folder.At("content/x.0.tmp.done"), "z").ok());
+  REQUIRE(
+      os::PosixVfs().Rename(folder.At("content/x.0.tmp.done"), folder.At("content/x.0.tmp")).ok());
   const auto removed = store.Sweep([&](const std::string& key) { return key == keys.value()[0]; });
   REQUIRE(removed.ok());
   CHECK(removed.value() == 3);
   CHECK(store.Get(keys.value()[0]).ok());
   CHECK(store.Get(keys.value()[1]).error().code() == Code::kNotFound);
-  CHECK(os::PosixVfs().List(folder.File("content")).value().size() == 1);
+  CHECK(os::PosixVfs().List(folder.At("content")).value().size() == 1);
 }
 
 }  // namespace

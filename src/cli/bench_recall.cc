@@ -34,7 +34,7 @@ struct Set {
 
 // A curve's point.
 struct Measured {
-  std::string filter;  // Empty: none.
+  std::string filter{};  // Empty: none.
   std::size_t threads = 1;
   std::uint32_t window = 0;
   double recall = 0, qps = 0, p50_us = 0, p99_us = 0;

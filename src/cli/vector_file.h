@@ -14,7 +14,7 @@ namespace malmoi::cli {
 struct Matrix {
   std::size_t rows = 0;
   std::size_t dim = 0;
-  std::vector<float> values;
+  std::vector<float> values{};
   std::span<const float> row(std::size_t i) const {
     return std::span(values).subspan(i * dim, dim);
   }

@@ -5,11 +5,9 @@
 #include "embed/embedder.h"
 
 #include <doctest/doctest.h>
-#include <unistd.h>
 
 #include <cmath>
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <mutex>
 #include <optional>
@@ -21,6 +19,7 @@
 #include "embed/turns.h"
 #include "json/value.h"
 #include "os/paths.h"
+#include "os/scratch_dir.h"
 #include "os/vfs.h"
 
 using namespace malmoi;
@@ -55,20 +54,15 @@ std::string TokenizerJson() {
 // A model directory under a temporary folder, removed at the end.
 struct TinyModel {
   TinyModel() {
-    std::string pattern = os::GetEnv("TMPDIR").value_or("/var/tmp") + "/malmoi-embed-XXXXXX";
-    root = ::mkdtemp(pattern.data());
-    path = root + "/models--org--tiny/snapshots/0123";
     os::Vfs& vfs = os::PosixVfs();
-    REQUIRE(vfs.MakeDirs(path + "/1_Pooling").ok());
     for (const char* name :
          {"config.json", "modules.json", "1_Pooling/config.json", "model.safetensors"}) {
       Write(name, os::ReadFile(vfs, kGolden + "tiny-bert/" + name).value());
     }
     Write("tokenizer.json", TokenizerJson());
   }
-  ~TinyModel() { (void)os::PosixVfs().RemoveAll(root).ok(); }
   void Write(const std::string& name, const std::string& bytes) const {
-    REQUIRE(os::WriteAtomically(os::PosixVfs(), path + "/" + name, bytes).ok());
+    scratch.Write("models--org--tiny/snapshots/0123/" + name, bytes);
   }
   std::shared_ptr<embed::Embedder> Open(const embed::EmbedderOptions& options = {}) const {
     auto embedder = embed::Embedder::Open(path, options);
@@ -76,7 +70,8 @@ struct TinyModel {
     REQUIRE(embedder.ok());
     return std::move(embedder).value();
   }
-  std::string root, path;
+  os::ScratchDir scratch;
+  std::string path = scratch.At("models--org--tiny/snapshots/0123");
 };
 
 std::vector<float> Row(embed::Embedder& embedder, std::string_view text, embed::Prompt prompt) {

@@ -3,7 +3,6 @@
 // Method: a server on loopback plays hub and CDN: redirect, cut, wrong bytes, gate, 404.
 #include <doctest/doctest.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include <atomic>
 #include <map>
@@ -13,7 +12,7 @@
 #include "base/strings.h"
 #include "embed/model_store.h"
 #include "net/server.h"
-#include "os/paths.h"
+#include "os/scratch_dir.h"
 #include "os/vfs.h"
 
 using namespace malmoi;
@@ -26,8 +25,6 @@ const std::string kConfigSha1 = "9e26dfeeb6e641a33dae4961196235bdb965b21b";  // 
 
 struct Hub {
   Hub() {
-    std::string pattern = os::GetEnv("TMPDIR").value_or("/var/tmp") + "/malmoi-hub-XXXXXX";
-    home = ::mkdtemp(pattern.data());
     auto started = net::HttpServer::Start(
         {}, [this](const net::Request& r, net::Responder& out) { Answer(r, out); });
     REQUIRE(started.ok());
@@ -43,7 +40,6 @@ struct Hub {
   }
   ~Hub() {
     server.reset();
-    (void)os::PosixVfs().RemoveAll(home).ok();
     for (const char* name : {"HF_ENDPOINT", "HF_HOME", "HF_TOKEN"}) ::unsetenv(name);
   }
 
@@ -93,7 +89,8 @@ struct Hub {
     out.Finish();
   }
 
-  std::string home;
+  os::ScratchDir scratch;
+  const std::string& home = scratch.path();
   std::string base;
   std::unique_ptr<net::HttpServer> server;
   std::string weights;

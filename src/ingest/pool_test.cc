@@ -9,13 +9,13 @@
 #include <zip.h>
 
 #include <cstdio>
-#include <cstdlib>
 #include <random>
 #include <thread>
 
 #include "base/strings.h"
 #include "ingest/reader.h"
 #include "os/paths.h"
+#include "os/scratch_dir.h"
 #include "os/vfs.h"
 
 using namespace malmoi;
@@ -28,24 +28,10 @@ void BeforeTests(int argc, char** argv) {
 
 namespace {
 
-struct Folder {
-  Folder() {
-    path = os::GetEnv("TMPDIR").value_or("/var/tmp") + "/malmoi-pool-XXXXXX";
-    REQUIRE(::mkdtemp(path.data()) != nullptr);
-  }
-  ~Folder() { static_cast<void>(os::PosixVfs().RemoveAll(path).ok()); }
-  std::string Write(const std::string& name, std::string_view bytes) const {
-    const std::string full = os::JoinPath(path, name);
-    REQUIRE(os::WriteAtomically(os::PosixVfs(), full, bytes).ok());
-    return full;
-  }
-  std::string path;
-};
-
 using Parts = std::vector<std::pair<std::string, std::string>>;
 
-std::string WriteZip(const Folder& folder, const std::string& name, const Parts& parts) {
-  const std::string path = os::JoinPath(folder.path, name);
+std::string WriteZip(const os::ScratchDir& folder, const std::string& name, const Parts& parts) {
+  const std::string path = os::JoinPath(folder.path(), name);
   int error = 0;
   zip_t* zip = zip_open(path.c_str(), ZIP_CREATE | ZIP_TRUNCATE, &error);
   REQUIRE(zip != nullptr);
@@ -104,7 +90,7 @@ const std::string kLaughs =
 }  // namespace
 
 TEST_CASE("the pool gives what the parser gives, from many threads") {
-  const Folder folder;
+  const os::ScratchDir folder;
   std::vector<std::string> paths;
   for (int i = 0; i < 20; ++i) {
     const std::string n = std::to_string(i);
@@ -129,7 +115,7 @@ TEST_CASE("the pool gives what the parser gives, from many threads") {
 }
 
 TEST_CASE("hostile and broken files get a document or a typed error, and the pool goes on") {
-  const Folder folder;
+  const os::ScratchDir folder;
   const auto pool = StartPool();
   std::string deep = "<html>";
   for (int i = 0; i < 300'000; ++i) deep += "<b><div>";
@@ -153,15 +139,15 @@ TEST_CASE("hostile and broken files get a document or a typed error, and the poo
        "corruption"},
       {folder.Write("zeros.bin", std::string(1000, '\0')), "unsupported"},
       {folder.Write("empty.txt", ""), "ok"},
-      {folder.path, "unsupported"},
-      {folder.path + "/none.txt", "not_found"},
+      {folder.path(), "unsupported"},
+      {folder.path() + "/none.txt", "not_found"},
   };
   for (const auto& [path, expected] : files) {
     CAPTURE(path);
     CHECK(Outcome(pool.get(), path) == expected);
   }
   // A pipe without a writer must not be waited for.
-  const std::string pipe = folder.path + "/pipe.txt";
+  const std::string pipe = folder.path() + "/pipe.txt";
   REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
   CHECK(Outcome(pool.get(), pipe) == "unsupported");
   CHECK(Outcome(pool.get(), folder.Write("after.txt", "살아 있다")) == "ok");
@@ -169,7 +155,7 @@ TEST_CASE("hostile and broken files get a document or a typed error, and the poo
 }
 
 TEST_CASE("limits of size, text and memory are errors that name them") {
-  const Folder folder;
+  const os::ScratchDir folder;
   ReaderLimits limits;
   limits.file_bytes = 1 << 20;
   limits.text_bytes = 1000;
@@ -191,7 +177,7 @@ TEST_CASE("limits of size, text and memory are errors that name them") {
 }
 
 TEST_CASE("damaged forms of every container never take the pool down") {
-  const Folder folder;
+  const os::ScratchDir folder;
   const auto pool = StartPool();
   const std::string docx =
       WriteZip(folder, "a.docx",
@@ -225,7 +211,7 @@ TEST_CASE("PDF: text, page and refusal of damage") {
     MESSAGE("skipped: PDF: build/assets/pdfium is absent");
     return;
   }
-  const Folder folder;
+  const os::ScratchDir folder;
   const auto pool = StartPool();
   const std::string pdf = MakePdf("Hello sandbox");
   const auto d = pool->Read(folder.Write("a.pdf", pdf));

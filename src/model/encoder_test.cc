@@ -5,12 +5,10 @@
 #include "model/encoder.h"
 
 #include <doctest/doctest.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <optional>
 #include <random>
@@ -20,6 +18,7 @@
 
 #include "os/cpu_info.h"
 #include "os/paths.h"
+#include "os/scratch_dir.h"
 #include "os/vfs.h"
 #include "tensor/safetensors.h"
 
@@ -155,15 +154,6 @@ void CheckSameBits(const model::Encoder& encoder, std::size_t longest, std::size
   }
 }
 
-struct Scratch {
-  Scratch() {
-    std::string pattern = os::GetEnv("TMPDIR").value_or("/var/tmp") + "/malmoi-model-XXXXXX";
-    path = ::mkdtemp(pattern.data());
-  }
-  ~Scratch() { (void)os::PosixVfs().RemoveAll(path).ok(); }
-  std::string path;
-};
-
 }  // namespace
 
 TEST_CASE("tiny models: hidden states and vectors equal the float64 reference") {
@@ -279,14 +269,14 @@ TEST_CASE("batches that the model cannot take are errors; empty and cancelled on
 }
 
 TEST_CASE("directories that are no model are errors that say why") {
-  const Scratch dir;
+  const os::ScratchDir dir;
   os::Vfs& vfs = os::PosixVfs();
   const auto write = [&](const std::string& name, const std::string& text) {
-    REQUIRE(os::WriteAtomically(vfs, dir.path + "/" + name, text).ok());
+    REQUIRE(os::WriteAtomically(vfs, dir.path() + "/" + name, text).ok());
   };
   const auto check = [&](Code code, const std::string& reason) {
     CAPTURE(reason);
-    const auto encoder = model::Encoder::Open(dir.path);
+    const auto encoder = model::Encoder::Open(dir.path());
     REQUIRE(!encoder.ok());
     CAPTURE(encoder.error().message());
     CHECK(encoder.error().code() == code);
@@ -306,7 +296,7 @@ TEST_CASE("directories that are no model are errors that say why") {
   changed("\"bert\"", "\"bert\"");
   check(Code::kNotFound, "model.safetensors");
   write("model.safetensors", os::ReadFile(vfs, kGolden + "tiny-bert/model.safetensors").value());
-  CHECK(model::Encoder::Open(dir.path).ok());
+  CHECK(model::Encoder::Open(dir.path()).ok());
   changed("\"gelu\"", "\"swiglu\"");
   check(Code::kUnsupported, "'swiglu'");
   changed("\"hidden_size\": 36", "\"hidden_size\": -36");

@@ -3,11 +3,9 @@
 // Method: the tiny random models of tools/make_golden/families.py (transformers with torch), layer
 // by layer; memcmp for the bits.
 #include <doctest/doctest.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <cstring>
 #include <limits>
 #include <memory>
@@ -18,7 +16,7 @@
 #include "model/encoder.h"
 #include "model/golden_check.h"
 #include "os/cpu_info.h"
-#include "os/paths.h"
+#include "os/scratch_dir.h"
 #include "os/vfs.h"
 #include "tensor/safetensors.h"
 
@@ -89,10 +87,9 @@ std::shared_ptr<const model::Encoder> Open(const std::string& name,
   return std::move(encoder).value();
 }
 
-struct Scratch {
+// A copy of a tiny model, to be changed.
+struct Scratch : os::ScratchDir {
   explicit Scratch(const std::string& name) {
-    std::string pattern = os::GetEnv("TMPDIR").value_or("/var/tmp") + "/malmoi-family-XXXXXX";
-    path = ::mkdtemp(pattern.data());
     os::Vfs& vfs = os::PosixVfs();
     for (const char* file : {"config.json", "model.safetensors"}) {
       auto text = os::ReadFile(vfs, kFamilies + name + "/" + file);
@@ -100,12 +97,8 @@ struct Scratch {
       Write(file, text.value());
     }
   }
-  ~Scratch() { (void)os::PosixVfs().RemoveAll(path).ok(); }
-  void Write(const std::string& file, const std::string& text) const {
-    REQUIRE(os::WriteAtomically(os::PosixVfs(), path + "/" + file, text).ok());
-  }
   std::string Read(const std::string& file) const {
-    return os::ReadFile(os::PosixVfs(), path + "/" + file).value();
+    return os::ReadFile(os::PosixVfs(), At(file)).value();
   }
   void Change(const std::string& from, const std::string& to) const {
     std::string text = Read("config.json");
@@ -114,11 +107,10 @@ struct Scratch {
     Write("config.json", text.replace(at, from.size(), to));
   }
   Error OpenError() const {
-    auto encoder = model::Encoder::Open(path);
+    auto encoder = model::Encoder::Open(path());
     REQUIRE(!encoder.ok());
     return encoder.error().Clone();
   }
-  std::string path;
 };
 
 }  // namespace
@@ -206,9 +198,8 @@ TEST_CASE("outputs that a model has not are kUnsupported; dimensions are cut bef
 
 TEST_CASE("a prompt's tokens are left out of pooling where the model says so") {
   const Scratch dir("bert-relu");
-  REQUIRE(os::PosixVfs().MakeDirs(dir.path + "/1_Pooling").ok());
   dir.Write("1_Pooling/config.json", R"({"pooling_mode": "mean", "include_prompt": false})");
-  const auto encoder = model::Encoder::Open(dir.path);
+  const auto encoder = model::Encoder::Open(dir.path());
   REQUIRE(encoder.ok());
   os::ThreadPool pool(1, "test");
   model::PackedBatch batch{.ids = {5, 6, 7, 8}, .type_ids = {}, .starts = {0, 4}};
@@ -226,7 +217,7 @@ TEST_CASE("a prompt's tokens are left out of pooling where the model says so") {
 TEST_CASE("a decoder whose tokenizer has yes and no is a reranker; with pooling an embedder") {
   const Scratch dir("qwen3-reranker");
   const auto task = [&] {
-    const auto encoder = model::Encoder::Open(dir.path);
+    const auto encoder = model::Encoder::Open(dir.path());
     REQUIRE(encoder.ok());
     return encoder.value()->config().task;
   };
@@ -237,11 +228,10 @@ TEST_CASE("a decoder whose tokenizer has yes and no is a reranker; with pooling 
       "expected.safetensors",
       os::ReadFile(os::PosixVfs(), kFamilies + "qwen3-reranker/expected.safetensors").value());
   os::ThreadPool pool(1, "test");
-  const auto found = model::CheckGolden(dir.path, pool);
+  const auto found = model::CheckGolden(dir.path(), pool);
   REQUIRE(found.ok());
   CHECK(found.value().back().output == "logits");
   for (const model::Deviation& d : found.value()) CHECK(d.largest < 5e-5);
-  REQUIRE(os::PosixVfs().MakeDirs(dir.path + "/1_Pooling").ok());
   dir.Write("1_Pooling/config.json", R"({"pooling_mode_lasttoken": true})");
   CHECK(task() == model::Task::kEmbedding);
 }
@@ -249,7 +239,7 @@ TEST_CASE("a decoder whose tokenizer has yes and no is a reranker; with pooling 
 TEST_CASE("weights that are no numbers, cut files and fields that are not implemented are errors") {
   const Scratch dir("mpnet");
   const std::string good = dir.Read("model.safetensors");
-  const auto opened = tensor::SafeTensors::Open(dir.path);
+  const auto opened = tensor::SafeTensors::Open(dir.path());
   REQUIRE(opened.ok());
   const auto* view = opened.value()->Find("encoder.layer.1.output.dense.weight");
   REQUIRE(view->dtype == tensor::DType::kBf16);

@@ -4,35 +4,24 @@
 #include <unistd.h>
 
 #include <atomic>
-#include <cstdlib>
 #include <numeric>
 #include <vector>
 
 #include "os/cpu_info.h"
 #include "os/mmap.h"
 #include "os/paths.h"
+#include "os/scratch_dir.h"
 #include "os/thread_pool.h"
 #include "os/vfs.h"
 
 using namespace malmoi;
 
-namespace {
-
-struct Scratch {
-  Scratch() {
-    std::string pattern = os::GetEnv("TMPDIR").value_or("/var/tmp") + "/malmoi-os-XXXXXX";
-    path = ::mkdtemp(pattern.data());
-  }
-  ~Scratch() { (void)os::PosixVfs().RemoveAll(path).ok(); }
-  std::string path;
-};
-
-}  // namespace
+namespace {}  // namespace
 
 TEST_CASE("files: write, read, rename, list, map") {
-  const Scratch dir;
+  const os::ScratchDir dir;
   os::Vfs& vfs = os::PosixVfs();
-  const std::string a = os::JoinPath(dir.path, "x/y/a");
+  const std::string a = os::JoinPath(dir.path(), "x/y/a");
   REQUIRE(vfs.MakeDirs(std::string(os::DirName(a))).ok());
   REQUIRE(os::WriteAtomically(vfs, a, "hello").ok());
   CHECK(os::ReadFile(vfs, a).value() == "hello");
@@ -48,24 +37,24 @@ TEST_CASE("files: write, read, rename, list, map") {
   CHECK(os::Mmap::Open(a).value().bytes() == "hello");
   CHECK(vfs.List(std::string(os::DirName(a))).value() == std::vector<std::string>{"a"});
   CHECK(vfs.Open(a + "missing", os::OpenMode::kRead).error().code() == Code::kNotFound);
-  REQUIRE(vfs.RemoveAll(os::JoinPath(dir.path, "x")).ok());
+  REQUIRE(vfs.RemoveAll(os::JoinPath(dir.path(), "x")).ok());
   CHECK_FALSE(vfs.Stat(a).ok());
 }
 
 TEST_CASE("RemoveAll does not follow links out of the tree") {
-  const Scratch dir;
-  const Scratch outside;
+  const os::ScratchDir dir;
+  const os::ScratchDir outside;
   os::Vfs& vfs = os::PosixVfs();
-  REQUIRE(os::WriteAtomically(vfs, os::JoinPath(outside.path, "kept"), "1").ok());
-  REQUIRE(vfs.MakeDirs(os::JoinPath(dir.path, "d")).ok());
-  REQUIRE(::symlink(outside.path.c_str(), os::JoinPath(dir.path, "d/link").c_str()) == 0);
-  REQUIRE(vfs.RemoveAll(os::JoinPath(dir.path, "d")).ok());
-  CHECK(vfs.Stat(os::JoinPath(outside.path, "kept")).ok());
+  REQUIRE(os::WriteAtomically(vfs, os::JoinPath(outside.path(), "kept"), "1").ok());
+  REQUIRE(vfs.MakeDirs(os::JoinPath(dir.path(), "d")).ok());
+  REQUIRE(::symlink(outside.path().c_str(), os::JoinPath(dir.path(), "d/link").c_str()) == 0);
+  REQUIRE(vfs.RemoveAll(os::JoinPath(dir.path(), "d")).ok());
+  CHECK(vfs.Stat(os::JoinPath(outside.path(), "kept")).ok());
 }
 
 TEST_CASE("a lock is exclusive until it is let go") {
-  const Scratch dir;
-  const std::string path = os::JoinPath(dir.path, "lock");
+  const os::ScratchDir dir;
+  const std::string path = os::JoinPath(dir.path(), "lock");
   {
     auto first = os::FileLock::Acquire(path);
     REQUIRE(first.ok());

@@ -1,7 +1,5 @@
 #pragma once
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <atomic>
 #include <cmath>
@@ -14,28 +12,14 @@
 
 #include "base/hash.h"
 #include "ingest/reader.h"
-#include "os/paths.h"
+#include "os/scratch_dir.h"
 #include "os/vfs.h"
 #include "rag/library.h"
 
 // Stand-ins and measures for tests of the library: no model, no child processes.
 namespace malmoi::rag::fixture {
 
-struct Folder {
-  std::string path;
-  Folder() {
-    std::string pattern = os::GetEnv("TMPDIR").value_or("/var/tmp") + "/malmoi-library-XXXXXX";
-    path = ::mkdtemp(pattern.data());
-  }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-  ~Folder() { (void)os::PosixVfs().RemoveAll(path).ok(); }
-  std::string At(std::string_view name) const { return os::JoinPath(path, name); }
-  void Write(std::string_view name, std::string_view text) const {
-    const std::string file = At(name);
-    (void)os::PosixVfs().MakeDirs(std::string(os::DirName(file))).ok();
-    (void)os::WriteAtomically(os::PosixVfs(), file, text).ok();
-  }
+struct Folder : os::ScratchDir {
   void Remove(std::string_view name) const { (void)os::PosixVfs().Remove(At(name)).ok(); }
 };
 

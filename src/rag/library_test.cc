@@ -29,7 +29,7 @@ using fixture::WordEmbedder;
 LibraryOptions OptionsFor(const Folder& data, std::shared_ptr<embed::Embedder> embedder,
                           std::shared_ptr<ingest::ReaderPool> readers = nullptr) {
   LibraryOptions options;
-  options.data_directory = data.path;
+  options.data_directory = data.path();
   options.threads = 2;
   options.jobs = 2;
   options.model = "none";
@@ -69,7 +69,7 @@ TEST_CASE("a hit names the bytes of its file") {
   docs.Write("a/one.md", "# 도서관\n\n## 대출\n\n책은 두 주 동안 빌릴 수 있습니다.\n");
   docs.Write("two.md", "# Garden\n\nThe orchard is open in winter.\n\n## Tools\n\nLanterns.\n");
   const auto library = MustOpen(OptionsFor(data, std::make_shared<WordEmbedder>("w", 16)));
-  const IndexReport report = MustIndex(*library, docs.path);
+  const IndexReport report = MustIndex(*library, docs.path());
   CHECK(report.files == 2);
   CHECK(report.added == 2);
   CHECK(report.vectors_complete);
@@ -121,7 +121,7 @@ TEST_CASE("only what changed is read, and gone files are gone") {
   docs.Write("bad.png", "\x89PNG\r\n\x1a\n not a text");
   const auto readers = std::make_shared<DirectReaders>();
   const auto library = MustOpen(OptionsFor(data, nullptr, readers));
-  IndexReport report = MustIndex(*library, docs.path);
+  IndexReport report = MustIndex(*library, docs.path());
   CHECK(report.added == 5);
   CHECK(report.failed == 1);
   REQUIRE(report.failures.size() == 1);
@@ -131,7 +131,7 @@ TEST_CASE("only what changed is read, and gone files are gone") {
   CHECK(!report.note.empty());
   CHECK(readers->reads == 6);
 
-  report = MustIndex(*library, docs.path);
+  report = MustIndex(*library, docs.path());
   CHECK(report.unchanged == 6);
   CHECK(report.failed == 1);
   CHECK(readers->reads == 6);
@@ -139,7 +139,7 @@ TEST_CASE("only what changed is read, and gone files are gone") {
   docs.Write("d1.md", MakeMarkdown(100, 4));
   docs.Write("new.md", MakeMarkdown(101, 1));
   docs.Remove("d2.md");
-  report = MustIndex(*library, docs.path);
+  report = MustIndex(*library, docs.path());
   CHECK(report.changed == 1);
   CHECK(report.added == 1);
   CHECK(report.removed == 1);
@@ -153,11 +153,11 @@ TEST_CASE("only what changed is read, and gone files are gone") {
   docs.Write("d3.md", MakeMarkdown(102, 2));
   docs.Remove("d4.md");
   report = MustIndex(*library, docs.At("d3.md"));
-  CHECK(report.root == docs.path);
+  CHECK(report.root == docs.path());
   CHECK(report.files == 1);
   CHECK(report.changed == 1);
   CHECK(report.removed == 0);
-  CHECK(library->ReadDocument("c", docs.path, "d4.md").ok());
+  CHECK(library->ReadDocument("c", docs.path(), "d4.md").ok());
   // Every stored document has a row, and the rest was swept.
   CHECK(os::PosixVfs().List(data.At("content")).value().size() == 5);
 }
@@ -180,9 +180,9 @@ TEST_CASE("a file whose reader was missing is read when the reader is there") {
   docs.Write("a.bin", "x");
   const auto readers = std::make_shared<Readers>();
   const auto library = MustOpen(OptionsFor(data, nullptr, readers));
-  CHECK(MustIndex(*library, docs.path).failed == 1);
+  CHECK(MustIndex(*library, docs.path()).failed == 1);
   readers->missing = false;
-  CHECK(MustIndex(*library, docs.path).failed == 0);
+  CHECK(MustIndex(*library, docs.path()).failed == 0);
   CHECK(library->Search("c", "harbour", {}, nullptr).value().hits.size() == 1);
 }
 
@@ -191,9 +191,9 @@ TEST_CASE("a change that keeps size and time of a young file is seen") {
   const Folder docs;
   docs.Write("a.md", "# A\n\nharbour harbour\n");
   const auto library = MustOpen(OptionsFor(data, nullptr));
-  MustIndex(*library, docs.path);
+  MustIndex(*library, docs.path());
   docs.Write("a.md", "# A\n\nlantern lantern\n");
-  CHECK(MustIndex(*library, docs.path).changed == 1);
+  CHECK(MustIndex(*library, docs.path()).changed == 1);
   CHECK(library->Search("c", "harbour", {}, nullptr).value().hits.empty());
   CHECK(library->Search("c", "lantern", {}, nullptr).value().hits.size() == 1);
 }
@@ -216,13 +216,13 @@ TEST_CASE("step by step equals at once, to the last bit") {
       }
     }
     docs.Write("stays.md", MakeMarkdown(1, 2));
-    MustIndex(*library, docs.path);
+    MustIndex(*library, docs.path());
     if (step % 4 == 3) {
       library.reset();
       library = MustOpen(OptionsFor(data, embedder));
     }
     CAPTURE(step);
-    CHECK(RankedLists(*library, "c") == FreshLists(docs.path, embedder));
+    CHECK(RankedLists(*library, "c") == FreshLists(docs.path(), embedder));
   }
 }
 
@@ -234,7 +234,7 @@ TEST_CASE("without a model search is lexical; a model fills in; another one star
   const auto large = std::make_shared<WordEmbedder>("large", 32);
   {
     const auto library = MustOpen(OptionsFor(data, nullptr));
-    MustIndex(*library, docs.path);
+    MustIndex(*library, docs.path());
     CHECK(library->Search("c", "harbour", {}, nullptr).value().mode == "lexical");
     const auto dense = library->Search("c", "harbour", InMode(SearchMode::kDense), nullptr);
     REQUIRE(!dense.ok());
@@ -243,11 +243,11 @@ TEST_CASE("without a model search is lexical; a model fills in; another one star
   {
     const auto library = MustOpen(OptionsFor(data, small));
     CHECK(library->Search("c", "harbour", {}, nullptr).value().mode == "lexical");
-    const IndexReport report = MustIndex(*library, docs.path);
+    const IndexReport report = MustIndex(*library, docs.path());
     CHECK(report.unchanged == 4);
     CHECK(report.vectors_added == report.chunks);
     CHECK(library->Search("c", "harbour", {}, nullptr).value().mode == "hybrid");
-    CHECK(RankedLists(*library, "c") == FreshLists(docs.path, small));
+    CHECK(RankedLists(*library, "c") == FreshLists(docs.path(), small));
   }
   const auto library = MustOpen(OptionsFor(data, large));
   const auto refused = library->Search("c", "harbour", {}, nullptr);
@@ -256,8 +256,8 @@ TEST_CASE("without a model search is lexical; a model fills in; another one star
   CHECK(refused.error().message().find("'small'") != std::string::npos);
   CHECK(refused.error().message().find("'large'") != std::string::npos);
   CHECK(library->Search("c", "harbour", InMode(SearchMode::kLexical), nullptr).ok());
-  CHECK(MustIndex(*library, docs.path).vectors_complete);
-  CHECK(RankedLists(*library, "c") == FreshLists(docs.path, large));
+  CHECK(MustIndex(*library, docs.path()).vectors_complete);
+  CHECK(RankedLists(*library, "c") == FreshLists(docs.path(), large));
   CHECK(library->Collections() == std::vector<std::string>{"c"});
 }
 
@@ -270,18 +270,18 @@ TEST_CASE("vectors that an interruption left out are made by the next run, other
   const auto embedder = std::make_shared<WordEmbedder>("w", 8);
   const auto library = MustOpen(OptionsFor(data, embedder));
   embedder->fail_after = 300;
-  CHECK(library->Index(docs.path, "c", nullptr, nullptr).error().code() == Code::kIo);
+  CHECK(library->Index(docs.path(), "c", nullptr, nullptr).error().code() == Code::kIo);
   embedder->fail_after = ~std::uint64_t{0};
   const auto between = library->Search("c", "harbour", {}, nullptr);
   REQUIRE(between.ok());
   CHECK(!between.value().vectors_complete);
   CHECK(!between.value().hits.empty());
   const std::uint64_t before = embedder->embedded();
-  const IndexReport report = MustIndex(*library, docs.path);
+  const IndexReport report = MustIndex(*library, docs.path());
   CHECK(report.vectors_complete);
   CHECK(report.vectors_added < report.chunks);
   CHECK(embedder->embedded() - before == report.vectors_added);
-  CHECK(RankedLists(*library, "c") == FreshLists(docs.path, embedder));
+  CHECK(RankedLists(*library, "c") == FreshLists(docs.path(), embedder));
 }
 
 TEST_CASE("a search beside an index run finds every document, whole, in one version") {
@@ -295,7 +295,7 @@ TEST_CASE("a search beside an index run finds every document, whole, in one vers
   };
   write_all(0);
   const auto library = MustOpen(OptionsFor(data, std::make_shared<WordEmbedder>("w", 8)));
-  MustIndex(*library, docs.path);
+  MustIndex(*library, docs.path());
   std::atomic<bool> done = false;
   std::atomic<int> searches = 0;
   std::vector<std::string> wrong;
@@ -319,7 +319,7 @@ TEST_CASE("a search beside an index run finds every document, whole, in one vers
   });
   for (int round = 1; round < 12; ++round) {
     write_all(round);
-    MustIndex(*library, docs.path);
+    MustIndex(*library, docs.path());
   }
   // The index runs may outpace the first search: it is waited for.
   while (searches < 2) std::this_thread::yield();
@@ -332,7 +332,7 @@ TEST_CASE("cancelled at any report of progress, a later run completes the index"
   const Folder docs;
   for (std::uint32_t i = 0; i < 9; ++i) docs.Write(std::to_string(i) + ".md", MakeMarkdown(i, 6));
   const auto embedder = std::make_shared<WordEmbedder>("w", 8);
-  const std::string fresh = FreshLists(docs.path, embedder);
+  const std::string fresh = FreshLists(docs.path(), embedder);
   for (int stop = 1; stop < 24; stop += 2) {
     const Folder data;
     const auto library = MustOpen(OptionsFor(data, embedder));
@@ -341,10 +341,10 @@ TEST_CASE("cancelled at any report of progress, a later run completes the index"
     const auto progress = [&](const IndexProgress&) {
       if (++reports == stop) cancel.Set();
     };
-    const auto first = library->Index(docs.path, "c", progress, &cancel);
+    const auto first = library->Index(docs.path(), "c", progress, &cancel);
     if (!first.ok()) CHECK(first.error().code() == Code::kCancelled);
     CAPTURE(stop);
-    const IndexReport report = MustIndex(*library, docs.path);
+    const IndexReport report = MustIndex(*library, docs.path());
     CHECK(library->StatusOf("c").value().points == report.chunks);
     CHECK(RankedLists(*library, "c") == fresh);
   }
@@ -357,7 +357,7 @@ TEST_CASE("citations are checked against what is indexed now") {
   docs.Write("a.md", text);
   docs.Write("b.md", text);
   const auto library = MustOpen(OptionsFor(data, nullptr));
-  MustIndex(*library, docs.path);
+  MustIndex(*library, docs.path());
   const auto found = library->Search("c", "harbour", {}, nullptr);
   REQUIRE(found.ok());
   REQUIRE(found.value().hits.size() == 2);
@@ -382,13 +382,13 @@ TEST_CASE("citations are checked against what is indexed now") {
 
   docs.Write("a.md", text + "And closes at six.\n");  // The quote still stands where it stood.
   docs.Write("b.md", "# A\n\nThe harbour opens at ten.\n");
-  MustIndex(*library, docs.path);
+  MustIndex(*library, docs.path());
   checks = library->Verify("c", answer);
   CHECK(checks.value()[0].holds);
   CHECK(!checks.value()[1].holds);
   CHECK(checks.value()[1].reason == "the file has changed since");
   docs.Remove("a.md");
-  MustIndex(*library, docs.path);
+  MustIndex(*library, docs.path());
   checks = library->Verify("c", answer);
   CHECK(!checks.value()[0].holds);
   CHECK(checks.value()[0].reason == "no longer indexed");
@@ -411,13 +411,13 @@ TEST_CASE("one owner, unknown names, dropped collections") {
   CHECK(library->Search("c", "x", {}, nullptr).error().code() == Code::kNotFound);
   CHECK(library->StatusOf("c").error().code() == Code::kNotFound);
   CHECK(library->Index(docs.At("none"), "c", nullptr, nullptr).error().code() == Code::kNotFound);
-  CHECK(library->Index(docs.path, "c.rebuild", nullptr, nullptr).error().code() ==
+  CHECK(library->Index(docs.path(), "c.rebuild", nullptr, nullptr).error().code() ==
         Code::kInvalidArgument);
-  MustIndex(*library, docs.path);
+  MustIndex(*library, docs.path());
   REQUIRE(library->Drop("c").ok());
   CHECK(library->Collections().empty());
   CHECK(library->Drop("c").error().code() == Code::kNotFound);
-  const IndexReport again = MustIndex(*library, docs.path);
+  const IndexReport again = MustIndex(*library, docs.path());
   CHECK(again.added == 1);
   CHECK(library->Search("c", "harbour", {}, nullptr).value().hits.size() == 1);
 }

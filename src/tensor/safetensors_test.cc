@@ -3,34 +3,18 @@
 #include "tensor/safetensors.h"
 
 #include <doctest/doctest.h>
-#include <unistd.h>
 
 #include <bit>
 #include <cmath>
-#include <cstdlib>
 #include <string>
 
 #include "base/bytes.h"
-#include "os/paths.h"
+#include "os/scratch_dir.h"
 #include "os/vfs.h"
 
 using namespace malmoi;
 
 namespace {
-
-struct Scratch {
-  Scratch() {
-    std::string pattern = os::GetEnv("TMPDIR").value_or("/var/tmp") + "/malmoi-tensor-XXXXXX";
-    path = ::mkdtemp(pattern.data());
-  }
-  ~Scratch() { (void)os::PosixVfs().RemoveAll(path).ok(); }
-  std::string Write(const std::string& name, const std::string& bytes) const {
-    const std::string file = os::JoinPath(path, name);
-    REQUIRE(os::WriteAtomically(os::PosixVfs(), file, bytes).ok());
-    return file;
-  }
-  std::string path;
-};
 
 std::string File(const std::string& header, const std::string& data) {
   std::string out;
@@ -65,7 +49,7 @@ std::string Good() {
 }  // namespace
 
 TEST_CASE("a good file gives its tensors, widened exactly") {
-  const Scratch dir;
+  const os::ScratchDir dir;
   const auto file = tensor::SafeTensors::Open(dir.Write("model.safetensors", Good()));
   REQUIRE(file.ok());
   const auto& f = *file.value();
@@ -93,7 +77,7 @@ TEST_CASE("a good file gives its tensors, widened exactly") {
 }
 
 TEST_CASE("every f16 bit pattern widens as IEEE 754 says") {
-  const Scratch dir;
+  const os::ScratchDir dir;
   std::string data;
   for (std::uint32_t i = 0; i < 65536; ++i) Put(&data, static_cast<std::uint16_t>(i));
   const auto file = tensor::SafeTensors::Open(
@@ -120,7 +104,7 @@ TEST_CASE("every f16 bit pattern widens as IEEE 754 says") {
 }
 
 TEST_CASE("every truncation of a good file is corruption") {
-  const Scratch dir;
+  const os::ScratchDir dir;
   const std::string good = Good();
   for (std::size_t n = 0; n < good.size(); ++n) {
     CAPTURE(n);
@@ -131,7 +115,7 @@ TEST_CASE("every truncation of a good file is corruption") {
 }
 
 TEST_CASE("hostile headers are corruption, with the reason") {
-  const Scratch dir;
+  const os::ScratchDir dir;
   const std::string data(32, 'x');
   const std::pair<std::string, std::string> cases[] = {
       {R"([1])", "no JSON object"},
@@ -175,15 +159,15 @@ TEST_CASE("hostile headers are corruption, with the reason") {
 }
 
 TEST_CASE("a directory: single file, shards, nothing") {
-  const Scratch dir;
-  CHECK(tensor::SafeTensors::Open(dir.path).error().code() == Code::kNotFound);
-  CHECK(tensor::SafeTensors::Open(dir.path + "/none").error().code() == Code::kNotFound);
+  const os::ScratchDir dir;
+  CHECK(tensor::SafeTensors::Open(dir.path()).error().code() == Code::kNotFound);
+  CHECK(tensor::SafeTensors::Open(dir.path() + "/none").error().code() == Code::kNotFound);
   dir.Write("s1", File(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})", Floats({5})));
   dir.Write("s2", File(R"({"b":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})", Floats({6})));
   dir.Write("model.safetensors.index.json", R"({"weight_map":{"a":"s1","b":"s2"}})");
-  const auto file = tensor::SafeTensors::Open(dir.path);
+  const auto file = tensor::SafeTensors::Open(dir.path());
   REQUIRE(file.ok());
   CHECK(tensor::LoadF32(*file.value(), "b", {1}).value()[0] == 6.0f);
   dir.Write("model.safetensors.index.json", R"({"weight_map":{"a":"../s1"}})");
-  CHECK(tensor::SafeTensors::Open(dir.path).error().code() == Code::kCorruption);
+  CHECK(tensor::SafeTensors::Open(dir.path()).error().code() == Code::kCorruption);
 }

@@ -4,12 +4,10 @@
 #include "tensor/torch_file.h"
 
 #include <doctest/doctest.h>
-#include <unistd.h>
 
-#include <cstdlib>
 #include <string>
 
-#include "os/paths.h"
+#include "os/scratch_dir.h"
 #include "os/vfs.h"
 #include "tensor/pickle_internal.h"
 
@@ -41,14 +39,10 @@ TEST_CASE("torch.save's dicts of tensors are read") {
 TEST_CASE("cut and changed torch files are errors or dicts") {
   const std::string good =
       os::ReadFile(os::PosixVfs(), kModels + "bge-m3/sparse_linear.pt").value();
-  std::string path = os::GetEnv("TMPDIR").value_or("/var/tmp") + "/malmoi-torch-XXXXXX";
-  const int fd = ::mkstemp(path.data());
-  REQUIRE(fd >= 0);
-  ::close(fd);
+  const os::ScratchDir dir;
   std::size_t failed = 0;
   const auto open = [&](const std::string& bytes) {
-    REQUIRE(os::WriteAtomically(os::PosixVfs(), path, bytes).ok());
-    const auto file = tensor::OpenTorch(path);
+    const auto file = tensor::OpenTorch(dir.Write("bad.pt", bytes));
     if (!file.ok()) ++failed;
   };
   for (std::size_t size = 0; size < good.size(); size += 37) open(good.substr(0, size));
@@ -58,7 +52,6 @@ TEST_CASE("cut and changed torch files are errors or dicts") {
     bad[i] = static_cast<char>(bad[i] ^ 0x5a);
     open(bad);
   }
-  (void)os::PosixVfs().RemoveAll(path).ok();
 }
 
 TEST_CASE("pickles that run code, recurse or end early are errors") {

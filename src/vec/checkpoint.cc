@@ -67,10 +67,10 @@ std::vector<std::shared_ptr<const Segment>> Store::ChooseMerge() const {
   return chosen;
 }
 
-void SealJob::Erased(const PointId& id, std::uint64_t seq) {
+void SealJob::Erased(const PointId& point, std::uint64_t seq) {
   constexpr std::size_t kErasedMax = 1 << 20;
   if (erased.size() >= kErasedMax) erased_many = true;
-  if (!erased_many) erased.emplace_back(id, seq);
+  if (!erased_many) erased.emplace_back(point, seq);
 }
 
 void SealJob::MarkAllErased() const {
@@ -87,8 +87,8 @@ void SealJob::MarkErased() const {
     return;
   }
   // In the order of time: only the first deletion of an id can be of a row of the segment.
-  for (const auto& [id, seq] : erased) {
-    const auto found = segment->Find(id);
+  for (const auto& [point, seq] : erased) {
+    const auto found = segment->Find(point);
     if (found && segment->VisibleAt(*found, kNever - 1)) segment->MarkDeleted(*found, seq);
   }
 }

@@ -1,7 +1,6 @@
 // Durable writes, exact search and opening. Small by default so that ctest can run it; canonical
 // with MALMOI_FULL=1: 100,000 points of 384 dimensions with 200 sparse entries and 2 KB of payload.
 #include <benchmark/benchmark.h>
-#include <unistd.h>
 
 #include <cmath>
 #include <cstdio>
@@ -9,6 +8,7 @@
 
 #include "base/clock.h"
 #include "os/paths.h"
+#include "os/scratch_dir.h"
 #include "os/vfs.h"
 #include "vec/collection.h"
 
@@ -56,8 +56,6 @@ Point RandomPoint(std::mt19937_64& random, std::uint64_t id) {
 // A collection in a scratch folder, filled once for all benchmarks.
 struct Filled {
   Filled() {
-    std::string pattern = os::GetEnv("TMPDIR").value_or("/var/tmp") + "/malmoi-bench-XXXXXX";
-    path = ::mkdtemp(pattern.data());
     Open();
     collection = db->Create("c", Config()).value();
     std::mt19937_64 random(1);
@@ -75,11 +73,10 @@ struct Filled {
   ~Filled() {
     collection.reset();
     db.reset();
-    (void)os::PosixVfs().RemoveAll(path).ok();
   }
-  void Open() { db = Database::Open(os::PosixVfs(), path, 2).value(); }
+  void Open() { db = Database::Open(os::PosixVfs(), dir.path(), 2).value(); }
 
-  std::string path;
+  os::ScratchDir dir;
   std::unique_ptr<Database> db;
   std::shared_ptr<Collection> collection;
 };

@@ -3,26 +3,16 @@
 #include "vec/collection.h"
 
 #include <doctest/doctest.h>
-#include <unistd.h>
 
 #include <cmath>
 
-#include "os/paths.h"
+#include "os/scratch_dir.h"
 #include "os/vfs.h"
 
 using namespace malmoi;
 using namespace malmoi::vec;
 
 namespace {
-
-struct Scratch {
-  Scratch() {
-    std::string pattern = os::GetEnv("TMPDIR").value_or("/var/tmp") + "/malmoi-vec-XXXXXX";
-    path = ::mkdtemp(pattern.data());
-  }
-  ~Scratch() { (void)os::PosixVfs().RemoveAll(path).ok(); }
-  std::string path;
-};
 
 CollectionConfig Config() {
   CollectionConfig config;
@@ -54,10 +44,10 @@ using List = std::vector<std::uint64_t>;
 }  // namespace
 
 TEST_CASE("points survive reopening, before and after a checkpoint") {
-  const Scratch dir;
+  const os::ScratchDir dir;
   for (int round = 0; round < 4; ++round) {
     CAPTURE(round);
-    auto db = Database::Open(os::PosixVfs(), dir.path, 2);
+    auto db = Database::Open(os::PosixVfs(), dir.path(), 2);
     REQUIRE(db.ok());
     if (round == 0) {
       const auto created = db.value()->Create("docs", Config());
@@ -103,8 +93,8 @@ TEST_CASE("points survive reopening, before and after a checkpoint") {
 }
 
 TEST_CASE("replacing, updating and deleting") {
-  const Scratch dir;
-  auto db = Database::Open(os::PosixVfs(), dir.path, 1).value();
+  const os::ScratchDir dir;
+  auto db = Database::Open(os::PosixVfs(), dir.path(), 1).value();
   const auto c = db->Create("docs", Config()).value();
   for (const bool checkpoint : {false, true}) {
     CAPTURE(checkpoint);
@@ -137,8 +127,8 @@ TEST_CASE("replacing, updating and deleting") {
 }
 
 TEST_CASE("updating one vector leaves the bits of the others") {
-  const Scratch dir;
-  auto db = Database::Open(os::PosixVfs(), dir.path, 1).value();
+  const os::ScratchDir dir;
+  auto db = Database::Open(os::PosixVfs(), dir.path(), 1).value();
   CollectionConfig config;
   config.dense["c"] = {.dim = 7, .distance = Distance::kCosine};
   config.sparse["s"] = {};
@@ -166,8 +156,8 @@ TEST_CASE("updating one vector leaves the bits of the others") {
 }
 
 TEST_CASE("wrong input is refused by code") {
-  const Scratch dir;
-  auto db = Database::Open(os::PosixVfs(), dir.path, 1).value();
+  const os::ScratchDir dir;
+  auto db = Database::Open(os::PosixVfs(), dir.path(), 1).value();
   CHECK(db->Create("a/b", Config()).error().code() == Code::kInvalidArgument);
   const auto c = db->Create("docs", Config()).value();
   CHECK(db->Create("docs", Config()).error().code() == Code::kAlreadyExists);
@@ -188,9 +178,9 @@ TEST_CASE("wrong input is refused by code") {
 }
 
 TEST_CASE("create, drop and rename are kept") {
-  const Scratch dir;
+  const os::ScratchDir dir;
   {
-    auto db = Database::Open(os::PosixVfs(), dir.path, 1).value();
+    auto db = Database::Open(os::PosixVfs(), dir.path(), 1).value();
     for (const char* name : {"a", "b", "c"}) {
       const auto c = db->Create(name, Config()).value();
       const Point p = MakePoint(static_cast<std::uint64_t>(name[0]), {1, 1});
@@ -204,7 +194,7 @@ TEST_CASE("create, drop and rename are kept") {
     CHECK(old->Count(nullptr).value() == 1);
     CHECK(db->Get("b").value()->name() == "b");
   }
-  auto db = Database::Open(os::PosixVfs(), dir.path, 1).value();
+  auto db = Database::Open(os::PosixVfs(), dir.path(), 1).value();
   CHECK(db->List() == std::vector<std::string>{"b"});
   const auto page = db->Get("b").value()->Scroll(std::nullopt, 9, nullptr, false);
   REQUIRE(page.value().points.size() == 1);

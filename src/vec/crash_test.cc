@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "os/paths.h"
+#include "os/scratch_dir.h"
 #include "os/vfs.h"
 #include "vec/collection.h"
 
@@ -22,15 +23,6 @@ using namespace malmoi::vec;
 namespace {
 
 using State = std::map<std::uint64_t, std::string>;
-
-struct Scratch {
-  Scratch() {
-    std::string pattern = os::GetEnv("TMPDIR").value_or("/var/tmp") + "/malmoi-crash-XXXXXX";
-    path = ::mkdtemp(pattern.data());
-  }
-  ~Scratch() { (void)os::PosixVfs().RemoveAll(path).ok(); }
-  std::string path;
-};
 
 CollectionConfig Config() {
   CollectionConfig config;
@@ -149,10 +141,10 @@ std::uint64_t RunAndKill(const std::string& directory, std::uint64_t step,
 }  // namespace
 
 TEST_CASE("kill -9 loses nothing that was acknowledged") {
-  const Scratch dir;
+  const os::ScratchDir dir;
   std::mt19937_64 random(11);
   {
-    auto db = Database::Open(os::PosixVfs(), dir.path, 1).value();
+    auto db = Database::Open(os::PosixVfs(), dir.path(), 1).value();
     REQUIRE(db->Create("c", Config()).ok());
   }
   State state;
@@ -160,11 +152,11 @@ TEST_CASE("kill -9 loses nothing that was acknowledged") {
   const int kills = os::GetEnv("MALMOI_FULL") ? 200 : 20;
   for (int kill = 0; kill < kills; ++kill) {
     CAPTURE(kill);
-    const std::uint64_t next = RunAndKill(dir.path, step, random);
+    const std::uint64_t next = RunAndKill(dir.path(), step, random);
     for (; step < next; ++step) Advance(state, step);
     State after = state;
     Advance(after, step);
-    auto db = Database::Open(os::PosixVfs(), dir.path, 1).value();
+    auto db = Database::Open(os::PosixVfs(), dir.path(), 1).value();
     auto c = db->Get("c");
     if (!c.ok()) FAIL(c.error().message());
     const auto page = c.value()->Scroll(std::nullopt, 10'000, nullptr, true);

@@ -54,7 +54,7 @@ struct SealJob {
   std::vector<std::pair<PointId, std::uint64_t>> erased;
   bool erased_many = false;
 
-  void Erased(const PointId& id, std::uint64_t seq);
+  void Erased(const PointId& point, std::uint64_t seq);
   // Rows deleted meanwhile are deleted in the segment too.
   void MarkErased() const;
   void MarkAllErased() const;

@@ -17,6 +17,7 @@
 #include <set>
 
 #include "base/clock.h"
+#include "os/paths.h"
 #include "rag/chunk_point.h"
 #include "rag/library_fixture_internal.h"
 #include "vec/collection.h"
@@ -139,7 +140,7 @@ void KillAgainAndAgain(const std::string& docs, int rounds, Change change) {
   double update = 0;
   {
     const Folder data;
-    const VictimEnd end = StartVictim(data.path, docs, -1);
+    const VictimEnd end = StartVictim(data.path(), docs, -1);
     REQUIRE(end.exit_code == 0);
     whole = end.seconds;
     update = whole / 2;
@@ -152,21 +153,21 @@ void KillAgainAndAgain(const std::string& docs, int rounds, Change change) {
     const bool anew = round % 5 == 0;
     if (anew) data = std::make_unique<Folder>();
     const auto limit_ms = static_cast<unsigned>((anew ? whole : update) * 1000) + 1;
-    const VictimEnd end = StartVictim(data->path, docs, static_cast<int>(random() % limit_ms));
+    const VictimEnd end = StartVictim(data->path(), docs, static_cast<int>(random() % limit_ms));
     REQUIRE((end.killed || end.exit_code == 0));
     if (end.killed) ++killed;
     // What ended by itself was faster than thought: later kills come sooner.
     if (!end.killed) (anew ? whole : update) = end.seconds;
-    CheckSurvivors(data->path);
+    CheckSurvivors(data->path());
     change(round);
   }
   std::printf("library_crash_test: %d of %d runs were killed\n", killed, rounds);
   CHECK(killed > 0);
-  REQUIRE(StartVictim(data->path, docs, -1).exit_code == 0);
-  CHECK(CheckSurvivors(data->path) > 0);
+  REQUIRE(StartVictim(data->path(), docs, -1).exit_code == 0);
+  CHECK(CheckSurvivors(data->path()) > 0);
   const Folder fresh;
-  REQUIRE(StartVictim(fresh.path, docs, -1).exit_code == 0);
-  CHECK(ListsOf(data->path) == ListsOf(fresh.path));
+  REQUIRE(StartVictim(fresh.path(), docs, -1).exit_code == 0);
+  CHECK(ListsOf(data->path()) == ListsOf(fresh.path()));
 }
 
 TEST_CASE("killed while indexing changing files: no loss, no ghost, equal to a fresh index") {
@@ -175,7 +176,7 @@ TEST_CASE("killed while indexing changing files: no loss, no ghost, equal to a f
     docs.Write("d" + std::to_string(i) + ".md", MakeMarkdown(i, 4 + static_cast<int>(i % 9)));
   }
   std::mt19937 random(5);
-  KillAgainAndAgain(docs.path, Full() ? 200 : 20, [&](int round) {
+  KillAgainAndAgain(docs.path(), Full() ? 200 : 20, [&](int round) {
     for (unsigned i = 0; i < 12; ++i) {
       const std::string name = "d" + std::to_string(random() % 160) + ".md";
       if (random() % 3 == 0) {

@@ -24,7 +24,10 @@ class Lookahead : public Wrapper {
   void Bind(Fields& f) override {
     f("k", k_)("alpha", alpha_)("pullback_momentum", pullback_, "none|reset|pullback");
   }
-  void BindState(Fields& f) override { f("counter", counter_); }
+  void BindState(Fields& f) override {
+    Wrapper::BindState(f);
+    f("counter", counter_);
+  }
   Status Check() const override {
     if (k_ <= 0) return Error(Code::kInvalidArgument, "k must be positive");
     if (!(alpha_ >= 0 && alpha_ < 1))
@@ -128,6 +131,7 @@ class ScheduleFree : public Wrapper {
     f("maximize", maximize_);
   }
   void BindState(Fields& f) override {
+    Wrapper::BindState(f);
     f("lr_max", lr_max_)("weight_sum", weight_sum_)("train_mode", training_);
   }
   Status Check() const override {
@@ -223,7 +227,10 @@ class Trac : public Wrapper {
   void Bind(Fields& f) override {
     f("betas", betas_)("num_coefs", num_coefs_)("s_prev", s_prev_)("eps", eps_);
   }
-  void BindState(Fields& f) override { f("s", s_)("variance", variance_)("sigma", sigma_); }
+  void BindState(Fields& f) override {
+    Wrapper::BindState(f);
+    f("s", s_)("variance", variance_)("sigma", sigma_);
+  }
   Result<StepReport> Wrap(const StepInputs& inputs) override {
     std::vector<Values> before(items_.size());
     std::vector<Values> gradients(items_.size());
@@ -287,7 +294,10 @@ class Magma : public Wrapper {
     f("mask_prob", mask_prob_)("tau", tau_)("momentum_beta", momentum_beta_);
     f("alignment_ema", alignment_ema_)("moment_key", moment_key_);
   }
-  void BindState(Fields& f) override { f("draws", draws_); }
+  void BindState(Fields& f) override {
+    Wrapper::BindState(f);
+    f("draws", draws_);
+  }
   Status Check() const override {
     if (!(mask_prob_ >= 0 && mask_prob_ <= 1))
       return Error(Code::kInvalidArgument, "mask_prob must be in the range [0.0, 1.0]");

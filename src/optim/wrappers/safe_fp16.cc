@@ -13,7 +13,7 @@ namespace {
 // times loss_scale. As in the reference they are taken over only when needs_sync says so: at first,
 // and whenever the caller sets it after a backward pass (with option needs_sync = true); otherwise
 // a step repeats the last ones. A gradient that is not finite halves the scale and skips the step.
-class SafeFp16 final : public Optimizer {
+class SafeFp16 final : public WithBase {
  public:
   static Result<std::unique_ptr<Optimizer>> Make(std::vector<Group> groups,
                                                  const json::Value& options,
@@ -21,14 +21,6 @@ class SafeFp16 final : public Optimizer {
   std::span<Parameter* const> parameters() override { return pointers_; }
   std::size_t parameter_count() const override { return pointers_.size(); }
   Result<StepReport> Step(const StepInputs& inputs) override;
-  Status BeginStep(const StepInputs&) override { return NotInPieces(); }
-  Status StepParam(std::size_t) override { return NotInPieces(); }
-  Status EndStep() override { return NotInPieces(); }
-  std::size_t groups() const override { return base_->groups(); }
-  Result<json::Value> Option(std::size_t group, std::string_view name) const override;
-  Status SetOption(std::size_t group, std::string_view name, const json::Value& value) override;
-  json::Value GroupState(std::size_t group) const override;
-  Status SetGroupState(std::size_t group, const json::Value& values) override;
   Result<ParameterState> State(std::size_t parameter) const override;
   Status SetState(std::size_t parameter, const ParameterState& state) override;
 
@@ -37,18 +29,12 @@ class SafeFp16 final : public Optimizer {
     Parameter parameter;
     Buffer<float> master, gradient;
   };
-  static Status NotInPieces() {
-    return Error(Code::kUnsupported, "safefp16optimizer cannot step in pieces");
-  }
-  void Bind(Fields& f) {
+  void Bind(Fields& f) override {
     f("loss_scale", loss_scale_)("scale_factor", scale_factor_)("scale_window", scale_window_);
     f("min_loss_scale", min_loss_scale_)("needs_sync", needs_sync_);
   }
-  void BindState(Fields& f) {
-    Bind(f);
-    f("iter", iter_)("last_overflow_iter", last_overflow_);
-  }
-  Status Check() const {
+  void BindState(Fields& f) override { f("iter", iter_)("last_overflow_iter", last_overflow_); }
+  Status Check() const override {
     if (loss_scale_ > 0 && scale_factor_ > 1 && scale_window_ > 0 && min_loss_scale_ > 0)
       return Ok();
     return Error(Code::kInvalidArgument,
@@ -63,32 +49,12 @@ class SafeFp16 final : public Optimizer {
   bool needs_sync_ = true;
   std::vector<std::unique_ptr<Item>> items_;
   std::vector<Parameter*> pointers_;
-  std::unique_ptr<Optimizer> base_;
 };
 
 Result<std::unique_ptr<Optimizer>> SafeFp16::Make(std::vector<Group> groups,
                                                   const json::Value& options,
                                                   const EngineOptions& engine) {
   std::unique_ptr<SafeFp16> out(new SafeFp16);
-  Fields fields;
-  out->Bind(fields);
-  std::vector<json::Value::Member> rest;
-  std::string name = "adamw";
-  for (const auto& [key, value] : options.members()) {
-    if (fields.Has(key)) {
-      MALMOI_TRY(fields.Set(key, value));
-    } else if (key == "base_optimizer") {
-      for (const auto& [of, v] : value.members()) {
-        if (of == "name")
-          name = std::string(v.AsString().value_or(""));
-        else
-          rest.emplace_back(of, v);
-      }
-    } else {
-      rest.emplace_back(key, value);
-    }
-  }
-  MALMOI_TRY(out->Check());
   for (Group& group : groups) {
     for (Parameter& p : group.parameters) {
       if (p.storage == Storage::kQ8 || (p.data == nullptr && Elements(p.shape) > 0))
@@ -106,8 +72,7 @@ Result<std::unique_ptr<Optimizer>> SafeFp16::Make(std::vector<Group> groups,
       out->pointers_.push_back(&out->items_.back()->parameter);
     }
   }
-  MALMOI_TRY(out->base_, Optimizer::Create(name, std::move(groups),
-                                           json::Value::Object(std::move(rest)), engine));
+  MALMOI_TRY(out->OpenBase(std::move(groups), options, engine, "adamw"));
   return std::unique_ptr<Optimizer>(std::move(out));
 }
 
@@ -163,49 +128,6 @@ Result<StepReport> SafeFp16::Step(const StepInputs& inputs) {
                 p.storage);
   }
   return report;
-}
-
-Result<json::Value> SafeFp16::Option(std::size_t group, std::string_view name) const {
-  Fields fields;
-  const_cast<SafeFp16*>(this)->Bind(fields);
-  if (fields.Has(name)) return fields.Get(name);
-  return base_->Option(group, name);
-}
-
-Status SafeFp16::SetOption(std::size_t group, std::string_view name, const json::Value& value) {
-  Fields fields;
-  Bind(fields);
-  if (!fields.Has(name)) return base_->SetOption(group, name, value);
-  const json::Value before = fields.Get(name);
-  MALMOI_TRY(fields.Set(name, value));
-  if (auto ok = Check(); !ok.ok()) {
-    MALMOI_TRY(fields.Set(name, before));
-    return ok;
-  }
-  return Ok();
-}
-
-json::Value SafeFp16::GroupState(std::size_t group) const {
-  Fields fields;
-  const_cast<SafeFp16*>(this)->BindState(fields);
-  auto members = base_->GroupState(group).members();
-  const json::Value own = fields.All();
-  for (const auto& member : own.members()) members.push_back(member);
-  return json::Value::Object(std::move(members));
-}
-
-Status SafeFp16::SetGroupState(std::size_t group, const json::Value& values) {
-  Fields fields;
-  BindState(fields);
-  std::vector<json::Value::Member> rest;
-  for (const auto& [name, value] : values.members()) {
-    if (fields.Has(name)) {
-      MALMOI_TRY(fields.Set(name, value));
-    } else {
-      rest.emplace_back(name, value);
-    }
-  }
-  return base_->SetGroupState(group, json::Value::Object(std::move(rest)));
 }
 
 Result<ParameterState> SafeFp16::State(std::size_t parameter) const {

@@ -77,44 +77,12 @@ void Wrapper::Item::Drop(std::string_view name) {
   std::erase_if(kept, [&](const auto& entry) { return entry.first == name; });
 }
 
-Error Wrapper::NotInPieces() {
-  return Error(Code::kUnsupported,
-               "a wrapped optimizer cannot step in pieces: step it as a whole, or its base");
-}
-
 Status Wrapper::Open(std::vector<Group> groups, const json::Value& options,
                      const EngineOptions& engine, std::string_view default_base) {
-  Fields fields;
-  Bind(fields);
-  std::vector<json::Value::Member> rest;
-  const json::Value* base = nullptr;
-  for (const auto& [name, value] : options.members()) {
-    if (name == "base_optimizer") {
-      base = &value;
-    } else if (fields.Has(name)) {
-      MALMOI_TRY(fields.Set(name, value));
-    } else {
-      rest.emplace_back(name, value);
-    }
-  }
-  MALMOI_TRY(Check());
-  std::string name(default_base);
-  if (base != nullptr)
-    for (const auto& [key, value] : base->members()) {
-      if (key == "name")
-        name = std::string(value.AsString().value_or(""));
-      else
-        rest.emplace_back(key, value);
-    }
-  if (name.empty())
-    return Error(Code::kInvalidArgument,
-                 "a wrapper needs option base_optimizer, an object with the base's name and "
-                 "options");
   std::vector<std::size_t> group_of;
   for (std::size_t g = 0; g < groups.size(); ++g)
     group_of.insert(group_of.end(), groups[g].parameters.size(), g);
-  MALMOI_TRY(base_, Optimizer::Create(name, std::move(groups), json::Value::Object(std::move(rest)),
-                                      engine));
+  MALMOI_TRY(OpenBase(std::move(groups), options, engine, default_base));
   for (Parameter* p : base_->parameters()) {
     Item item;
     item.parameter = p;
@@ -179,54 +147,6 @@ double Wrapper::GlobalNorm(bool adaptive) const {
 double Wrapper::Number(std::size_t group, std::string_view name, double fallback) const {
   auto value = base_->Option(group, name);
   return value.ok() ? value.value().AsDouble().value_or(fallback) : fallback;
-}
-
-Result<json::Value> Wrapper::Option(std::size_t group, std::string_view name) const {
-  Fields fields;
-  const_cast<Wrapper*>(this)->Bind(fields);
-  if (fields.Has(name)) return fields.Get(name);
-  return base_->Option(group, name);
-}
-
-Status Wrapper::SetOption(std::size_t group, std::string_view name, const json::Value& value) {
-  Fields fields;
-  Bind(fields);
-  if (!fields.Has(name)) return base_->SetOption(group, name, value);
-  const json::Value before = fields.Get(name);
-  MALMOI_TRY(fields.Set(name, value));
-  if (auto ok = Check(); !ok.ok()) {
-    MALMOI_TRY(fields.Set(name, before));
-    return ok;
-  }
-  return Ok();
-}
-
-json::Value Wrapper::GroupState(std::size_t group) const {
-  Fields fields;
-  auto* self = const_cast<Wrapper*>(this);
-  self->Bind(fields);
-  self->BindState(fields);
-  fields("wrapper_step", self->steps_);
-  auto members = base_->GroupState(group).members();
-  const json::Value own = fields.All();
-  for (const auto& member : own.members()) members.push_back(member);
-  return json::Value::Object(std::move(members));
-}
-
-Status Wrapper::SetGroupState(std::size_t group, const json::Value& values) {
-  Fields fields;
-  Bind(fields);
-  BindState(fields);
-  fields("wrapper_step", steps_);
-  std::vector<json::Value::Member> rest;
-  for (const auto& [name, value] : values.members()) {
-    if (fields.Has(name)) {
-      MALMOI_TRY(fields.Set(name, value));
-    } else {
-      rest.emplace_back(name, value);
-    }
-  }
-  return base_->SetGroupState(group, json::Value::Object(std::move(rest)));
 }
 
 Result<ParameterState> Wrapper::State(std::size_t parameter) const {

@@ -7,6 +7,7 @@
 #include "base/result.h"
 #include "optim/fields.h"
 #include "optim/optimizer.h"
+#include "optim/wrappers/with_base.h"
 
 namespace malmoi::optim {
 
@@ -16,28 +17,18 @@ using Values = std::vector<double>;
 Values LoadValues(const void* data, Storage storage, std::size_t n);
 void StoreValues(const Values& values, void* data, Storage storage);
 
-// What optimizers around another one share: the base, which is created from option
-// "base_optimizer" ({"name": "sgd", ...its options}), gradients of their own that the base can be
-// pointed to, and named values a parameter that are saved with the base's state.
+// What optimizers that work between the caller's gradients and the base's step share: gradients of
+// their own that the base can be pointed to, and named values a parameter that are saved with the
+// base's state.
 //
 // Arithmetic is in double with results rounded to the parameter's storage.
-class Wrapper : public Optimizer {
+class Wrapper : public WithBase {
  public:
   std::span<Parameter* const> parameters() override { return base_->parameters(); }
   std::size_t parameter_count() const override { return items_.size(); }
   Result<StepReport> Step(const StepInputs& inputs) final;
-  Status BeginStep(const StepInputs&) override { return NotInPieces(); }
-  Status StepParam(std::size_t) override { return NotInPieces(); }
-  Status EndStep() override { return NotInPieces(); }
-  std::size_t groups() const override { return base_->groups(); }
-  Result<json::Value> Option(std::size_t group, std::string_view name) const override;
-  Status SetOption(std::size_t group, std::string_view name, const json::Value& value) override;
-  json::Value GroupState(std::size_t group) const override;
-  Status SetGroupState(std::size_t group, const json::Value& values) override;
   Result<ParameterState> State(std::size_t parameter) const override;
   Status SetState(std::size_t parameter, const ParameterState& state) override;
-  Status Eval() override { return base_->Eval(); }
-  Status Train() override { return base_->Train(); }
 
  protected:
   // Everything that a Step may change of a parameter, and its gradient.
@@ -59,9 +50,7 @@ class Wrapper : public Optimizer {
     void Drop(std::string_view name);
   };
 
-  virtual void Bind(Fields& f) = 0;
-  virtual void BindState(Fields&) {}
-  virtual Status Check() const { return Ok(); }
+  void BindState(Fields& f) override { f("wrapper_step", steps_); }
   virtual Status Opened() { return Ok(); }  // After the base and items_ are there.
   virtual Result<StepReport> Wrap(const StepInputs& inputs) = 0;
 
@@ -74,7 +63,6 @@ class Wrapper : public Optimizer {
   double GlobalNorm(bool adaptive) const;
   double Number(std::size_t group, std::string_view name, double fallback) const;
 
-  std::unique_ptr<Optimizer> base_;
   std::vector<Item> items_;
   std::int64_t steps_ = 0;
 
@@ -84,7 +72,6 @@ class Wrapper : public Optimizer {
                                                         const EngineOptions& engine);
 
  private:
-  static Error NotInPieces();
   void RestoreGradients();
 };
 

@@ -96,7 +96,7 @@ struct Alice : DenseRule<Alice> {
     std::iota(order.begin(), order.end(), std::size_t{0});
     const std::vector<float>& values = eigen.value().values;
     std::stable_sort(order.begin(), order.end(),
-                     [&](std::size_t a, std::size_t b) { return values[a] > values[b]; });
+                     [&](std::size_t x, std::size_t y) { return values[x] > values[y]; });
     for (std::size_t j = 0; j < leading; ++j) put(j, vectors, order[j]);
     if (leading == r) return out;
     auto full = QrComplete(vectors);
