@@ -111,7 +111,9 @@ Status Fields::Set(std::string_view name, const json::Value& value) {
       return Ok();
     }
     case Kind::kText: {
-      const auto v = value.AsString();
+      auto v = value.AsString();
+      // Null is the empty text, where that is a choice.
+      if (value.is_null() && *field->choices == '|') v = "";
       if (!v) return Wrong(name, value, "text");
       if (*field->choices != 0 && !IsChoice(field->choices, *v)) {
         return Wrong(name, value, std::string("one of ") + field->choices);
