@@ -706,15 +706,13 @@ class MalmoiOptimizer(torch.optim.Optimizer):
         }
 
     def __setstate__(self, state):
-        self.__dict__.update(
-            defaults=state["defaults"], param_groups=state["param_groups"], _engine=None,
+        # torch's own adds what its version hooks steps with.
+        super().__setstate__(dict(
+            defaults=dict(state["defaults"]), param_groups=state["param_groups"], _engine=None,
             _pending=state["malmoi"], _evaluating=False, _model=None,
             _engine_options=state["engine_options"], _known=set(_library.defaults(self._name)),
-        )
-        for hook in ("_patch_step_function", "_hook_for_profile"):
-            if hasattr(self, hook):
-                getattr(self, hook)()
-                break
+        ))
+        self.defaults = state["defaults"]
 
     def __str__(self):
         return type(self).__name__

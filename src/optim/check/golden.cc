@@ -19,7 +19,8 @@ std::string WithoutNonFinite(std::string text) {
     if (quoted) continue;
     for (const std::string_view word : {"-Infinity", "Infinity", "NaN"}) {
       if (text.compare(i, word.size(), word) == 0) {
-        text.replace(i, word.size(), "null" + std::string(word.size() > 4 ? word.size() - 4 : 0, ' '));
+        text.replace(i, word.size(),
+                     "null" + std::string(word.size() > 4 ? word.size() - 4 : 0, ' '));
       }
     }
   }

@@ -2,8 +2,8 @@
 // optimizer that keeps moments in their basis follows another trajectory when a sign flips at a
 // refresh. So the way is chosen by shape as torch's CPU build (MKL 2024) does, whose signs are then
 // LAPACK's: tall matrices of at least 1.5 n rows through a QR decomposition (LAPACK: 11/6), wide
-// ones of at least 20 m columns through an LQ (LAPACK: 11/6), all others bidiagonalised as they are.
-// The limits were found by comparing signs over shapes.
+// ones of at least 20 m columns through an LQ (LAPACK: 11/6), all others bidiagonalised as they
+// are. The limits were found by comparing signs over shapes.
 #include <algorithm>
 #include <vector>
 

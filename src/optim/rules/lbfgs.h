@@ -167,8 +167,8 @@ struct LBFGS : Rule {
       std::int64_t tried = 0;
       const Vector x = Parameters();
       if (!line_search_fn.is_null()) {
-        tried = StrongWolfe(x, gtd, static_cast<int>(std::max<std::int64_t>(most - evals, 0)), &loss,
-                            &g);
+        tried = StrongWolfe(x, gtd, static_cast<int>(std::max<std::int64_t>(most - evals, 0)),
+                            &loss, &g);
         SetParameters(x, t, d);
       } else {
         SetParameters(x, t, d);

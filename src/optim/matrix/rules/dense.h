@@ -27,7 +27,8 @@ struct DenseRule : Rule, WholeTensor {
   }
 };
 
-// a b + c, rounded once in f32 as torch's vector loops do: the product of two f32 is exact in double.
+// a b + c, rounded once in f32 as torch's vector loops do: the product of two f32 is exact in
+// double.
 inline float Fused(float a, float b, float c) {
   return static_cast<float>(static_cast<double>(a) * static_cast<double>(b) +
                             static_cast<double>(c));

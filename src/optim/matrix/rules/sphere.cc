@@ -4,8 +4,8 @@
 #include <optional>
 
 #include "optim/matrix/newton_schulz.h"
-#include "optim/matrix/torch_order.h"
 #include "optim/matrix/rules/dense.h"
+#include "optim/matrix/torch_order.h"
 
 namespace malmoi::optim::matrix {
 namespace {
