@@ -20,8 +20,8 @@ struct Quadratic {
 
   explicit Quadratic(bool moving) : buffers(64, std::vector<float>(4)), moves(moving) {
     std::vector<Group> groups(1);
-    groups[0].parameters.push_back(
-        {.name = "p", .shape = {4}, .data = p.data(), .grad = buffers[0].data()});
+    // No gradient before the first closure, as in PyTorch.
+    groups[0].parameters.push_back({.name = "p", .shape = {4}, .data = p.data()});
     auto made = Optimizer::Create(
         "lbfgs", std::move(groups),
         json::Parse(R"({"lr": 0.3, "max_iter": 3, "line_search_fn": "strong_wolfe"})").value());
@@ -54,6 +54,7 @@ TEST_CASE("gradients that move in memory are followed") {
     REQUIRE(moving.Step().ok());
     CHECK(still.p == moving.p);
   }
+  CHECK(still.p != Quadratic(false).p);
 }
 
 TEST_CASE("a gradient that a closure drops counts as zero") {

@@ -17,7 +17,7 @@ struct LBFGS : Rule {
   Vector d, prev_g;
   std::vector<Vector> old_dirs, old_steps;
   Vector ro;
-  double t = 0, h_diag = 1;
+  double t = 0, h_diag = 1, first_loss = 0;
   std::function<double()> closure;
   mutable std::vector<TensorStep*> tensors;
   LBFGS() { lr = 1.0, weight_decouple = false; }
@@ -50,6 +50,10 @@ struct LBFGS : Rule {
     if (!saved.is_null()) Unpack();
     saved = {};
     tensors.clear();
+  }
+  // The first evaluation comes before the visits: until then there may be no gradients at all.
+  void Start(std::span<Rule* const>) override {
+    if (closure) first_loss = closure();
   }
   void Step(TensorStep& tensor) const override { tensors.push_back(&tensor); }
   void Between(int, std::span<Rule* const>) override {
@@ -146,7 +150,7 @@ struct LBFGS : Rule {
     }
   }
   void Minimise() {
-    double loss = closure();
+    double loss = first_loss;
     ++func_evals;
     std::int64_t evals = 1;
     const auto most =
