@@ -454,7 +454,37 @@ void Engine::Between(int phase) {
   rules[0]->Between(phase, rules);
 }
 
-Result<StepReport> Engine::Step(const StepInputs& inputs) {
+// A closure may leave its gradients elsewhere in memory than the step began with; or none, which
+// counts as zero.
+void Engine::FollowGradients() {
+  for (auto& t : tensors_) {
+    TensorStep& s = t->step;
+    if (s.raw_g_.data == nullptr || s.raw_g_.data == t->parameter.grad) continue;
+    const bool own = s.g_.data == s.raw_g_.data;
+    s.raw_g_ = {const_cast<void*>(t->parameter.grad), GradStorage(t->parameter), nullptr, false};
+    if (t->parameter.grad == nullptr) {
+      if (no_gradient_.empty()) {
+        std::size_t most = 0;
+        for (const auto& other : tensors_) {
+          most = std::max(most, Elements(other->parameter.shape));
+        }
+        no_gradient_ = Buffer<unsigned char>(most * sizeof(double));
+      }
+      s.raw_g_.data = no_gradient_.data();
+    }
+    if (own) s.g_ = s.raw_g_;
+  }
+}
+
+Result<StepReport> Engine::Step(const StepInputs& given) {
+  StepInputs inputs = given;
+  if (given.closure) {
+    inputs.closure = [&] {
+      const double loss = given.closure();
+      FollowGradients();
+      return loss;
+    };
+  }
   StepReport report;
   MALMOI_TRY(Prepare(inputs, &report));
   if (!report.skipped) {

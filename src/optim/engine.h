@@ -62,6 +62,7 @@ class Engine final : public Optimizer {
   double SumOverGradients(const Kernel& kernel);
   bool AllFinite();
   double GradientNorm();
+  void FollowGradients();
   Status Prepare(const StepInputs& inputs, StepReport* report);
   void Open(Tensor& t, int phase);
   void InitState(Tensor& t);
@@ -92,6 +93,7 @@ class Engine final : public Optimizer {
   bool eval_ = false;
   std::uint64_t steps_ = 0;
   std::vector<bool> visited_;
+  Buffer<unsigned char> no_gradient_;
 };
 
 }  // namespace malmoi::optim

@@ -40,6 +40,12 @@ bool IsChoice(std::string_view choices, std::string_view value) {
   return false;
 }
 
+// Null is the empty text where that is a choice.
+std::optional<std::string_view> TextOf(const json::Value& value, std::string_view choices) {
+  if (value.is_null() && choices.starts_with('|')) return "";
+  return value.AsString();
+}
+
 }  // namespace
 
 bool Fields::Has(std::string_view name) const {
@@ -111,7 +117,7 @@ Status Fields::Set(std::string_view name, const json::Value& value) {
       return Ok();
     }
     case Kind::kText: {
-      const auto v = value.AsString();
+      const auto v = TextOf(value, field->choices);
       if (!v) return Wrong(name, value, "text");
       if (*field->choices != 0 && !IsChoice(field->choices, *v)) {
         return Wrong(name, value, std::string("one of ") + field->choices);

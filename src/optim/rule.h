@@ -139,6 +139,11 @@ class Rule {
   json::Value ignored_;
 };
 
+// max(1, x), but NaN where x is: as torch's clamp has it, and unlike std::max.
+inline double AtLeastOne(double x) {
+  return x < 1 ? 1.0 : x;
+}
+
 // One row of the registry.
 struct RuleRow {
   const char* name;        // pytorch-optimizer's registry name: "adamw".

@@ -23,10 +23,35 @@ constexpr std::size_t kBlock = 256;
 
 void FromBf16Body(const std::uint16_t* in, float* out, std::size_t n) {
   auto* bits = reinterpret_cast<std::uint32_t*>(out);
-  for (std::size_t i = 0; i < n; ++i) bits[i] = static_cast<std::uint32_t>(in[i]) << 16;
+  std::size_t i = 0;
+#if defined(__AVX512F__)
+  for (; i + 16 <= n; i += 16) {
+    const __m256i b = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(in + i));
+    _mm512_storeu_si512(bits + i, _mm512_slli_epi32(_mm512_cvtepu16_epi32(b), 16));
+  }
+#endif
+  for (; i < n; ++i) bits[i] = static_cast<std::uint32_t>(in[i]) << 16;
 }
 
-#if defined(__AVX2__)
+#if defined(__AVX512F__)
+// Sixteen at a time; the index of what is left.
+std::size_t ToBf16Fast(const float* in, std::uint16_t* out, std::size_t n) {
+  const __m512i one = _mm512_set1_epi32(1), half = _mm512_set1_epi32(0x7fff);
+  const __m512i quiet = _mm512_set1_epi32(0x400000);
+  std::size_t i = 0;
+  for (; i + 16 <= n; i += 16) {
+    const __m512 a = _mm512_loadu_ps(in + i);
+    const __m512i u = _mm512_castps_si512(a);
+    const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(u, 16), one);
+    const __m512i up = _mm512_add_epi32(_mm512_add_epi32(u, half), odd);
+    const __mmask16 nan = _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q);
+    const __m512i picked = _mm512_mask_or_epi32(up, nan, u, quiet);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + i),
+                        _mm512_cvtepi32_epi16(_mm512_srli_epi32(picked, 16)));
+  }
+  return i;
+}
+#elif defined(__AVX2__)
 // Sixteen at a time while there is no NaN; the index of what is left.
 std::size_t ToBf16Fast(const float* in, std::uint16_t* out, std::size_t n) {
   const __m256i one = _mm256_set1_epi32(1), half = _mm256_set1_epi32(0x7fff);
@@ -109,14 +134,40 @@ float LargestOf(const float* in, std::size_t n) {
   return largest;
 }
 
+// 1 / sqrt(x) from its bits, to 3 %.
+F32 GuessInverseRoot(F32 x) {
+#if defined(__AVX512F__)
+  const __m512i bits = _mm512_srli_epi32(_mm512_castps_si512(x.v), 1);
+  return {_mm512_castsi512_ps(_mm512_sub_epi32(_mm512_set1_epi32(0x5f3759df), bits))};
+#else
+  std::uint32_t bits[F32::kLanes];
+  float lanes[F32::kLanes];
+  x.Store(lanes);
+  __builtin_memcpy(bits, lanes, sizeof(bits));
+  for (std::uint32_t& b : bits) b = 0x5f3759dfu - (b >> 1);
+  __builtin_memcpy(lanes, bits, sizeof(lanes));
+  return F32::Load(lanes);
+#endif
+}
+// To 5e-6, which is a fiftieth of what moves a code: two Newton steps cost less than a division or
+// a root, and are equal on every processor. Finite for 0.
+F32 InverseRoot(F32 x) {
+  const F32 h = x * F32::Set(-0.5f), c = F32::Set(1.5f);
+  F32 y = GuessInverseRoot(x);
+  y = y * Fma(h * y, y, c);
+  return y * Fma(h * y, y, c);
+}
+
 void Encode(F32 x, bool non_negative, F32 inverse, std::uint8_t* codes) {
   const F32 one = F32::Set(1), half = F32::Set(0.5f);
-  const F32 root = Sqrt(Min(Abs(x) * inverse, one));  // NaN counts as the largest.
+  const F32 part = Min(Abs(x) * inverse, one);  // NaN counts as the largest.
+  const F32 down = InverseRoot(part);
   if (non_negative) {
-    const F32 least = Select(Gt(root, F32::Set(0)), one, F32::Set(0));
-    StoreBytes(codes, Max(Sqrt(root) * F32::Set(255.0f) + half, least));
+    const F32 least = Select(Gt(part, F32::Set(0)), one, F32::Set(0));
+    // The inverse root of the inverse root; of 0 it is 1e-10.
+    StoreBytes(codes, Max(Fma(InverseRoot(down), F32::Set(255.0f), half), least));
   } else {
-    const F32 code = Trunc(root * F32::Set(127.0f) + half);
+    const F32 code = Trunc(Fma(part * down, F32::Set(127.0f), half));
     const F32 middle = F32::Set(128);
     StoreBytes(codes, Select(Lt(x, F32::Set(0)), middle - code, middle + code));
   }

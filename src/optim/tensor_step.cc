@@ -276,6 +276,35 @@ void TensorStep::CopyExtra(int i) {
   raw_g_ = kept;
 }
 
+PassSums TensorStep::ReduceRaw(const Kernel& kernel) {
+  const PassJob::Source kept = g_;
+  g_ = raw_g_;
+  const PassSums sums = Reduce(kernel);
+  g_ = kept;
+  return sums;
+}
+
+void TensorStep::CoupleNow() {
+  if (l2 == 0) return;
+  const auto couple = [&](auto* g, auto p) {
+    using T = std::remove_pointer_t<decltype(g)>;
+    for (std::size_t i = 0; i < n_; ++i) {
+      g[i] += static_cast<T>(l2) * (p[i] * static_cast<T>(decay));
+    }
+  };
+  void* copy = nullptr;
+  if (f64_) {
+    couple(G<double>().data(), P<double>());
+    copy = whole_[1];
+  } else {
+    couple(G<float>().data(), P<float>());
+    copy = whole_[1];
+  }
+  g_ = {copy, f64_ ? Storage::kF64 : Storage::kF32, nullptr, false};
+  grad_scale = 1, l2 = 0;
+  Flush();
+}
+
 void* TensorStep::WholeBytes(int stream) {
   MALMOI_CHECK(recorder_ == nullptr);
   const Storage compute = f64_ ? Storage::kF64 : Storage::kF32;
@@ -296,6 +325,7 @@ void* TensorStep::WholeBytes(int stream) {
   if (whole_[at] != nullptr) return whole_[at];
   void* wide = workspace_->Get(kWholeBuffer + stream, StorageBytes(compute, n));
   whole_[at] = wide;
+  if (source.data == wide) return wide;  // What CoupleNow made.
   if (source.storage == compute) {
     std::memcpy(wide, source.data, StorageBytes(compute, n));
   } else if (f64_) {

@@ -218,6 +218,11 @@ class TensorStep {
   void CopyP(int i);
   void CopyRawGradient(int i, double factor = 1);
   void CopyExtra(int i);  // `extra` below, which must be there.
+  // The same reduction over the gradient as the caller gave it (scaled, but not centred).
+  PassSums ReduceRaw(const Kernel& kernel);
+  // g = grad_scale * g + l2 * (decay * p) now, in a copy that later passes read: for rules that
+  // change p before the pass that sees g.
+  void CoupleNow();
 
   os::ThreadPool* pool() const { return pool_; }  // Null inside a parallel region.
 

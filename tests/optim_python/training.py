@@ -266,8 +266,8 @@ def exchange():
             mo.load_optimizer = saved
 
     for name in [*names(), "lorarite"]:
-        if name in ("demo", "distributedmuon", "flashadamw"):
-            continue  # Those need a process group or a device there.
+        if name in ("demo", "distributedmuon"):
+            continue  # Those need a process group there.
         for way in ("in", "out"):
             try:
                 a = tensors()
@@ -292,9 +292,47 @@ def exchange():
                     step(name, second, k)
                 size = max(p.abs().max().item() for p in a)
                 worst = max((p - q).abs().max().item() for p, q in zip(a, b)) / size
-                check(f"{name} {way}", worst < 2e-5, worst)
+                # Kron draws vectors, each side its own; little of them reaches a step.
+                check(f"{name} {way}", worst < (1e-3 if name == "kron" else 2e-5), worst)
             except Exception as e:  # noqa: BLE001
                 check(f"{name} {way}", False, f"{type(e).__name__}: {e}")
+    exchange_lbfgs(po)
+
+
+def exchange_lbfgs(po):
+    """The same for L-BFGS, whose closure makes new gradients every time, as autograd does."""
+
+    def quadratic(ps, optimizer):
+        def closure():
+            optimizer.zero_grad()
+            loss = sum((0.5 * torch.linspace(0.1, 3, p.numel()).view(p.shape) * p * p).sum()
+                       for p in ps)
+            loss.backward()
+            return loss
+        return closure
+
+    for way in ("in", "out", "same"):
+        made = [m.load_optimizer("lbfgs") for m in (po, mo)]
+        if way == "out":
+            made.reverse()
+        a = tensors()
+        first = made[0](a, lr=0.1, max_iter=3)
+        if way == "same":
+            b = tensors()
+            second = made[1](b, lr=0.1, max_iter=3)
+        for _ in range(3):
+            first.step(quadratic(a, first))
+            if way == "same":
+                second.step(quadratic(b, second))
+        if way != "same":
+            b = [torch.nn.Parameter(p.detach().clone()) for p in a]
+            second = made[1](b, lr=0.1, max_iter=3)
+            second.load_state_dict(copy.deepcopy(first.state_dict()))
+            for _ in range(3):
+                first.step(quadratic(a, first))
+                second.step(quadratic(b, second))
+        worst = max((p - q).abs().max().item() for p, q in zip(a, b))
+        check(f"lbfgs {way}", worst < 2e-5, worst)
 
 
 if __name__ == "__main__":

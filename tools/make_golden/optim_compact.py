@@ -6,6 +6,8 @@ usage: optim_compact.py RECORDED OUT
 RECORDED is a folder as docs/formats/trajectories.md describes it: pytorch-optimizer replayed over a
 fixed problem, with parameters after every step. Kept are the problem, the manifest's options and
 tolerances, and of each variant the parameters after the last step: f32 of all, f64 of the first.
+Recorded losses (losses.json, losses.safetensors) and schedules (schedulers.json) are taken over
+where RECORDED has them: the cases' options, inputs, values and gradients, and the rates.
 """
 import json
 import os
@@ -38,9 +40,32 @@ def write(path, tensors):
         f.write(struct.pack("<Q", len(text)) + text + b"".join(blobs))
 
 
+def dump(path, value):
+    with open(path, "w") as f:
+        json.dump(value, f, separators=(",", ":"), sort_keys=False)
+        f.write("\n")
+
+
+def losses_and_schedules(source, out):
+    """The cases without what no test reads: notes, failures, values that the tensors have too."""
+    for name, target, key, dropped in (
+        ("losses", "losses", "cases", {"value", "note"}),
+        ("schedulers", "schedules", "schedulers", {"note"}),
+    ):
+        if not os.path.exists(f"{source}/{name}.json"):
+            continue
+        with open(f"{source}/{name}.json") as f:
+            cases = json.load(f)[key]
+        dump(f"{out}/{target}.json",
+             {key: [{k: v for k, v in case.items() if k not in dropped} for case in cases]})
+    if os.path.exists(f"{source}/losses.safetensors"):
+        write(f"{out}/losses.safetensors", read(f"{source}/losses.safetensors"))
+
+
 def main():
     source, out = sys.argv[1:3]
     os.makedirs(f"{out}/opt", exist_ok=True)
+    losses_and_schedules(source, out)
     with open(f"{source}/manifest.json") as f:
         manifest = json.load(f)
     last = manifest["steps"]
@@ -60,9 +85,7 @@ def main():
         write(f"{out}/opt/{name}.safetensors", kept)
     slim = {k: manifest[k] for k in ("format", "seed", "steps", "f64_steps", "torch",
                                      "pytorch_optimizer", "optimizers")}
-    with open(f"{out}/manifest.json", "w") as f:
-        json.dump(slim, f, separators=(",", ":"), sort_keys=False)
-        f.write("\n")
+    dump(f"{out}/manifest.json", slim)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from array import array
 
 import torch
 
-from . import _catalog, _library, _objects
+from . import _catalog, _checkpoint, _library, _objects
 from .exceptions import (
     NegativeLRError,
     NegativeStepError,
@@ -647,7 +647,9 @@ class MalmoiOptimizer(torch.optim.Optimizer):
         states = {i: s for i, s in exported if s}
         if self._name == "madgrad" and states:  # Its count lives among the states there.
             states["k"] = torch.tensor([max(g.get("step", 0) for g in groups)])
-        return {"state": states, "param_groups": groups}
+        return _checkpoint.leave(
+            self._name, {"state": states, "param_groups": groups}, self._params
+        )
 
     def _group_value(self, name, value):
         """A group's number as the reference keeps it: some rules have tensors there."""
@@ -658,6 +660,7 @@ class MalmoiOptimizer(torch.optim.Optimizer):
 
     @torch.no_grad()
     def load_state_dict(self, state_dict):
+        state_dict = _checkpoint.arrive(self._name, state_dict)
         saved = state_dict["param_groups"]
         if len(saved) != len(self.param_groups):
             raise ValueError("loaded state dict has a different number of parameter groups")
@@ -703,15 +706,13 @@ class MalmoiOptimizer(torch.optim.Optimizer):
         }
 
     def __setstate__(self, state):
-        self.__dict__.update(
-            defaults=state["defaults"], param_groups=state["param_groups"], _engine=None,
+        # torch's own adds what its version hooks steps with.
+        super().__setstate__(dict(
+            defaults=dict(state["defaults"]), param_groups=state["param_groups"], _engine=None,
             _pending=state["malmoi"], _evaluating=False, _model=None,
             _engine_options=state["engine_options"], _known=set(_library.defaults(self._name)),
-        )
-        for hook in ("_patch_step_function", "_hook_for_profile"):
-            if hasattr(self, hook):
-                getattr(self, hook)()
-                break
+        ))
+        self.defaults = state["defaults"]
 
     def __str__(self):
         return type(self).__name__

@@ -53,7 +53,17 @@ def nest(name, tensors, scalars, param, native, group):
     state = _lists(tree)
     if name == "adashift" and isinstance(state, dict) and "exp_avg" in state:
         state["grad_queue"] = deque(state.get("grad_queue", ()), maxlen=group["keep_num"])
+    if name == "dash" and state:
+        rows = param.shape[0] if param.dim() > 1 else param.numel()
+        state["shape"] = (rows, param.numel() // rows if rows else 0)
+        state["one_sided"] = param.dim() < 2
+    if name == "spam" and param.dim() == 2 and "exp_avg" in state:
+        mask = state.get("mask", torch.ones_like(param)) > 0.5
+        state = {k: v[mask] for k, v in state.items() if k != "mask"}
+        state["mask"] = mask
     reference = sys.modules.get("pytorch_optimizer")
+    if reference is not None and name == "scalableshampoo" and state:
+        state.setdefault("pre_conditioner", {})  # Nothing to precondition: an empty one.
     if reference is not None and isinstance(state, dict):
         for key in _OBJECTS & set(state):
             state[key] = _as_object(key, state[key], param, group)
@@ -102,6 +112,8 @@ def _preconditioner(parts, param, group):
         group["use_svd"],
     )
     for part, value in parts.items():
+        if not value:
+            continue
         setattr(made, part, torch.stack(value) if made.is_same_shapes else value)
     return made
 
@@ -160,8 +172,44 @@ def _swats_in(tensors, scalars, group):
         tensors.setdefault("momentum_buffer", torch.zeros_like(tensors["exp_avg"]))
 
 
-_LEAVING = {"adashift": _queue_out, "sara": _masked_out, "swats": _swats_out}
-_COMING = {"adashift": _queue_in, "sara": _masked_in, "swats": _swats_in}
+def _alice_out(tensors, scalars, group):
+    tensors["phi"] = tensors["phi"].reshape(())
+
+
+def _alice_in(tensors, scalars, group):
+    tensors["phi"] = tensors["phi"].reshape(1)
+
+
+def _dash_in(tensors, scalars, group):
+    for key in [k for k in scalars if k == "one_sided" or k.startswith("shape.")]:
+        del scalars[key]
+
+
+def _spam_in(tensors, scalars, group):
+    if "mask" not in tensors or "exp_avg" not in tensors:
+        return
+    _masked_in(tensors, scalars, group)
+    if group.get("density", 1.0) >= 1.0:
+        del tensors["mask"]
+
+
+def _flash_in(tensors, scalars, group):
+    """Codes of groups of 32 become the numbers they stand for."""
+    for key, most in (("exp_avg", 127.0), ("exp_avg_sq", 255.0)):
+        codes = tensors.pop(f"{key}::quantized", None)
+        if codes is None:
+            continue
+        scales = tensors.pop(f"{key}::scales").float().repeat_interleave(32)[: codes.numel()]
+        x = codes.float().reshape(-1) / most
+        if key == "exp_avg":
+            x = x / (2.0 - x.abs()).clamp_min(1e-12)  # Back through the softsign.
+        x = (x * scales).reshape(codes.shape)
+        tensors[key] = x if key == "exp_avg" else x.square()
+
+
+_LEAVING = {"alice": _alice_out, "adashift": _queue_out, "sara": _masked_out, "swats": _swats_out}
+_COMING = {"alice": _alice_in, "dash": _dash_in, "spam": _spam_in, "flashadamw": _flash_in,
+           "adashift": _queue_in, "sara": _masked_in, "swats": _swats_in}
 
 
 def _walk(prefix, value, tensors, scalars):

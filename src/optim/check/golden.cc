@@ -8,12 +8,32 @@
 #include "os/vfs.h"
 
 namespace malmoi::optim {
+namespace {
+
+// Python's json writes Infinity and NaN, which JSON has not: null here, whose tolerance is the
+// floor. Words inside strings stay.
+std::string WithoutNonFinite(std::string text) {
+  bool quoted = false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '"' && (i == 0 || text[i - 1] != '\\')) quoted = !quoted;
+    if (quoted) continue;
+    for (const std::string_view word : {"-Infinity", "Infinity", "NaN"}) {
+      if (text.compare(i, word.size(), word) == 0) {
+        text.replace(i, word.size(),
+                     "null" + std::string(word.size() > 4 ? word.size() - 4 : 0, ' '));
+      }
+    }
+  }
+  return text;
+}
+
+}  // namespace
 
 Result<GoldenDirectory> OpenGolden(const std::string& path) {
   GoldenDirectory out;
   out.path = path;
-  MALMOI_TRY(const auto text, os::ReadFile(os::PosixVfs(), os::JoinPath(path, "manifest.json")));
-  MALMOI_TRY(out.manifest, json::Parse(text).With("manifest.json"));
+  MALMOI_TRY(auto text, os::ReadFile(os::PosixVfs(), os::JoinPath(path, "manifest.json")));
+  MALMOI_TRY(out.manifest, json::Parse(WithoutNonFinite(std::move(text))).With("manifest.json"));
   MALMOI_TRY(out.problem, tensor::SafeTensors::Open(os::JoinPath(path, "problem.safetensors")));
   out.steps = out.manifest.GetInt("steps", 0);
   if (out.steps < 1 || out.steps > 100'000) {

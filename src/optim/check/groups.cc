@@ -67,6 +67,8 @@ std::vector<PlannedGroup> PlanGroups(const std::string& optimizer, const std::ve
   const std::set<std::string> projected = {"galore", "fira", "apollo", "conda"};
   const std::size_t n = shapes.size();
   AddBase(optimizer, options);
+  // The reference's constructors take these and forget them; here every optimizer has the option.
+  if (optimizer == "adabound" || optimizer == "swats") TakeOut(options, {"adam_debias"});
   const auto flag = [](const char* name, bool value) {
     return Object({{name, json::Value::Bool(value)}});
   };

@@ -22,6 +22,20 @@ void sorgqr_(const int*, const int*, const int*, float*, const int*, const float
              const int*, int*);
 void dorgqr_(const int*, const int*, const int*, double*, const int*, const double*, double*,
              const int*, int*);
+void sgebrd_(const int*, const int*, float*, const int*, float*, float*, float*, float*, float*,
+             const int*, int*);
+void dgebrd_(const int*, const int*, double*, const int*, double*, double*, double*, double*,
+             double*, const int*, int*);
+void sbdsdc_(const char*, const char*, const int*, float*, float*, float*, const int*, float*,
+             const int*, float*, int*, float*, int*, int*, std::size_t, std::size_t);
+void dbdsdc_(const char*, const char*, const int*, double*, double*, double*, const int*, double*,
+             const int*, double*, int*, double*, int*, int*, std::size_t, std::size_t);
+void sormbr_(const char*, const char*, const char*, const int*, const int*, const int*,
+             const float*, const int*, const float*, float*, const int*, float*, const int*, int*,
+             std::size_t, std::size_t, std::size_t);
+void dormbr_(const char*, const char*, const char*, const int*, const int*, const int*,
+             const double*, const int*, const double*, double*, const int*, double*, const int*,
+             int*, std::size_t, std::size_t, std::size_t);
 void sgesv_(const int*, const int*, float*, const int*, int*, float*, const int*, int*);
 void dgesv_(const int*, const int*, double*, const int*, int*, double*, const int*, int*);
 }
@@ -31,7 +45,7 @@ void dgesv_(const int*, const int*, double*, const int*, int*, double*, const in
 #define MALMOI_BLAS(X) \
   X(cblas_sgemm) X(cblas_dgemm) X(cblas_ssyrk) X(cblas_dsyrk) X(cblas_strsm) X(cblas_dtrsm) \
   X(ssyevd_) X(dsyevd_) X(sgesdd_) X(dgesdd_) X(sgeqrf_) X(dgeqrf_) X(sorgqr_) X(dorgqr_) \
-  X(sgesv_) X(dgesv_)
+  X(sgesv_) X(dgesv_) X(sgebrd_) X(dgebrd_) X(sbdsdc_) X(dbdsdc_) X(sormbr_) X(dormbr_)
 // clang-format on
 
 namespace malmoi::optim::matrix {

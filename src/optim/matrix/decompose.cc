@@ -2,38 +2,10 @@
 #include <cmath>
 #include <string>
 
-#include "optim/matrix/blas_internal.h"
-#include "optim/matrix/matrix.h"
-
-// LAPACK is column-major: what it sees in our memory is the transpose.
+#include "optim/matrix/decompose_internal.h"
 
 namespace malmoi::optim::matrix {
 namespace {
-
-int Int(std::size_t n) {
-  return static_cast<int>(n);
-}
-
-std::string ShapeText(std::size_t rows, std::size_t cols) {
-  return "[" + std::to_string(rows) + ", " + std::to_string(cols) + "]";
-}
-
-template <class T>
-Status CheckFinite(const Matrix<T>& a, const char* what) {
-  if (a.size() == 0)
-    return Error(Code::kInvalidArgument, std::string(what) + " of an empty matrix");
-  for (std::size_t i = 0; i < a.size(); ++i)
-    if (!std::isfinite(a.data[i]))
-      return Error(Code::kInvalidArgument, std::string(what) + " of a matrix " +
-                                               ShapeText(a.rows, a.cols) + " whose element " +
-                                               std::to_string(i) + " is not finite");
-  return Ok();
-}
-
-Error NotConverged(const char* what, std::size_t rows, std::size_t cols, int info) {
-  return Error(Code::kInternal, std::string(what) + " of a matrix " + ShapeText(rows, cols) +
-                                    " did not converge (LAPACK info " + std::to_string(info) + ")");
-}
 
 int Syevd(int n, float* a, float* w, float* work, int lwork, int* iwork, int liwork) {
   int info = 0;
@@ -43,18 +15,6 @@ int Syevd(int n, float* a, float* w, float* work, int lwork, int* iwork, int liw
 int Syevd(int n, double* a, double* w, double* work, int lwork, int* iwork, int liwork) {
   int info = 0;
   LoadedBlas().dsyevd_("V", "U", &n, a, &n, w, work, &lwork, iwork, &liwork, &info, 1, 1);
-  return info;
-}
-int Gesdd(int m, int n, float* a, float* s, float* u, float* vt, int ldvt, float* work, int lwork,
-          int* iwork) {
-  int info = 0;
-  LoadedBlas().sgesdd_("S", &m, &n, a, &m, s, u, &m, vt, &ldvt, work, &lwork, iwork, &info, 1);
-  return info;
-}
-int Gesdd(int m, int n, double* a, double* s, double* u, double* vt, int ldvt, double* work,
-          int lwork, int* iwork) {
-  int info = 0;
-  LoadedBlas().dgesdd_("S", &m, &n, a, &m, s, u, &m, vt, &ldvt, work, &lwork, iwork, &info, 1);
   return info;
 }
 int Geqrf(int m, int n, float* a, float* tau, float* work, int lwork) {
@@ -112,29 +72,6 @@ Result<Eigen<T>> EigenSymmetric(const Matrix<T>& a) {
   Matrix<T> rows(a.rows, a.rows);
   rows.data = std::move(m);
   out.vectors = Transpose(rows);
-  return out;
-}
-
-template <class T>
-Result<Svd<T>> SingularValues(const Matrix<T>& a) {
-  MALMOI_TRY(CheckFinite(a, "singular values"));
-  const std::size_t r = std::min(a.rows, a.cols);
-  Svd<T> out;
-  out.values.resize(r);
-  std::vector<T> m = Transpose(a).data;  // Column-major, so that U and V are not exchanged.
-  std::vector<T> u(a.rows * r);
-  std::vector<T> vt(r * a.cols);
-  std::vector<int> iwork(8 * r);
-  T work_size = 0;
-  Gesdd(Int(a.rows), Int(a.cols), m.data(), out.values.data(), u.data(), vt.data(), Int(r),
-        &work_size, -1, iwork.data());
-  std::vector<T> work(static_cast<std::size_t>(work_size));
-  if (const int info = Gesdd(Int(a.rows), Int(a.cols), m.data(), out.values.data(), u.data(),
-                             vt.data(), Int(r), work.data(), Int(work.size()), iwork.data());
-      info != 0)
-    return NotConverged("singular values", a.rows, a.cols, info);
-  out.u = Transpose(Matrix<T>(r, a.rows, u.data()));
-  out.vt = Transpose(Matrix<T>(a.cols, r, vt.data()));
   return out;
 }
 
@@ -199,7 +136,6 @@ Result<Matrix<T>> Solve(const Matrix<T>& a, const Matrix<T>& b) {
 
 #define MALMOI_INSTANTIATE(T)                                 \
   template Result<Eigen<T>> EigenSymmetric(const Matrix<T>&); \
-  template Result<Svd<T>> SingularValues(const Matrix<T>&);   \
   template Result<Qr<T>> QrReduced(const Matrix<T>&);         \
   template Result<Matrix<T>> QrComplete(const Matrix<T>&);    \
   template Result<Matrix<T>> Solve(const Matrix<T>&, const Matrix<T>&);

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/strings.h"
+#include "optim/matrix/torch_order.h"
 
 namespace malmoi::optim::matrix {
 namespace {
@@ -26,41 +27,6 @@ float RoundF16(float x) {
   std::frexp(magnitude, &exponent);
   const float unit = std::ldexp(1.0F, std::max(exponent - 11, -24));
   return std::nearbyint(x / unit) * unit;
-}
-
-// Products of up to this many multiply-adds are summed in the reference's order (torch gives larger
-// ones to a library, whose order is not known), so that they round to the same bf16 or f16.
-constexpr std::size_t kSmallProduct = 16 * 16 * 16;
-
-// Four partial sums, then one after the other: torch's sum for low-precision products.
-float OrderedDot(const Matrix<float>& a, std::size_t row, const Matrix<float>& b,
-                 std::size_t column) {
-  float part[4] = {};
-  std::size_t k = 0;
-  for (; k + 4 <= a.cols; k += 4)
-    for (std::size_t l = 0; l < 4; ++l) part[l] += a(row, k + l) * b(k + l, column);
-  for (; k < a.cols; ++k) part[0] += a(row, k) * b(k, column);
-  return ((part[0] + part[1]) + part[2]) + part[3];
-}
-
-// beta c + alpha a b, rounded: a low-precision product with an f32 accumulator.
-void Product(Precision precision, double alpha, const Matrix<float>& a, const Matrix<float>& b,
-             double beta, Matrix<float>* c) {
-  if (precision != Precision::kF32 && a.rows * a.cols * b.cols <= kSmallProduct) {
-    for (std::size_t i = 0; i < c->rows; ++i)
-      for (std::size_t j = 0; j < c->cols; ++j)
-        (*c)(i, j) = std::fma(static_cast<float>(beta), (*c)(i, j),
-                              static_cast<float>(alpha) * OrderedDot(a, i, b, j));
-  } else {
-    MultiplyAdd(static_cast<float>(alpha), a, Op::kNone, b, Op::kNone, static_cast<float>(beta), c);
-  }
-  RoundTo(precision, c->data);
-}
-
-Matrix<float> RoundedGram(Precision precision, const Matrix<float>& x) {
-  Matrix<float> a = Gram(x);
-  RoundTo(precision, a.data);
-  return a;
 }
 
 template <class T>
@@ -165,17 +131,17 @@ Matrix<float> NewtonSchulz(const Matrix<T>& g, const NewtonSchulzOptions& option
   const Precision p = options.precision;
   Matrix<float> x = WideAsF32(g);
   RoundTo(p, x.data);
-  float norm = RoundTo(p, static_cast<float>(FrobeniusNorm<float>(x.data)));
+  float norm = RoundTo(p, NormF32(x.data));
   if (options.safety != 1.0) norm = RoundTo(p, norm * static_cast<float>(options.safety));
   norm = std::max(norm, RoundTo(p, static_cast<float>(options.eps)));
   for (float& v : x.data) v = RoundTo(p, v / norm);
   for (int step = 0; step < options.steps; ++step) {
     const auto [w0, w1, w2] = WeightsAt(options, step);
-    const Matrix<float> a = RoundedGram(p, x);
+    const Matrix<float> a = LowGram(p, x);
     Matrix<float> b = a;
-    Product(p, w2, a, a, w1, &b);
+    LowProduct(p, w2, a, a, w1, &b);
     Matrix<float> next = x;
-    Product(p, 1.0, b, x, w0, &next);
+    LowProduct(p, 1.0, b, x, w0, &next);
     x = std::move(next);
   }
   return g.rows > g.cols ? Transpose(x) : x;
@@ -185,42 +151,44 @@ template <class T>
 Matrix<float> GramNewtonSchulz(const Matrix<T>& g, const NewtonSchulzOptions& options) {
   const Precision p = options.precision;
   Matrix<float> x = WideAsF32(g);
-  float norm = static_cast<float>(FrobeniusNorm<float>(x.data));
+  // In the order in which g lies.
+  float norm = NormF32(g.rows > g.cols ? Transpose(x).data : x.data);
   if (options.safety != 1.0) norm *= static_cast<float>(options.safety);
   norm = std::max(norm, static_cast<float>(options.eps));
   for (float& v : x.data) v = RoundTo(p, v / norm);
   if (options.steps > 0) {
-    Matrix<float> gram = RoundedGram(p, x);
+    Matrix<float> gram = LowGram(p, x);
     Matrix<float> factor;
     for (int step = 0; step < options.steps; ++step) {
       if (Restarts(options, step) && factor.size() != 0) {
         Matrix<float> again(factor.rows, x.cols);
-        Product(p, 1.0, factor, x, 0.0, &again);
+        LowProduct(p, 1.0, factor, x, 0.0, &again);
         x = std::move(again);
-        gram = RoundedGram(p, x);
+        gram = LowGram(p, x);
         factor = {};
       }
       const auto [w0, w1, w2] = WeightsAt(options, step);
       Matrix<float> polynomial = gram;
-      Product(p, w2, gram, gram, w1, &polynomial);
+      LowProduct(p, w2, gram, gram, w1, &polynomial);
       if (step + 1 < options.steps && !Restarts(options, step + 1)) {
         Matrix<float> scratch = gram;
-        Product(p, 1.0, gram, polynomial, w0, &scratch);
+        LowProduct(p, 1.0, gram, polynomial, w0, &scratch);
         gram = scratch;
-        Product(p, 1.0, polynomial, scratch, w0, &gram);
+        LowProduct(p, 1.0, polynomial, scratch, w0, &gram);
       }
       if (factor.size() != 0) {
         Matrix<float> next = factor;
-        Product(p, 1.0, factor, polynomial, w0, &next);
+        LowProduct(p, 1.0, factor, polynomial, w0, &next);
         factor = std::move(next);
       } else {
         factor = std::move(polynomial);
         for (std::size_t i = 0; i < factor.rows; ++i)
-          factor(i, i) = RoundTo(p, factor(i, i) + static_cast<float>(w0));
+          // The reference adds a scalar of the matrix's type.
+          factor(i, i) = RoundTo(p, factor(i, i) + RoundTo(p, static_cast<float>(w0)));
       }
     }
     Matrix<float> last(factor.rows, x.cols);
-    Product(p, 1.0, factor, x, 0.0, &last);
+    LowProduct(p, 1.0, factor, x, 0.0, &last);
     x = std::move(last);
   }
   return g.rows > g.cols ? Transpose(x) : x;

@@ -450,8 +450,8 @@ struct SPAM : Rule {
     f("total_step", total_step)("current_step", current_step)("death_rate", warmup.rate);
   }
   Status Check() const override {
-    if (!(density > 0 && density <= 1)) {
-      return Error(Code::kInvalidArgument, "density: expected above 0, at most 1");
+    if (!(density >= 0)) {  // From 1 on everything is trained.
+      return Error(Code::kInvalidArgument, "density: expected at least 0");
     }
     if (update_proj_gap < 0 || warmup_epoch < 0) {
       return Error(Code::kInvalidArgument, "update_proj_gap and warmup_epoch: expected >= 0");
@@ -487,7 +487,7 @@ struct SPAM : Rule {
     if (current_step < 0) current_step = warmup_epoch + 1;
     scale = 1.0 - warmup.Rate(current_step);
   }
-  bool OnePass() const override { return density == 1 && !Resets(); }
+  bool OnePass() const override { return density >= 1 && !Resets(); }
   void Step(TensorStep& t) const override {
     const bool masked = Masked(t.shape());
     if (masked && t.first()) t.f64() ? Start<double>(t) : Start<float>(t);

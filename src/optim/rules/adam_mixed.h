@@ -298,7 +298,7 @@ struct Adan : AdamLike {
   void Step(TensorStep& t) const override {
     if (phases() == 2) {
       if (t.phase() == 0) {
-        t.out[0] = t.Reduce(NormOfGradient).sum[0];
+        t.out[0] = t.ReduceRaw(NormOfGradient).sum[0];
         return;
       }
       t.grad_scale *= clip;
@@ -404,7 +404,7 @@ struct AdEMAMix : AdamLike {
         t.Reduce(MixMoments, {1.0 - betas[0], betas[1], 1.0 - betas[1], 1.0 - beta3_t});
     const auto n = static_cast<double>(t.n());
     const double factor = cautious ? n / (sums.sum[0] + 1.0) : 1.0;
-    const double rms = stable_adamw ? std::max(1.0, std::sqrt(sums.sum[1] / n)) : 1.0;
+    const double rms = stable_adamw ? AtLeastOne(std::sqrt(sums.sum[1] / n)) : 1.0;
     t.UpdatePlain(MixMaskedDirection,
                   {cautious ? 1.0 : 0.0, 0, 0, 0, correct * factor, alpha_t, Root2(), eps},
                   lr / rms);
@@ -468,7 +468,7 @@ struct ADOPT : AdamLike {
     double rate = lr;
     if (stable_adamw) {
       const double mean = t.Reduce(SquareRatio).sum[0] / static_cast<double>(t.n());
-      rate /= std::max(1.0, std::sqrt(mean));
+      rate /= AtLeastOne(std::sqrt(mean));
     }
     const double clip = clip_lambda.is_null() ? std::numeric_limits<double>::max()
                                               : std::pow(static_cast<double>(step_count), 0.25);

@@ -240,7 +240,7 @@ struct AdaFactor : Rule {
                     t.State<T>(t.SlotOf("exp_avg_sq_col")));
     const Grid<T>& grid = factors.ForFactors();
     const double rms = std::sqrt(t.ReduceGrid(FactoredNorm, {}, grid).sum[0] / n);
-    const double clip = std::max(1.0, rms / clip_threshold), rate = Rate(t.scalar(0));
+    const double clip = AtLeastOne(rms / clip_threshold), rate = Rate(t.scalar(0));
     DecayAt(t, rate);
     if (!HasMomentum()) {
       t.ReduceGrid(FactoredUpdate, {clip, rate}, grid);
@@ -280,7 +280,7 @@ struct AdaFactor : Rule {
       }
     }
     for (std::size_t i = 0; i < u.size(); ++i) u[i] *= g[i];
-    const double clip = std::max(1.0, RootMeanSquare<T>(u) / clip_threshold);
+    const double clip = AtLeastOne(RootMeanSquare<T>(u) / clip_threshold);
     for (T& v : u) v = v / static_cast<T>(clip) * static_cast<T>(rate);
     Follow<T>(t, p, g, u);
   }
@@ -352,7 +352,7 @@ struct CAME : Rule {
     t.scalar(0) = std::sqrt(t.ReduceGrid(FactorSquares, {eps1}, factors.ForSums()).sum[1] / n);
     factors.Average(1.0 - betas[1], t.State<T>(1), t.State<T>(2));
     const double rms = std::sqrt(t.ReduceGrid(FactoredNorm, {}, factors.ForFactors()).sum[0] / n);
-    t.ReduceGrid(ConfidenceSquares, {std::max(1.0, rms / clip_threshold), 1.0 - betas[0], eps2},
+    t.ReduceGrid(ConfidenceSquares, {AtLeastOne(rms / clip_threshold), 1.0 - betas[0], eps2},
                  factors.ForBoth());
     factors.Average(1.0 - betas[2], t.State<T>(3), t.State<T>(4));
     Decay(t);
@@ -385,7 +385,7 @@ struct CAME : Rule {
       }
     }
     for (std::size_t i = 0; i < u.size(); ++i) u[i] *= g[i];
-    const auto clip = static_cast<T>(std::max(1.0, RootMeanSquare<T>(u) / clip_threshold));
+    const auto clip = static_cast<T>(AtLeastOne(RootMeanSquare<T>(u) / clip_threshold));
     const auto m = t.State<T>(0);
     for (std::size_t i = 0; i < u.size(); ++i) {
       u[i] /= clip;

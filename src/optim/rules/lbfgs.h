@@ -17,7 +17,7 @@ struct LBFGS : Rule {
   Vector d, prev_g;
   std::vector<Vector> old_dirs, old_steps;
   Vector ro;
-  double t = 0, h_diag = 1;
+  double t = 0, h_diag = 1, first_loss = 0;
   std::function<double()> closure;
   mutable std::vector<TensorStep*> tensors;
   LBFGS() { lr = 1.0, weight_decouple = false; }
@@ -50,6 +50,10 @@ struct LBFGS : Rule {
     if (!saved.is_null()) Unpack();
     saved = {};
     tensors.clear();
+  }
+  // The first evaluation comes before the visits: until then there may be no gradients at all.
+  void Start(std::span<Rule* const>) override {
+    if (closure) first_loss = closure();
   }
   void Step(TensorStep& tensor) const override { tensors.push_back(&tensor); }
   void Between(int, std::span<Rule* const>) override {
@@ -146,7 +150,7 @@ struct LBFGS : Rule {
     }
   }
   void Minimise() {
-    double loss = closure();
+    double loss = first_loss;
     ++func_evals;
     std::int64_t evals = 1;
     const auto most =
@@ -167,7 +171,8 @@ struct LBFGS : Rule {
       std::int64_t tried = 0;
       const Vector x = Parameters();
       if (!line_search_fn.is_null()) {
-        tried = StrongWolfe(x, gtd, &loss, &g);
+        tried = StrongWolfe(x, gtd, static_cast<int>(std::max<std::int64_t>(most - evals, 0)),
+                            &loss, &g);
         SetParameters(x, t, d);
       } else {
         SetParameters(x, t, d);
@@ -201,9 +206,9 @@ struct LBFGS : Rule {
     return std::min(std::max(at, low), high);
   }
   // Sets t, the loss and the gradient there; the number of evaluations.
-  std::int64_t StrongWolfe(const Vector& x, double gtd, double* loss, Vector* g) {
+  // `most`: the evaluations that are left (torch 2.13 and later; 25 before).
+  std::int64_t StrongWolfe(const Vector& x, double gtd, int most, double* loss, Vector* g) {
     constexpr double kC1 = 1e-4, kC2 = 0.9;
-    constexpr int kMost = 25;
     const double f = *loss;
     const Point start{0, f, gtd, *g};
     Point before = start, now = Evaluate(x, t);
@@ -211,7 +216,7 @@ struct LBFGS : Rule {
     int k = 0;
     bool done = false;
     std::vector<Point> bracket;
-    for (; k < kMost; ++k, ++evals) {
+    for (; k < most; ++k, ++evals) {
       if (now.f > f + kC1 * now.t * gtd || (k > 1 && now.f >= before.f)) {
         bracket = {before, now};
         break;
@@ -228,9 +233,9 @@ struct LBFGS : Rule {
       before = now;
       now = Evaluate(x, next);
     }
-    if (k == kMost) bracket = {start, now};
+    if (k == most) bracket = {start, now};
     std::size_t low = bracket.front().f <= bracket.back().f ? 0 : bracket.size() - 1;
-    evals += Zoom(x, f, gtd, done ? kMost : k, kMost, &bracket, &low);
+    evals += Zoom(x, f, gtd, done ? most : k, most, &bracket, &low);
     t = bracket[low].t;
     *loss = bracket[low].f;
     *g = bracket[low].g;

@@ -162,11 +162,11 @@ struct EmoFact : EmoRule {
     if (use_shadow && t.first()) t.CopyP(2);
     Decay(t);
     if (use_shadow) {
+      t.CoupleNow();  // Coupled decay sees p before the shadow is mixed into it.
       t.Slots({2});
       t.Reduce(MixShadow, {OfP(), OfShadow(), ratio > 0 ? 0.0 : Leap()});
       t.Slots({0});
       t.decay = 1;
-      // Coupled decay has seen p before the shadow; what is left of it is added to g below.
     }
     if (t.shape().size() < 2) {
       t.Update(EmoFactVector, {1.0 - betas[0], betas[1], 1.0 - betas[1], eps}, lr * drive);

@@ -204,7 +204,7 @@ struct AdaLOMO : LOMO {
     double u2 = 0;
     for (const T x : u) u2 += static_cast<double>(x) * static_cast<double>(x);
     const auto n = static_cast<double>(t.n());
-    const double shrink = std::max(1.0, std::sqrt(u2 / n) / clip_threshold);
+    const double shrink = AtLeastOne(std::sqrt(u2 / n) / clip_threshold);
     const double rate = std::max(std::sqrt(p2 / n), eps2) * lr;
     const double keep = t.decays() ? 1.0 - weight_decay * rate : 1.0;
     for (std::size_t i = 0; i < p.size(); ++i) {

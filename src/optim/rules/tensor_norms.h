@@ -372,8 +372,8 @@ struct FAdam : Rule {
     const double beta2 = DebiasBeta(betas[1]);
     const PassSums sums =
         t.Reduce(p == 0.5 ? FisherSums : FisherPowerSums, {beta2, 1.0 - beta2, p, power});
-    const double of_g = std::max(1.0, std::sqrt(sums.sum[0] / n) / clip);
-    const double of_p = std::max(1.0, std::sqrt(sums.sum[1] / n) / clip);
+    const double of_g = AtLeastOne(std::sqrt(sums.sum[0] / n) / clip);
+    const double of_p = AtLeastOne(std::sqrt(sums.sum[1] / n) / clip);
     t.Update(p == 0.5 ? FisherDirection : FisherPowerDirection,
              {0, 0, p, power, 1.0 / of_g, (t.decays() ? weight_decay : 0.0) / of_p, 1.0 - betas[0]},
              lr);
@@ -499,7 +499,7 @@ struct StableAdamW : Rule {
     if (!weight_decouple) Decay(t);
     const double beta1 = 1.0 - DebiasBeta(betas[0]), beta2 = DebiasBeta(betas[1]);
     const double sum = t.Reduce(StableMoments, {beta1, beta2, 1.0 - beta2, eps * eps}).sum[0];
-    const double rate = lr / std::max(1.0, std::sqrt(sum / static_cast<double>(t.n())));
+    const double rate = lr / AtLeastOne(std::sqrt(sum / static_cast<double>(t.n())));
     if (weight_decouple && t.decays()) t.decay = 1.0 - weight_decay * (fixed_decay ? 1.0 : rate);
     t.Update(MomentRatioDirection, {eps}, rate);
   }

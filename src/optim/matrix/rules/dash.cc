@@ -197,14 +197,21 @@ struct DASH : DenseRule<DASH> {
   Matrix<T> Root(Matrix<T> a, int order, std::span<const double> starts) const {
     for (std::size_t i = 0; i < a.rows; ++i) a(i, i) += static_cast<T>(matrix_eps);
     if (inverse_root_method == "eigh") {
-      auto eigen = EigenSymmetric(a);
+      // In double: the smallest eigenvalues of few gradients are f32 noise, which a root magnifies.
+      Matrix<double> wide(a.rows, a.cols);
+      std::copy(a.data.begin(), a.data.end(), wide.data.begin());
+      auto eigen = EigenSymmetric(wide);
       if (!eigen.ok()) return Identity<T>(a.rows);
-      Matrix<T> left = eigen.value().vectors;
-      const T shift = static_cast<T>(matrix_eps) - std::min(eigen.value().values[0], T(0));
+      const Matrix<double>& vectors = eigen.value().vectors;
+      Matrix<double> left = vectors;
+      const double shift = matrix_eps - std::min(eigen.value().values[0], 0.0);
       for (std::size_t i = 0; i < a.rows; ++i)
         for (std::size_t j = 0; j < a.rows; ++j)
-          left(i, j) *= std::pow(eigen.value().values[j] + shift, static_cast<T>(-1.0 / order));
-      return Multiply(left, Op::kNone, eigen.value().vectors, Op::kTranspose);
+          left(i, j) *= std::pow(eigen.value().values[j] + shift, -1.0 / order);
+      const Matrix<double> root = Multiply(left, Op::kNone, vectors, Op::kTranspose);
+      Matrix<T> out(a.rows, a.cols);
+      for (std::size_t i = 0; i < out.size(); ++i) out.data[i] = static_cast<T>(root.data[i]);
+      return out;
     }
     T scale = std::max(ScaleOf(a, starts), std::numeric_limits<T>::min());
     const int steps = static_cast<int>(newton_steps);

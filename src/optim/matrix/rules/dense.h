@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "optim/matrix/matrix.h"
+#include "optim/matrix/torch_order.h"
 #include "optim/rule.h"
 #include "optim/whole_tensor.h"
 
@@ -26,14 +27,24 @@ struct DenseRule : Rule, WholeTensor {
   }
 };
 
+// a b + c, rounded once in f32 as torch's vector loops do: the product of two f32 is exact in
+// double.
+inline float Fused(float a, float b, float c) {
+  return static_cast<float>(static_cast<double>(a) * static_cast<double>(b) +
+                            static_cast<double>(c));
+}
+inline double Fused(double a, double b, double c) {
+  return a * b + c;
+}
+
 // a += w (b - a), from the nearer end as torch.lerp.
 template <class T>
 void LerpInto(std::span<T> a, std::span<const T> b, double weight) {
   const T w = static_cast<T>(weight);
   if (w < T(0.5)) {
-    for (std::size_t i = 0; i < a.size(); ++i) a[i] = a[i] + w * (b[i] - a[i]);
+    for (std::size_t i = 0; i < a.size(); ++i) a[i] = Fused(w, b[i] - a[i], a[i]);
   } else {
-    for (std::size_t i = 0; i < a.size(); ++i) a[i] = b[i] - (b[i] - a[i]) * (T(1) - w);
+    for (std::size_t i = 0; i < a.size(); ++i) a[i] = Fused(w - T(1), b[i] - a[i], b[i]);
   }
 }
 template <class T>
@@ -45,14 +56,14 @@ void Scale(std::span<T> a, double factor) {
 template <class T, class U>
 void AddScaled(std::span<T> a, const U& b, double alpha) {
   const T f = static_cast<T>(alpha);
-  for (std::size_t i = 0; i < a.size(); ++i) a[i] += f * static_cast<T>(b[i]);
+  for (std::size_t i = 0; i < a.size(); ++i) a[i] = Fused(f, static_cast<T>(b[i]), a[i]);
 }
 // v = beta v + (1 - beta) g g.
 template <class T>
 void SquareInto(std::span<T> v, std::span<const T> g, double beta) {
   const T b = static_cast<T>(beta);
   const T c = static_cast<T>(1.0 - beta);
-  for (std::size_t i = 0; i < v.size(); ++i) v[i] = b * v[i] + c * g[i] * g[i];
+  for (std::size_t i = 0; i < v.size(); ++i) v[i] = Fused(c * g[i], g[i], b * v[i]);
 }
 template <class T>
 std::span<const T> Const(std::span<T> a) {
@@ -60,7 +71,11 @@ std::span<const T> Const(std::span<T> a) {
 }
 template <class T>
 T Norm(std::span<const T> a) {
-  return static_cast<T>(FrobeniusNorm<T>(a));
+  if constexpr (std::is_same_v<T, float>) {
+    return NormF32(a);
+  } else {
+    return FrobeniusNorm<T>(a);
+  }
 }
 template <class T>
 Matrix<T> AsMatrix(std::span<const T> a, std::size_t rows) {

@@ -1,5 +1,6 @@
 // Muon (Jordan et al. 2024) and the rules that differ from it in the momentum or the scale.
 #include "optim/matrix/rules/muon_base.h"
+#include "optim/matrix/torch_order.h"
 
 namespace malmoi::optim::matrix {
 
@@ -159,14 +160,14 @@ struct AdaMuon : MuonRule<AdaMuon> {
     const T correction = static_cast<T>(Debias(betas[1]));
     for (std::size_t i = 0; i < second.size(); ++i) {
       const T x = static_cast<T>(u.data[i]);
-      second[i] = beta2 * second[i] + rest * x * x;
+      second[i] = Fused(rest * x, x, beta2 * second[i]);
       u.data[i] = RoundTo(
           Precision::kBf16,
           static_cast<float>(x / (std::sqrt(second[i] / correction) + static_cast<T>(eps))));
     }
     const auto bf16 = [](double x) { return RoundTo(Precision::kBf16, static_cast<float>(x)); };
     const double scale = std::sqrt(static_cast<double>(std::min(t.rows(), t.cols())));
-    const float norm = bf16(static_cast<double>(bf16(FrobeniusNorm<float>(u.data))) + eps);
+    const float norm = bf16(static_cast<double>(RoundTo(Precision::kBf16, NormF32(u.data))) + eps);
     const float factor = bf16(static_cast<double>(bf16(1.0 / static_cast<double>(norm))) * scale);
     for (float& x : u.data) x = RoundTo(Precision::kBf16, x * factor);
     AddScaled(p, u.data, -AdjustedLr(t));

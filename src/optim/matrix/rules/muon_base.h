@@ -79,8 +79,8 @@ struct MuonRule : DenseRule<Derived> {
     const T eps = static_cast<T>(adamw_eps);
     const T w = static_cast<T>(1.0 - adamw_betas[1]);
     for (std::size_t i = 0; i < p.size(); ++i) {
-      v[i] = v[i] + w * (g[i] * g[i] - v[i]);
-      p[i] += step * (m[i] / (std::sqrt(v[i]) / root + eps));
+      v[i] = Fused(w, g[i] * g[i] - v[i], v[i]);
+      p[i] += step * m[i] / (std::sqrt(v[i]) / root + eps);
     }
   }
 };

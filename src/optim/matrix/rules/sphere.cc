@@ -5,6 +5,7 @@
 
 #include "optim/matrix/newton_schulz.h"
 #include "optim/matrix/rules/dense.h"
+#include "optim/matrix/torch_order.h"
 
 namespace malmoi::optim::matrix {
 namespace {
@@ -32,17 +33,19 @@ Matrix<float> MatrixSign(const Matrix<float>& x, std::int64_t steps) {
       {1.8564, -1.2132, 0.3568},   {1.875, -1.25, 0.375}};
   const bool tall = x.rows > x.cols;
   Matrix<float> y = tall ? Transpose(x) : x;
-  const float norm = std::max(static_cast<float>(FrobeniusNorm<float>(y.data)), 1e-7F);
+  const float norm = std::max(NormF32(x.data), 1e-7F);
   for (float& v : y.data) v = RoundTo(kBf, v / norm);
+  // A tall matrix is a turned view at first; products come out in rows.
+  Layout layout = tall ? Layout::kColumns : Layout::kRows;
   for (std::int64_t i = 0; i < steps; ++i) {
     const auto& w = kWeights[std::min<std::size_t>(static_cast<std::size_t>(i), 7)];
-    const Matrix<float> a = Rounded(Gram(y));
+    const Matrix<float> a = LowGram(kBf, y, layout);
     Matrix<float> b = a;
-    MultiplyAdd(static_cast<float>(w[2]), a, Op::kNone, a, Op::kNone, static_cast<float>(w[1]), &b);
-    b = Rounded(std::move(b));
+    LowProduct(kBf, w[2], a, a, w[1], &b);
     Matrix<float> next = y;
-    MultiplyAdd(1.0F, b, Op::kNone, y, Op::kNone, static_cast<float>(w[0]), &next);
-    y = Rounded(std::move(next));
+    LowProduct(kBf, 1.0, b, y, w[0], &next, layout);
+    y = std::move(next);
+    layout = Layout::kRows;
   }
   return tall ? Transpose(y) : y;
 }
@@ -144,7 +147,7 @@ struct SpectralSphere : DenseRule<SpectralSphere> {
     const std::span<T> from = nesterov ? g : buffer;
     Matrix<float> m(t.rows(), t.cols());
     std::copy(from.begin(), from.end(), m.data.begin());
-    const float norm = std::max(static_cast<float>(FrobeniusNorm<float>(m.data)), 1e-8F);
+    const float norm = std::max(NormF32(m.data), 1e-8F);
     for (float& x : m.data) x /= norm;
     Matrix<float> w(t.rows(), t.cols());
     std::copy(p.begin(), p.end(), w.data.begin());

@@ -1,0 +1,125 @@
+#include "optim/matrix/torch_order.h"
+
+#include <cmath>
+#include <vector>
+
+namespace malmoi::optim::matrix {
+namespace {
+
+// Up to so many multiply-adds a bf16 product takes torch's own loops, beyond it oneDNN's.
+constexpr std::size_t kOwnLoops = 16 * 16 * 16;
+// Beyond so many multiply-adds the order is not followed.
+constexpr std::size_t kFollowed = std::size_t{1} << 20;
+constexpr std::size_t kFollowedNorm = 4096;
+
+// A product of two bf16 or f16 numbers is exact in f32: `s += a * b` rounds once, as an fma does.
+
+// Four partial sums, then one after the other: torch's loop over rows of b.
+float FourSums(const Matrix<float>& a, std::size_t row, const Matrix<float>& b,
+               std::size_t column) {
+  float part[4] = {};
+  std::size_t k = 0;
+  for (; k + 4 <= a.cols; k += 4)
+    for (std::size_t l = 0; l < 4; ++l) part[l] += a(row, k + l) * b(k + l, column);
+  for (; k < a.cols; ++k) part[0] += a(row, k) * b(k, column);
+  return ((part[0] + part[1]) + part[2]) + part[3];
+}
+
+float Halve(float* x, std::size_t n) {
+  for (n /= 2; n > 0; n /= 2)
+    for (std::size_t i = 0; i < n; ++i) x[i] += x[n + i];
+  return x[0];
+}
+
+// Its dot product of two rows: eight registers of eight numbers, then one, then a number at a time.
+float Dot(const float* a, const float* b, std::size_t n) {
+  constexpr std::size_t kLanes = 8, kBlock = 64;
+  float wide[kBlock] = {}, narrow[kLanes] = {};
+  std::size_t i = 0;
+  for (; i + kBlock <= n; i += kBlock)
+    for (std::size_t l = 0; l < kBlock; ++l) wide[l] += a[i + l] * b[i + l];
+  float sum = Halve(wide, kBlock);
+  for (; i + 2 * kLanes <= n; i += 2 * kLanes)
+    for (std::size_t l = 0; l < 2 * kLanes; ++l) narrow[l % kLanes] += a[i + l] * b[i + l];
+  sum += Halve(narrow, kLanes);
+  for (; i < n; ++i) sum += a[i] * b[i];
+  return sum;
+}
+
+// oneDNN's, by the processor's instruction for pairs of bf16: the odd one of a pair first.
+void Pairs(const Matrix<float>& a, const Matrix<float>& b, Matrix<float>* out) {
+  const std::size_t n = b.cols;
+  for (std::size_t i = 0; i < a.rows; ++i) {
+    float* c = &out->data[i * n];
+    for (std::size_t k = 0; k < a.cols; k += 2) {
+      const float* even = &b.data[k * n];
+      if (k + 1 < a.cols) {
+        const float* odd = even + n;
+        for (std::size_t j = 0; j < n; ++j) c[j] += a(i, k + 1) * odd[j];
+      }
+      for (std::size_t j = 0; j < n; ++j) c[j] += a(i, k) * even[j];
+    }
+  }
+}
+
+// a b in the reference's order; false where it is not followed.
+bool Ordered(Precision precision, const Matrix<float>& a, const Matrix<float>& b, bool dots,
+             Matrix<float>* out) {
+  const std::size_t size = a.rows * a.cols * b.cols;
+  if (precision == Precision::kF32 || size > kFollowed) return false;
+  if (precision == Precision::kBf16 && size > kOwnLoops) {
+    Pairs(a, b, out);
+    return true;
+  }
+  if (!dots) {
+    for (std::size_t i = 0; i < a.rows; ++i)
+      for (std::size_t j = 0; j < b.cols; ++j) (*out)(i, j) = FourSums(a, i, b, j);
+    return true;
+  }
+  const Matrix<float> columns = Transpose(b);
+  for (std::size_t i = 0; i < a.rows; ++i)
+    for (std::size_t j = 0; j < b.cols; ++j)
+      (*out)(i, j) = Dot(&a.data[i * a.cols], &columns.data[j * a.cols], a.cols);
+  return true;
+}
+
+}  // namespace
+
+void LowProduct(Precision precision, double alpha, const Matrix<float>& a, const Matrix<float>& b,
+                double beta, Matrix<float>* c, Layout layout_b) {
+  const auto scale = static_cast<float>(alpha), keep = static_cast<float>(beta);
+  Matrix<float> sums(c->rows, c->cols);
+  if (Ordered(precision, a, b, layout_b == Layout::kColumns, &sums)) {
+    for (std::size_t i = 0; i < c->size(); ++i)
+      c->data[i] = std::fma(keep, c->data[i], scale * sums.data[i]);
+  } else {
+    MultiplyAdd(scale, a, Op::kNone, b, Op::kNone, keep, c);
+  }
+  RoundTo(precision, c->data);
+}
+
+Matrix<float> LowGram(Precision precision, const Matrix<float>& x, Layout layout) {
+  Matrix<float> out(x.rows, x.rows);
+  // The second factor is a view of the first, turned: columns where x lies in rows.
+  if (!Ordered(precision, x, Transpose(x), layout == Layout::kRows, &out)) out = Gram(x);
+  RoundTo(precision, out.data);
+  return out;
+}
+
+float NormF32(std::span<const float> x) {
+  if (x.size() > kFollowedNorm) return static_cast<float>(FrobeniusNorm<float>(x));
+  constexpr std::size_t kLanes = 8;
+  float lanes[kLanes] = {};
+  std::size_t i = 0;
+  for (; i + kLanes <= x.size(); i += kLanes)
+    for (std::size_t l = 0; l < kLanes; ++l) lanes[l] += x[i + l] * x[i + l];
+  float sum = lanes[0];
+  for (std::size_t l = 1; l < kLanes; ++l) sum += lanes[l];
+  // What is left: four products, each rounded, then fused multiply-adds.
+  if (x.size() - i >= 4)
+    for (const std::size_t end = i + 4; i < end; ++i) sum += x[i] * x[i];
+  for (; i < x.size(); ++i) sum = std::fma(x[i], x[i], sum);
+  return std::sqrt(sum);
+}
+
+}  // namespace malmoi::optim::matrix
