@@ -18,12 +18,12 @@ inline void Steps8(float* x) {
   const Words sign1 = {0, INT32_MIN, 0, INT32_MIN, 0, INT32_MIN, 0, INT32_MIN};
   const Words sign2 = {0, 0, INT32_MIN, INT32_MIN, 0, 0, INT32_MIN, INT32_MIN};
   const Words sign4 = {0, 0, 0, 0, INT32_MIN, INT32_MIN, INT32_MIN, INT32_MIN};
-  const Words swap1 = {1, 0, 3, 2, 5, 4, 7, 6};
-  const Words swap2 = {2, 3, 0, 1, 6, 7, 4, 5};
-  const Words swap4 = {4, 5, 6, 7, 0, 1, 2, 3};
-  v = __builtin_shuffle(v, swap1) + reinterpret_cast<Floats>(reinterpret_cast<Words>(v) ^ sign1);
-  v = __builtin_shuffle(v, swap2) + reinterpret_cast<Floats>(reinterpret_cast<Words>(v) ^ sign2);
-  v = __builtin_shuffle(v, swap4) + reinterpret_cast<Floats>(reinterpret_cast<Words>(v) ^ sign4);
+  v = __builtin_shufflevector(v, v, 1, 0, 3, 2, 5, 4, 7, 6) +
+      reinterpret_cast<Floats>(reinterpret_cast<Words>(v) ^ sign1);
+  v = __builtin_shufflevector(v, v, 2, 3, 0, 1, 6, 7, 4, 5) +
+      reinterpret_cast<Floats>(reinterpret_cast<Words>(v) ^ sign2);
+  v = __builtin_shufflevector(v, v, 4, 5, 6, 7, 0, 1, 2, 3) +
+      reinterpret_cast<Floats>(reinterpret_cast<Words>(v) ^ sign4);
   __builtin_memcpy(x, &v, sizeof(v));
 }
 
