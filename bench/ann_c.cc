@@ -49,11 +49,12 @@ void* ann_create(int metric, int codes, std::uint32_t dim, std::uint32_t capacit
   return handle;
 }
 
-void* ann_open(const char* path, int in_memory) {
+void* ann_open(const char* path, int in_memory, std::uint32_t threads) {
   auto index = ann::Index::Open(os::PosixVfs(), path, in_memory != 0);
   if (!Good(index)) return nullptr;
   auto* handle = new Handle;
   handle->index = std::move(index).value();
+  if (threads > 1) handle->pool = std::make_unique<os::ThreadPool>(threads, "ann");
   return handle;
 }
 
@@ -109,13 +110,15 @@ int ann_search(void* handle, const float* query, std::uint32_t* ids) {
   return n;
 }
 
-// n queries after one another, without the caller's overhead. stats: distances, hops, rescored.
+// n queries after one another, without the caller's overhead, on one thread or on all that
+// ann_create had. stats: distances, hops, rescored.
 int ann_search_many(void* handle, const float* queries, std::uint32_t n, std::uint32_t* ids,
-                    std::uint64_t* stats) {
+                    std::uint64_t* stats, std::uint32_t threads) {
   auto* h = static_cast<Handle*>(handle);
   const std::size_t dim = h->index->options().dim;
   ann::SearchStats sums;
-  auto all = h->index->SearchBatch({queries, n * dim}, h->params, h->pool.get(), &sums);
+  auto all = h->index->SearchBatch({queries, n * dim}, h->params,
+                                   threads > 1 ? h->pool.get() : nullptr, &sums);
   if (!Good(all)) return -1;
   for (const auto& found : all.value()) {
     std::size_t k = 0;

@@ -27,6 +27,10 @@ bool Good(const Status& status) {
 
 Status Make(const char* folder, std::uint32_t dim, std::uint32_t threads, Handle* h) {
   MALMOI_TRY(h->db, vec::Database::Open(os::PosixVfs(), folder, threads));
+  if (auto there = h->db->Get("c"); there.ok()) {
+    h->c = there.value();
+    return vec::Optimize(*h->c);
+  }
   vec::CollectionConfig config;
   config.dense[""] = {.dim = dim};
   MALMOI_TRY(h->c, h->db->Create("c", config));
@@ -42,7 +46,7 @@ Status Make(const char* folder, std::uint32_t dim, std::uint32_t threads, Handle
 
 extern "C" {
 
-// Cosine; the folder is made.
+// Cosine; the folder is made, or opened if it is there.
 void* store_create(const char* folder, std::uint32_t dim, std::uint32_t threads) {
   auto h = std::make_unique<Handle>();
   return Good(Make(folder, dim, threads, h.get())) ? h.release() : nullptr;

@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
 """Recall and queries per second of malmoi's index and of other engines on one data set.
 
-    store_vs_peers.py DIR [--engines malmoi,hnswlib,...] [--filters] [--out results.json] [--plot p]
+    store_vs_peers.py DIR [--engines malmoi,hnswlib,...] [--filters] [--two] [--keep] [--build]
+                      [--out results.json] [--plot p]
 
 DIR holds x.npy and q.npy: f32 rows, normalised (cosine). Exact neighbours are computed once and kept
 in DIR. Every engine is a process of its own, built with two threads and asked one query per call
-from Python, one thread, in the same loop. An engine that cannot be imported or that kills its
-process is reported, not skipped in silence. The best of --rounds passes counts, for each engine
+from Python, one thread, in the same loop. --two: also from two threads of Python, half of the
+queries each. "native" in a measurement of malmoi is the same queries from C++, without Python. An engine that cannot be imported or that kills its
+process is reported, not skipped in silence. --keep: what was built stays in DIR/kept and is opened
+by the next run; --build: nothing is searched. The best of --rounds passes counts, for each engine
 alike. --filters: engines that have payloads also search with filters, of 0.1 to 90 % of the points:
 "u" is independent of the vectors, "a" follows one direction of them. JSON: one object per measurement.
 """
@@ -18,6 +21,7 @@ import pathlib
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 import numpy as np
@@ -29,6 +33,17 @@ LIBRARIES = pathlib.Path(os.environ.get(
     "MALMOI_BENCH", pathlib.Path(__file__).resolve().parent.parent / "build/release/bench"))
 
 
+LOCAL = threading.local()
+
+
+def room():
+    """Ten ids of this thread, and where they are."""
+    if not hasattr(LOCAL, "ids"):
+        LOCAL.ids = np.zeros(10, "u4")
+        LOCAL.out = LOCAL.ids.ctypes.data
+    return LOCAL.ids, LOCAL.out
+
+
 def resident():
     with open("/proc/self/statm") as f:
         return int(f.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
@@ -37,23 +52,31 @@ def resident():
 class Malmoi:
     """ann::Index through its C interface; `rows`: score the best again on the f32 vectors."""
 
-    def __init__(self, x, tags, codes=1, degree=32, window=128, alpha=1.2, rows=False):
+    def __init__(self, x, folder, tags, codes=1, degree=32, window=128, alpha=1.2, rows=False):
         p, u32 = ctypes.c_void_p, ctypes.c_uint32
         self.lib = lib = ctypes.CDLL(str(LIBRARIES / "libmalmoi_ann_c.so"))
-        lib.ann_create.restype = p
+        lib.ann_create.restype = lib.ann_open.restype = p
+        lib.ann_open.argtypes = [ctypes.c_char_p, ctypes.c_int, u32]
+        lib.ann_save.argtypes = [p, ctypes.c_char_p]
+        lib.ann_free.argtypes = [p]
         lib.ann_create.argtypes = [ctypes.c_int, ctypes.c_int, u32, u32, u32, u32, ctypes.c_float,
                                    ctypes.c_uint64, u32]
         lib.ann_insert.argtypes = [p, p, u32, u32]
         lib.ann_params.argtypes = [p, u32, u32, u32, p, p, ctypes.c_uint64, ctypes.c_uint64]
         lib.ann_search.argtypes = [p, p, p]
+        lib.ann_search_many.argtypes = [p, p, u32, p, p, u32]
         lib.ann_info.argtypes = [p, p]
         self.x, self.tags, self.none = x, tags, np.zeros(1, "u8")
         self.base = x.ctypes.data if rows else None
-        self.handle = lib.ann_create(0, codes, x.shape[1], len(x), degree, window, alpha, 42, 2)
-        if lib.ann_insert(self.handle, x.ctypes.data, 0, len(x)) != 0:
-            raise RuntimeError("insert failed")
-        self.ids = np.zeros(10, "u4")
-        self.out = self.ids.ctypes.data
+        path = str(folder / "index").encode()
+        if not (folder / "index").exists():
+            built = lib.ann_create(0, codes, x.shape[1], len(x), degree, window, alpha, 42, 2)
+            if lib.ann_insert(built, x.ctypes.data, 0, len(x)) != 0:
+                raise RuntimeError("insert failed")
+            self.built = time.perf_counter()
+            lib.ann_save(built, path)
+            lib.ann_free(built)
+        self.handle = lib.ann_open(path, 1, 2)
         self.bits = self.none
 
     def set(self, window, kept=None):
@@ -68,8 +91,16 @@ class Malmoi:
                             len(self.bits) if count else 0, count)
 
     def ask(self, q):
-        n = self.lib.ann_search(self.handle, q.__array_interface__["data"][0], self.out)
-        return self.ids[:n].copy()
+        ids, out = room()
+        n = self.lib.ann_search(self.handle, q.__array_interface__["data"][0], out)
+        return ids[:n].copy()
+
+    def native(self, q, threads):
+        ids, stats = np.zeros((len(q), 10), "u4"), np.zeros(3, "u8")
+        start = time.perf_counter()
+        self.lib.ann_search_many(self.handle, q.ctypes.data, len(q), ids.ctypes.data,
+                                 stats.ctypes.data, threads)
+        return len(q) / (time.perf_counter() - start)
 
     def bytes(self):
         info = np.zeros(4, "u8")
@@ -92,24 +123,26 @@ class MalmoiStore:
         lib.store_info.argtypes = [p, p]
         self.dim = x.shape[1]
         u, a = (np.ascontiguousarray(tags[k], "i4") for k in "ua")
+        there = (folder / "store").exists()
         self.handle = lib.store_create(str(folder / "store").encode(), self.dim, 2)
-        for at in range(0, len(x), 1000):
+        for at in range(0, 0 if there else len(x), 1000):
             end = min(at + 1000, len(x))
             if lib.store_insert(self.handle, x.ctypes.data, self.dim, at, end, u.ctypes.data,
                                 a.ctypes.data) != 0:
                 raise RuntimeError("insert failed")
         if lib.store_optimize(self.handle) != 0:
             raise RuntimeError("optimize failed")
-        self.ids = np.zeros(10, "u4")
-        self.out = self.ids.ctypes.data
+        if not there:
+            self.built = time.perf_counter()
 
     def set(self, window, kept=None):
         key, below = kept or (None, 0)
         self.lib.store_params(self.handle, 10, window, key.encode() if key else None, below)
 
     def ask(self, q):
-        n = self.lib.store_search(self.handle, q.__array_interface__["data"][0], self.dim, self.out)
-        return self.ids[:n].copy()
+        ids, out = room()
+        n = self.lib.store_search(self.handle, q.__array_interface__["data"][0], self.dim, out)
+        return ids[:n].copy()
 
     def bytes(self):
         info = np.zeros(4, "u8")
@@ -121,11 +154,17 @@ class MalmoiStore:
 
 
 class Hnswlib:
-    def __init__(self, x):
+    def __init__(self, x, folder):
         import hnswlib
         self.index = hnswlib.Index("ip", x.shape[1])
+        path = folder / "index"
+        if path.exists():
+            self.index.load_index(str(path))
+            return
         self.index.init_index(len(x), M=16, ef_construction=100)
         self.index.add_items(x, np.arange(len(x)), num_threads=2)
+        self.built = time.perf_counter()
+        self.index.save_index(str(path))
 
     def set(self, window):
         self.index.set_ef(window)
@@ -135,12 +174,18 @@ class Hnswlib:
 
 
 class Faiss:
-    def __init__(self, x):
+    def __init__(self, x, folder):
         import faiss
-        faiss.omp_set_num_threads(2)
-        self.index = faiss.index_factory(x.shape[1], "HNSW32,Flat", faiss.METRIC_INNER_PRODUCT)
-        self.index.hnsw.efConstruction = 100
-        self.index.add(x)
+        path = folder / "index"
+        if path.exists():
+            self.index = faiss.read_index(str(path))
+        else:
+            faiss.omp_set_num_threads(2)
+            self.index = faiss.index_factory(x.shape[1], "HNSW32,Flat", faiss.METRIC_INNER_PRODUCT)
+            self.index.hnsw.efConstruction = 100
+            self.index.add(x)
+            self.built = time.perf_counter()
+            faiss.write_index(self.index, str(path))
         faiss.omp_set_num_threads(1)
 
     def set(self, window):
@@ -151,11 +196,17 @@ class Faiss:
 
 
 class Usearch:
-    def __init__(self, x):
+    def __init__(self, x, folder):
         from usearch.index import Index
         self.index = Index(ndim=x.shape[1], metric="ip", dtype="f32", connectivity=16,
                            expansion_add=100)
+        path = folder / "index"
+        if path.exists():
+            self.index.load(str(path))
+            return
         self.index.add(np.arange(len(x)), x, threads=2)
+        self.built = time.perf_counter()
+        self.index.save(str(path))
 
     def set(self, window):
         self.index.expansion_search = window
@@ -165,23 +216,44 @@ class Usearch:
 
 
 class Svs:
-    """Intel SVS, Vamana on LVQ 4x8 (its own fastest setting)."""
+    """Intel SVS, Vamana: on LVQ 4x8, its own fastest setting, which it refuses on processors of
+    others; on f32 or f16; on rows rounded to 8 bits with one scale for all."""
 
-    def __init__(self, x, folder):
+    def __init__(self, x, folder, kind="lvq"):
         import svs
-        path = str(folder / "x.fvecs")
-        svs.write_vecs(x, path)
-        loader = svs.VectorDataLoader(path, svs.DataType.float32, dims=x.shape[1])
-        data = svs.LVQLoader(loader, primary=4, residual=8, strategy=svs.LVQStrategy.Turbo)
+        self.scale = 127 / float(np.abs(x).max()) if kind == "int8" else 0
         build = svs.VamanaBuildParameters(alpha=0.95, graph_max_degree=32, window_size=128,
                                           prune_to=30)
-        self.index = svs.Vamana.build(build, data, svs.DistanceType.MIP, 2)
+        if kind == "int8":
+            data = np.rint(x * self.scale).astype("i1")
+        elif kind == "f16":
+            data = x.astype("f2")
+        else:
+            path = str(folder / "x.fvecs")
+            svs.write_vecs(x, path)
+            data = svs.VectorDataLoader(path, svs.DataType.float32, dims=x.shape[1])
+            if kind == "lvq":
+                data = svs.LVQLoader(data, primary=4, residual=8, strategy=svs.LVQStrategy.Turbo)
+        places = [str(folder / part) for part in ("config", "graph", "data")]
+        if (folder / "config").exists():
+            kind_of = {"int8": svs.DataType.int8, "f16": svs.DataType.float16}
+            kind_of = kind_of.get(kind, svs.DataType.float32)
+            self.index = svs.Vamana(
+                places[0], svs.GraphLoader(places[1]), svs.VectorDataLoader(places[2], kind_of),
+                svs.DistanceType.MIP,
+                query_type=svs.DataType.int8 if kind == "int8" else svs.DataType.float32)
+        else:
+            self.index = svs.Vamana.build(build, data, svs.DistanceType.MIP, 2)
+            self.built = time.perf_counter()
+            self.index.save(*places)
         self.index.num_threads = 1
 
     def set(self, window):
         self.index.search_window_size = window
 
     def ask(self, q):
+        if self.scale:
+            q = np.rint(q * self.scale).clip(-127, 127).astype("i1")
         return self.index.search(q[None], 10)[0][0]
 
 
@@ -192,6 +264,10 @@ class Edge:
         import qdrant_edge as qe
         self.qe, self.codes = qe, codes
         path = folder / "edge"
+        self.params = self.filter = None
+        if path.exists():
+            self.shard = qe.EdgeShard.load(str(path))
+            return
         path.mkdir()
         quantized = {"turbo": lambda: qe.TurboQuantQuantizationConfig(always_ram=True),
                      "int8": lambda: qe.ScalarQuantizationConfig(type=qe.ScalarType.Int8,
@@ -213,7 +289,7 @@ class Edge:
             self.shard.update(qe.UpdateOperation.upsert_points(points))
         self.shard.flush()
         self.shard.optimize()
-        self.params = self.filter = None
+        self.built = time.perf_counter()
 
     def set(self, window, kept=None):
         qe = self.qe
@@ -234,14 +310,17 @@ class Edge:
 
 
 ENGINES = {
-    "malmoi": lambda x, d, t: Malmoi(x, t),
-    "malmoi-48": lambda x, d, t: Malmoi(x, t, degree=48, alpha=1.12),
-    "malmoi-rows": lambda x, d, t: Malmoi(x, t, codes=0, rows=True),
-    "malmoi-store": lambda x, d, t: MalmoiStore(x),
-    "hnswlib": lambda x, d, t: Hnswlib(x),
-    "faiss": lambda x, d, t: Faiss(x),
-    "usearch": lambda x, d, t: Usearch(x),
+    "malmoi": Malmoi,
+    "malmoi-48": lambda x, d, t: Malmoi(x, d, t, degree=48),
+    "malmoi-rows": lambda x, d, t: Malmoi(x, d, t, codes=0, rows=True),
+    "malmoi-store": MalmoiStore,
+    "hnswlib": lambda x, d, t: Hnswlib(x, d),
+    "faiss": lambda x, d, t: Faiss(x, d),
+    "usearch": lambda x, d, t: Usearch(x, d),
     "svs": lambda x, d, t: Svs(x, d),
+    "svs-f32": lambda x, d, t: Svs(x, d, "f32"),
+    "svs-f16": lambda x, d, t: Svs(x, d, "f16"),
+    "svs-int8": lambda x, d, t: Svs(x, d, "int8"),
     "edge": Edge,
     "edge-int8": lambda x, d, t: Edge(x, d, None, "int8"),
     "edge-turbo": lambda x, d, t: Edge(x, d, None, "turbo"),
@@ -276,7 +355,19 @@ def one_pass(engine, q):
     return time.perf_counter() - start, found
 
 
-def curve(name, engine, windows, q, truth, rounds, emit, kept=None):
+def two_threads(engine, q):
+    """Queries per second of two threads of Python that ask at the same time."""
+    halves = q[:len(q) // 2], q[len(q) // 2:]
+    threads = [threading.Thread(target=one_pass, args=(engine, half)) for half in halves]
+    start = time.perf_counter()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return len(q) / (time.perf_counter() - start)
+
+
+def curve(name, engine, windows, q, truth, rounds, emit, kept=None, two=False):
     for window in windows:
         engine.set(window, kept) if kept else engine.set(window)
         passes = [one_pass(engine, q) for _ in range(rounds)]
@@ -284,30 +375,49 @@ def curve(name, engine, windows, q, truth, rounds, emit, kept=None):
         recall = hits / truth.size
         emit(engine=name, filter=f"{kept[0]} {kept[1] / 10} %" if kept else "", window=window,
              recall=round(recall, 4), qps=round(len(q) / min(p[0] for p in passes), 1),
-             load=round(os.getloadavg()[0], 2))
+             load=round(os.getloadavg()[0], 2), **more(engine, q, rounds, two, kept))
         if recall > 0.9985:
             break
 
 
-def measure(name, folder, rounds, filters, emit):
+def more(engine, q, rounds, two, kept):
+    out = {}
+    if two:
+        out["two"] = round(max(two_threads(engine, q) for _ in range(rounds)), 1)
+    if hasattr(engine, "native") and not kept:
+        out["native"] = round(max(engine.native(q, 1) for _ in range(rounds)), 1)
+        if two:
+            out["native_two"] = round(max(engine.native(q, 2) for _ in range(rounds)), 1)
+    return out
+
+
+def measure(name, args, emit):
     """In the engine's own process."""
+    folder, rounds, two = args.folder, args.rounds, args.two
     x = np.ascontiguousarray(np.load(folder / "x.npy"), "f4")
     q = np.ascontiguousarray(np.load(folder / "q.npy"), "f4")
     truth, tags = np.load(folder / "exact.npy"), tags_of(x)
     before, start, cpu = resident(), time.perf_counter(), time.process_time()
+    stored = folder / "kept" / name
     with tempfile.TemporaryDirectory() as scratch:
         try:
-            engine = ENGINES[name](x, pathlib.Path(scratch), tags)
+            if args.keep:
+                stored.mkdir(parents=True, exist_ok=True)
+            engine = ENGINES[name](x, stored if args.keep else pathlib.Path(scratch), tags)
         except Exception as error:  # An engine that does not run here is part of the result.
             emit(engine=name, error=repr(error)[:300])
             return
-        emit(engine=name, build_s=round(time.perf_counter() - start, 2),
-             build_cpu_s=round(time.process_time() - cpu, 2),
+        ready = {"build_s": engine.built - start} if hasattr(engine, "built") else {
+            "open_s": time.perf_counter() - start}
+        ready["cpu_s"] = time.process_time() - cpu
+        emit(engine=name, **{k: round(v, 2) for k, v in ready.items()},
              rss_per_vector=round((resident() - before) / len(x)),
              **({"bytes_per_vector": round(engine.bytes() / len(x))}
                 if hasattr(engine, "bytes") else {}))
-        curve(name, engine, WINDOWS, q, truth, rounds, emit)
-        if filters and name in FILTERED:
+        if args.build:
+            return
+        curve(name, engine, WINDOWS, q, truth, rounds, emit, two=two)
+        if args.filters and name in FILTERED:
             few = q[:300]
             for key in "ua":
                 for kept in KEPT:
@@ -320,7 +430,8 @@ def measure(name, folder, rounds, filters, emit):
 def run(name, args, emit):
     """A child for each engine: one that uses instructions which the processor lacks dies alone."""
     command = [sys.executable, __file__, str(args.folder), "--child", name, "--rounds",
-               str(args.rounds)] + (["--filters"] if args.filters else [])
+               str(args.rounds)]
+    command += [f"--{flag}" for flag in ("filters", "two", "keep", "build") if getattr(args, flag)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
         for line in child.stdout:
             emit(**json.loads(line))
@@ -359,13 +470,15 @@ def main():
     parser.add_argument("--engines", default=",".join(ENGINES))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--filters", action="store_true")
+    parser.add_argument("--two", action="store_true")
+    parser.add_argument("--keep", action="store_true")
+    parser.add_argument("--build", action="store_true")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     parser.add_argument("--out", type=pathlib.Path)
     parser.add_argument("--plot", type=pathlib.Path)
     args = parser.parse_args()
     if args.child:
-        return measure(args.child, args.folder, args.rounds, args.filters,
-                       lambda **row: print(json.dumps(row), flush=True))
+        return measure(args.child, args, lambda **row: print(json.dumps(row), flush=True))
     if not (args.folder / "exact.npy").exists():
         np.save(args.folder / "exact.npy", exact(np.load(args.folder / "x.npy").astype("f4"),
                                                  np.load(args.folder / "q.npy").astype("f4")))

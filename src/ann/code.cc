@@ -33,22 +33,10 @@ void Resize(Buffer<std::int8_t>* plane, std::size_t n) {
 void Split(const float* x, std::size_t n, std::size_t blocks, CodeQuery* out) {
   Resize(&out->high, blocks * 128);
   Resize(&out->low, blocks * 128);
-  const float largest = LargestMagnitude(x, n);
-  const float inverse = largest > 0 ? 16256.0f / largest : 0;
-  out->scale = largest / 16256.0f;
-  std::int8_t* high = out->high.data();
-  std::int8_t* low = out->low.data();
-  std::int32_t sum = 0, sum_high = 0;
-  for (std::size_t i = 0; i < n; ++i) {
-    const std::int32_t v = Round(x[i] * inverse);
-    const std::int32_t h = (v + 64) >> 7;
-    high[i] = static_cast<std::int8_t>(h);
-    low[i] = static_cast<std::int8_t>(v - h * 128);
-    sum += v;
-    sum_high += h;
-  }
-  out->sum = sum;
-  out->sum_high = sum_high;
+  std::int64_t sums[2];
+  out->scale = Scores().split(x, n, out->high.data(), out->low.data(), sums);
+  out->sum_high = sums[0];
+  out->sum = sums[1];
 }
 
 }  // namespace
@@ -63,14 +51,8 @@ Rotation::Rotation(std::uint32_t dim, std::uint64_t seed)
 }
 
 void Rotation::Apply(float* x) const {
-  const auto hadamard = Scores().hadamard;
   const float scale = 1.0f / std::sqrt(static_cast<float>(power_));
-  const float* signs = signs_.data();
-  for (int half = 0; half < kRounds * 2; ++half) {
-    for (std::size_t i = 0; i < dim_; ++i) x[i] *= signs[i];
-    signs += dim_;
-    hadamard(half % 2 == 0 ? x : x + (dim_ - power_), power_, scale);
-  }
+  Scores().rotate(x, dim_, power_, signs_.data(), kRounds * 2, scale);
 }
 
 void Frame::Train(const std::vector<const float*>& rows) {

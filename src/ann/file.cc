@@ -11,7 +11,7 @@ namespace malmoi::ann {
 namespace {
 
 constexpr std::string_view kMagic = "MALMOIAN";
-constexpr std::uint32_t kVersion = 2;
+constexpr std::uint32_t kVersion = 3;
 constexpr std::size_t kAlign = 64;
 constexpr std::size_t kWriteBytes = std::size_t{4} << 20;
 
@@ -238,6 +238,9 @@ Status GraphIndex::Adopt(const std::vector<Part>& parts, std::uint32_t rows, Lan
   }
   for (std::size_t i = 0; i < std::size_t{rows} * arrays_.degree; ++i) {
     if (arrays_.links[i] > rows) return Damaged("a link leads to a row that it does not hold");
+    if (i % arrays_.degree != 0 && arrays_.links[i] != 0 && arrays_.links[i - 1] == 0) {
+      return Damaged("a list of links goes on behind its end");
+    }
   }
   landmarks.codes = Buffer<std::uint8_t>(landmarks.ids.size() * arrays_.code_bytes);
   for (std::size_t i = 0; i < landmarks.ids.size(); ++i) {

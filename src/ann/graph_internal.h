@@ -51,7 +51,7 @@ struct Arrays {
   std::uint8_t* second = nullptr;  // The next 4 bits; null in an opened kFour index.
   Factors* factors = nullptr;
   float* fine_scale = nullptr;
-  std::uint32_t* links = nullptr;    // [degree]: id + 1, 0 behind the last.
+  std::uint32_t* links = nullptr;    // [degree]: id + 1, zeros behind the last.
   float* link_distance = nullptr;    // Squared, of each link; null when opened.
   float* extra = nullptr;            // kDot while writable, else null.
   std::uint64_t* present = nullptr;  // Bits.
@@ -67,8 +67,9 @@ struct Arrays {
   void SetLink(std::uint32_t id, std::uint32_t k, std::uint32_t to) {
     std::atomic_ref(links[std::size_t{id} * degree + k]).store(to + 1, std::memory_order_release);
   }
+  // From k on there are none: all of them zeros, since a walk reads whole lists.
   void EndLinks(std::uint32_t id, std::uint32_t k) {
-    if (k < degree) {
+    for (; k < degree; ++k) {
       std::atomic_ref(links[std::size_t{id} * degree + k]).store(0, std::memory_order_release);
     }
   }

@@ -21,7 +21,7 @@ Error OutOfRange(const char* what, double value, const char* range) {
 
 Status CheckIndexOptions(const IndexOptions& o) {
   if (o.dim < 1 || o.dim > kMaxDim) return OutOfRange("dim", o.dim, "1..65,536");
-  if (o.capacity < 1 || o.capacity > Pool::kExpanded - 2) {
+  if (o.capacity < 1 || o.capacity > Pool::kIdsMax - 2) {
     return OutOfRange("capacity", o.capacity, "1..2,147,483,646");
   }
   if (o.degree < 4 || o.degree > 64) return OutOfRange("degree", o.degree, "4..64");

@@ -118,7 +118,7 @@ void GraphIndex::Prepare(std::uint32_t id, const Rows& rows, Item* item) const {
   for (std::size_t i = 0; i < pool.size(); ++i) {
     const std::uint32_t near = pool.Id(i);
     if (TestBit(arrays_.deleted, near)) continue;
-    item->links.push_back({std::max(0.0f, scratch.query.norm2 - 2 * pool[i].score), near});
+    item->links.push_back({std::max(0.0f, scratch.query.norm2 - 2 * pool.Score(i)), near});
   }
   // Where the row is hung if nobody takes it: spread over many that are near.
   item->fallback = {};

@@ -112,7 +112,6 @@ bool OfferLink(Arrays* arrays, float alpha, std::uint32_t target, std::uint32_t 
   }
   if (n < arrays->degree) {
     distances[n] = distance;
-    arrays->EndLinks(target, n + 1);
     arrays->SetLink(target, n, id);
     return true;
   }

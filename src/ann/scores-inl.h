@@ -1,5 +1,7 @@
 // The kernels of scores_internal.h over one level's Sum and Accumulate: included by each level's
 // file, inside which Sum, kStep, Zero, Accumulate, Total and Total4 are defined.
+#pragma once
+
 #include <cstddef>
 #include <cstdint>
 
@@ -109,33 +111,6 @@ void Eight(const std::int8_t* high, const std::int8_t* low, std::size_t blocks,
     out[k] = 128 * (16 * static_cast<std::int64_t>(t[0]) + t[1]) +
              16 * static_cast<std::int64_t>(t[2]) + t[3];
   }
-}
-
-void Hadamard(float* x, std::size_t n, float scale) {
-  for (std::size_t h = 1; h < n; h *= 2) {
-    if (h < 16) {
-      for (std::size_t i = 0; i < n; i += 2 * h) {
-        for (std::size_t j = i; j < i + h; ++j) {
-          const float a = x[j], b = x[j + h];
-          x[j] = a + b;
-          x[j + h] = a - b;
-        }
-      }
-      continue;
-    }
-    for (std::size_t i = 0; i < n; i += 2 * h) {
-      float* p = x + i;
-      float* q = x + i + h;
-      for (std::size_t j = 0; j < h; j += 16) {
-        for (std::size_t l = 0; l < 16; ++l) {
-          const float a = p[j + l], b = q[j + l];
-          p[j + l] = a + b;
-          q[j + l] = a - b;
-        }
-      }
-    }
-  }
-  for (std::size_t i = 0; i < n; ++i) x[i] *= scale;
 }
 
 }  // namespace

@@ -3,13 +3,43 @@
 #include <cstddef>
 #include <cstdint>
 
-// Sums of products of 4-bit codes with integer queries, per instruction set. Only plain types: the
-// files that fill these tables are compiled with their own flags. All levels give equal results.
+// What a search spends its time in, per instruction set: sums of products of 4-bit codes with
+// integer queries, the walk over them, and making a query of a vector. Only plain types: the files
+// that fill these tables are compiled with their own flags. All levels give equal results.
 //
 // Code layout: 128 numbers in a block of 64 bytes; byte j holds number j in its low and number
 // j + 64 in its high half. `blocks` = numbers / 128; a row is blocks * 64 bytes. A query plane is
 // blocks * 128 signed bytes in the order of the numbers.
 namespace malmoi::ann {
+
+// A walk of one thread: what it reads, and what it writes.
+struct WalkState {
+  const std::uint32_t* links = nullptr;  // [degree] a row: id + 1, 0 behind the last.
+  std::uint32_t degree = 0;
+  std::uint32_t bound = 0;  // Ids from it on are passed over; marked as visited.
+  const std::uint8_t* codes = nullptr;
+  std::size_t blocks = 0;
+  const float* factors = nullptr;  // Scale and half of the squared norm, by id.
+  const float* extra = nullptr;    // By id; read where extra_weight is not 0.
+
+  // Similarity of a row: scale * its scale * (sum - middle) - half_weight * its half norm +
+  // extra_weight * its extra.
+  const std::int8_t* plane = nullptr;
+  float scale = 0, middle = 0, half_weight = 0, extra_weight = 0;
+
+  // The pool: keys of score and id, falling, 64-byte aligned; bit 0 says that the node's links were
+  // followed. Eight of the largest value stand before it, zeros up to eight places behind the
+  // window, which the pool is not to pass.
+  std::uint64_t* keys = nullptr;
+  std::size_t size = 0, window = 0;
+  std::uint64_t* visited = nullptr;  // Bits of ids up to `bound`.
+  std::uint32_t* dirty = nullptr;    // Words of it that are not zero; room for all and one more.
+  std::size_t dirty_count = 0;
+  std::uint32_t* ids = nullptr;  // Room for 2 * (degree + 4).
+  std::int32_t* sums = nullptr;  // Room for what is judged at once and 4 more.
+  float* scores = nullptr;       // The same.
+  std::uint64_t distances = 0, hops = 0;
+};
 
 struct ScoreTable {
   const char* name;
@@ -21,8 +51,18 @@ struct ScoreTable {
   void (*eight)(const std::int8_t* high, const std::int8_t* low, std::size_t blocks,
                 const std::uint8_t* first, const std::uint8_t* second, const std::uint32_t* ids,
                 std::size_t count, std::int64_t* out);
-  // In place: the Walsh-Hadamard transform of x[0..n), n a power of two, times `scale`.
-  void (*hadamard)(float* x, std::size_t n, float scale);
+  // Judges n ids and puts the good ones into the pool; the largest key that came in, or 0.
+  std::uint64_t (*offer)(WalkState* state, const std::uint32_t* ids, std::size_t n);
+  // Follows the links of the pool's best until those of all in it are followed.
+  void (*walk)(WalkState* state);
+  // In place, for each of `halves` rows of signs: x times it, then the Walsh-Hadamard transform of
+  // x's first, at odd rows of its last `power` numbers (a power of two), times `scale`.
+  void (*rotate)(float* x, std::size_t n, std::size_t power, const float* signs, int halves,
+                 float scale);
+  // x = (128 * high + low) * result, rounded; |x| is at most 16,256 times the result. sums: of
+  // high, and of 128 * high + low.
+  float (*split)(const float* x, std::size_t n, std::int8_t* high, std::int8_t* low,
+                 std::int64_t sums[2]);
 };
 
 extern const ScoreTable kScalarScores;

@@ -111,7 +111,7 @@ void GraphIndex::Candidates(const SearchParams& params, const Visit& visit,
     for (std::size_t i = 0; i < pool.size(); ++i) {
       const std::uint32_t id = pool.Id(i);
       if (!all && !keep(id)) continue;
-      scratch->found.push_back({id, pool[i].score});
+      scratch->found.push_back({id, pool.Score(i)});
       scratch->ids[n++] = id;
     }
     return n;

@@ -1,8 +1,9 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
-#include <limits>
+#include <span>
 
+#include "ann/key-inl.h"
 #include "ann/walk_internal.h"
 
 namespace malmoi::ann {
@@ -20,62 +21,69 @@ inline bool Visit(WalkScratch* scratch, std::uint32_t id) {
   std::uint64_t& word = scratch->visited[id / 64];
   const std::uint64_t bit = std::uint64_t{1} << (id % 64);
   if ((word & bit) != 0) return false;
-  if (word == 0) scratch->dirty.push_back(id / 64);
+  if (word == 0) scratch->dirty[scratch->state.dirty_count++] = id / 64;
   word |= bit;
   return true;
 }
 
-void Begin(std::uint32_t bound, std::size_t window, WalkScratch* scratch) {
-  for (const std::uint32_t word : scratch->dirty) scratch->visited[word] = 0;
-  scratch->dirty.clear();
-  if (scratch->visited.size() < bound / 64 + 1) scratch->visited.resize(bound / 64 + 1);
-  scratch->pool.Reset(window);
+void Begin(const Arrays& arrays, std::uint32_t bound, std::size_t window, std::size_t judged,
+           WalkScratch* scratch) {
+  for (const std::uint32_t word : std::span(scratch->dirty).first(scratch->state.dirty_count)) {
+    scratch->visited[word] = 0;
+  }
+  const std::size_t words = std::size_t{bound} / 64 + 1;
+  if (scratch->visited.size() < words) {
+    scratch->visited.resize(words);
+    scratch->dirty.resize(words + 1);
+  }
+  const std::size_t room = judged + 4;
+  if (scratch->ids.size() < 2 * room) scratch->ids.resize(2 * room);
+  if (scratch->sums.size() < room) scratch->sums.resize(room);
+  if (scratch->scores.size() < room) scratch->scores.resize(room);
+  static_assert(sizeof(Factors) == 2 * sizeof(float));
+  const CodeQuery& query = scratch->query;
+  WalkState& s = scratch->state;
+  s = {.links = arrays.links,
+       .degree = arrays.degree,
+       .bound = bound,
+       .codes = arrays.first,
+       .blocks = arrays.code_bytes / 64,
+       .factors = &arrays.factors->scale,
+       .extra = arrays.extra,
+       .plane = query.high.data(),
+       .scale = query.scale * 128,
+       .middle = kMiddleFour * static_cast<float>(query.sum_high),
+       .half_weight = query.half_weight,
+       .extra_weight = query.extra,
+       .visited = scratch->visited.data(),
+       .dirty = scratch->dirty.data(),
+       .ids = scratch->ids.data(),
+       .sums = scratch->sums.data(),
+       .scores = scratch->scores.data()};
+  scratch->pool.Reset(window, &s);
+  Visit(scratch, bound);
 }
 
-void Room(std::size_t count, WalkScratch* scratch) {
-  if (scratch->ids.size() < count) scratch->ids.resize(count);
-  if (scratch->sums.size() < count) {
-    scratch->sums.resize(count);
-    scratch->scores.resize(count);
-  }
-}
-
-// Scores scratch->ids[0..n) and keeps the good ones; the best place that one took, or the pool's
-// size.
-std::size_t Offer(const Arrays& arrays, std::size_t n, WalkScratch* scratch) {
-  ScoreFour(arrays, scratch->query, scratch->ids.data(), n, scratch->sums.data(),
-            scratch->scores.data());
-  scratch->stats.distances += n;
-  Pool& pool = scratch->pool;
-  std::size_t first = std::numeric_limits<std::size_t>::max();
-  float worst = pool.worst();
-  for (std::size_t k = 0; k < n; ++k) {
-    if (!(scratch->scores[k] > worst)) continue;
-    first = std::min(first, pool.Insert(scratch->scores[k], scratch->ids[k]));
-    worst = pool.worst();
-  }
-  return first;
+void End(WalkScratch* scratch) {
+  scratch->stats.distances += scratch->state.distances;
+  scratch->stats.hops += scratch->state.hops;
 }
 
 // Puts the best landmarks into the pool: of those that `keep` has, or of all where none is.
-void Start(const Arrays& arrays, const Landmarks& landmarks, std::uint32_t bound, const Keep* keep,
+void Start(const Landmarks& landmarks, std::uint32_t bound, const Keep* keep,
            WalkScratch* scratch) {
   const std::size_t n = landmarks.ids.size();
-  Room(n, scratch);
-  const CodeQuery& query = scratch->query;
-  Scores().four(query.high.data(), arrays.code_bytes / 64, landmarks.codes.data(),
-                landmarks.order.data(), n, scratch->sums.data());
-  scratch->stats.distances += n;
+  WalkState& s = scratch->state;
+  Scores().four(s.plane, s.blocks, landmarks.codes.data(), landmarks.order.data(), n, s.sums);
+  s.distances += n;
   Candidate best[kEntries + 1];
   std::size_t count = 0;
-  const float scale = query.scale * 128;
-  const float middle = kMiddleFour * static_cast<float>(query.sum_high);
   for (int pass = 0; pass < 2 && count == 0; ++pass) {
     for (std::size_t k = 0; k < n; ++k) {
       const std::uint32_t id = landmarks.ids[k];
       const Factors& f = landmarks.factors[k];
-      const Candidate next{scale * f.scale * (static_cast<float>(scratch->sums[k]) - middle) -
-                               query.half_weight * f.half_norm,
+      const Candidate next{s.scale * f.scale * (static_cast<float>(s.sums[k]) - s.middle) -
+                               s.half_weight * f.half_norm,
                            id};
       if (count == kEntries && !Better(next, best[count - 1])) continue;
       if (id >= bound || (keep != nullptr && pass == 0 && !(*keep)(id))) continue;
@@ -88,10 +96,8 @@ void Start(const Arrays& arrays, const Landmarks& landmarks, std::uint32_t bound
       count = std::min(count + 1, kEntries);
     }
   }
-  for (std::size_t k = 0; k < count; ++k) {
-    if (best[k].score > scratch->pool.worst() && Visit(scratch, best[k].id)) {
-      scratch->pool.Insert(best[k].score, best[k].id);
-    }
+  for (std::size_t k = 0; k < std::min(count, s.window); ++k) {
+    if (Visit(scratch, best[k].id)) s.keys[s.size++] = KeyOf(best[k].score, best[k].id);
   }
 }
 
@@ -100,17 +106,6 @@ inline void PrefetchLinks(const Arrays& arrays, std::uint32_t id) {
   for (std::size_t at = 0; at < arrays.degree * sizeof(std::uint32_t); at += 64) {
     __builtin_prefetch(row + at);
   }
-}
-
-// Neighbours of `id` that were not seen, into scratch->ids.
-std::size_t Neighbours(const Arrays& arrays, std::uint32_t bound, std::uint32_t id,
-                       WalkScratch* scratch) {
-  std::size_t n = 0;
-  std::uint32_t to;
-  for (std::uint32_t k = 0; k < arrays.degree && arrays.Link(id, k, &to); ++k) {
-    if (to < bound && Visit(scratch, to)) scratch->ids[n++] = to;
-  }
-  return n;
 }
 
 // Those that `keep` has, and those behind the others, up to twice the degree in all.
@@ -138,70 +133,67 @@ std::size_t KeptNeighbours(const Arrays& arrays, std::uint32_t bound, std::uint3
   return n;
 }
 
-template <class Gather>
-void Loop(const Arrays& arrays, WalkScratch* scratch, const Gather& gather) {
-  Pool& pool = scratch->pool;
-  std::size_t at = 0;
-  while (at < pool.size()) {
-    if (pool.expanded(at)) {
-      ++at;
-      continue;
-    }
-    const std::uint32_t id = pool.Expand(at);
-    ++scratch->stats.hops;
-    const std::size_t n = gather(id);
-    if (at + 1 < pool.size()) PrefetchLinks(arrays, pool.Id(at + 1));
-    at = std::min(at + 1, Offer(arrays, n, scratch));
-  }
-}
-
 }  // namespace
 
-float Pool::worst() const {
-  return full() ? items_[size_ - 1].score : -std::numeric_limits<float>::infinity();
+void Pool::Reset(std::size_t window, WalkState* state) {
+  constexpr std::size_t kBefore = 8;
+  const std::size_t end = kBefore + (window + 8) / 8 * 8;
+  if (keys_.size() < end) {
+    keys_ = Buffer<std::uint64_t>(end);
+    std::fill_n(keys_.data(), kBefore, ~std::uint64_t{0});
+  } else {
+    std::fill(keys_.data() + kBefore, keys_.data() + end, 0);
+  }
+  state_ = state;
+  state->keys = keys_.data() + kBefore;
+  state->size = 0;
+  state->window = window;
 }
 
-std::size_t Pool::Insert(float score, std::uint32_t id) {
-  // Without branches, which would be mispredicted half of the time.
-  const Candidate* base = items_.data();
-  for (std::size_t n = size_; n > 1;) {
-    const std::size_t half = n / 2;
-    base += base[half - 1].score > score ? half : 0;
-    n -= half;
-  }
-  auto low = static_cast<std::size_t>(base - items_.data());
-  if (low < size_ && items_[low].score > score) ++low;
-  while (low < size_ && items_[low].score == score && (items_[low].id & ~kExpanded) < id) ++low;
-  std::memmove(items_.data() + low + 1, items_.data() + low, (size_ - low) * sizeof(Candidate));
-  items_[low] = {score, id};
-  if (size_ < window_) ++size_;
-  return low;
+std::uint32_t Pool::Id(std::size_t i) const {
+  return IdOf(state_->keys[i]);
+}
+
+float Pool::Score(std::size_t i) const {
+  return ScoreOf(state_->keys[i]);
 }
 
 void Walk(const Arrays& arrays, const Landmarks& landmarks, std::uint32_t bound, std::size_t window,
           WalkScratch* scratch) {
-  Begin(bound, window, scratch);
-  Start(arrays, landmarks, bound, nullptr, scratch);
-  Room(arrays.degree, scratch);
-  Loop(arrays, scratch, [&](std::uint32_t id) { return Neighbours(arrays, bound, id, scratch); });
+  Begin(arrays, bound, window, std::max<std::size_t>(arrays.degree, landmarks.ids.size()), scratch);
+  Start(landmarks, bound, nullptr, scratch);
+  Scores().walk(&scratch->state);
+  End(scratch);
 }
 
 void WalkKept(const Arrays& arrays, const Landmarks& landmarks, std::uint32_t bound,
               std::size_t window, const Keep& keep, WalkScratch* scratch) {
-  Begin(bound, window, scratch);
-  Start(arrays, landmarks, bound, &keep, scratch);
-  Room(std::size_t{arrays.degree} * 2, scratch);
-  Loop(arrays, scratch,
-       [&](std::uint32_t id) { return KeptNeighbours(arrays, bound, id, keep, scratch); });
+  const std::size_t judged = std::size_t{arrays.degree} * 2;
+  Begin(arrays, bound, window, std::max(judged, landmarks.ids.size()), scratch);
+  Start(landmarks, bound, &keep, scratch);
+  WalkState& s = scratch->state;
+  const auto offer = Scores().offer;
+  for (std::size_t at = 0; at < s.size;) {
+    if ((s.keys[at] & 1) != 0) {
+      ++at;
+      continue;
+    }
+    const std::uint64_t now = s.keys[at] |= 1;
+    ++s.hops;
+    const std::size_t n = KeptNeighbours(arrays, bound, IdOf(now), keep, scratch);
+    if (at + 1 < s.size) PrefetchLinks(arrays, IdOf(s.keys[at + 1]));
+    if (offer(&s, s.ids, n) > now) at = 0;
+  }
+  End(scratch);
 }
 
 void Scan(const Arrays& arrays, std::uint32_t bound, std::size_t window, const Keep& keep,
           WalkScratch* scratch) {
-  Begin(0, window, scratch);
-  Room(kScanGroup, scratch);
+  Begin(arrays, 0, window, kScanGroup, scratch);
   std::size_t n = 0;
+  const auto offer = Scores().offer;
   const auto flush = [&] {
-    Offer(arrays, n, scratch);
+    offer(&scratch->state, scratch->ids.data(), n);
     n = 0;
   };
   const std::size_t words = (std::size_t{bound} + 63) / 64;
@@ -219,6 +211,7 @@ void Scan(const Arrays& arrays, std::uint32_t bound, std::size_t window, const K
     }
   }
   flush();
+  End(scratch);
 }
 
 }  // namespace malmoi::ann

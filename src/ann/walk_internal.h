@@ -28,41 +28,28 @@ struct Candidate {
   std::uint32_t id = 0;
 };
 
-// The best `window` candidates, best first.
+// The best `window` candidates, best first; of equal scores the smaller id.
 class Pool {
  public:
-  static constexpr std::uint32_t kExpanded = 1u << 31;
+  static constexpr std::uint32_t kIdsMax = 1u << 31;  // An id and a bit are half of a key.
 
-  void Reset(std::size_t window) {
-    window_ = window;
-    items_.resize(window + 1);
-    size_ = 0;
-  }
-  std::size_t size() const { return size_; }
-  bool full() const { return size_ == window_; }
-  const Candidate& operator[](std::size_t i) const { return items_[i]; }
-  // A score at or below it cannot enter.
-  float worst() const;
-  // Its place; only for a score above worst().
-  std::size_t Insert(float score, std::uint32_t id);
-  bool expanded(std::size_t i) const { return (items_[i].id & kExpanded) != 0; }
-  std::uint32_t Expand(std::size_t i) {
-    const std::uint32_t id = items_[i].id;
-    items_[i].id = id | kExpanded;
-    return id;
-  }
-  std::uint32_t Id(std::size_t i) const { return items_[i].id & ~kExpanded; }
+  // Makes it empty and part of `state`.
+  void Reset(std::size_t window, WalkState* state);
+  std::size_t size() const { return state_->size; }
+  std::uint32_t Id(std::size_t i) const;
+  float Score(std::size_t i) const;
 
  private:
-  std::size_t window_ = 0, size_ = 0;
-  std::vector<Candidate> items_;
+  WalkState* state_ = nullptr;
+  Buffer<std::uint64_t> keys_;
 };
 
 // What a walk needs besides the index; reused from one to the next.
 struct WalkScratch {
+  WalkState state;
   Pool pool;
   std::vector<std::uint64_t> visited;
-  std::vector<std::uint32_t> dirty;  // Words of `visited` that are not zero.
+  std::vector<std::uint32_t> dirty;  // state.dirty.
   std::vector<std::uint32_t> ids, detours;
   std::vector<std::int32_t> sums;
   std::vector<float> scores;

@@ -17,6 +17,7 @@ class Bitmap {
   std::uint32_t rows() const { return rows_; }
   const std::vector<std::uint64_t>& words() const { return words_; }
   bool Has(std::uint32_t row) const { return (words_[row / 64] >> (row % 64) & 1) != 0; }
+  void SetWord(std::size_t i, std::uint64_t word) { words_[i] = word; }
   void Set(std::uint32_t row) { words_[row / 64] |= std::uint64_t{1} << (row % 64); }
   void Clear(std::uint32_t row) { words_[row / 64] &= ~(std::uint64_t{1} << (row % 64)); }
   void And(const Bitmap& other) {
@@ -27,6 +28,13 @@ class Bitmap {
   }
   void Or(const Bitmap& other) {
     for (std::size_t i = 0; i < words_.size(); ++i) words_[i] |= other.words_[i];
+  }
+  // What `other` has and `without` (null: none) has not.
+  void Or(const Bitmap& other, const Bitmap* without) {
+    if (without == nullptr) return Or(other);
+    for (std::size_t i = 0; i < words_.size(); ++i) {
+      words_[i] |= other.words_[i] & ~without->words_[i];
+    }
   }
   std::uint64_t Count() const {
     std::uint64_t n = 0;

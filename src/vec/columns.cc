@@ -112,6 +112,7 @@ class Builder {
       default:
         Group(std::move(integers_), &out_.integers, &out_);
     }
+    if (spec_.kind != ColumnKind::kGeo) out_.SumRows();
     return std::move(out_);
   }
 
@@ -183,11 +184,40 @@ class Builder {
 
 }  // namespace
 
+void Column::SumRows() {
+  constexpr std::uint32_t kSums = 32;       // With rows / 8 bytes each: what `rows` takes.
+  constexpr std::uint32_t kStepMin = 1024;  // Rows that cost as much as a sum of a small column.
+  if (offsets.empty() || rows.size() != any.Count()) return;
+  step = std::max(static_cast<std::uint32_t>(rows.size()) / kSums, kStepMin);
+  Bitmap sum(any.rows());
+  for (std::size_t at = 0; at + step <= rows.size(); at += step) {
+    for (std::size_t i = at; i < at + step; ++i) sum.Set(rows[i]);
+    before.push_back(sum);
+  }
+}
+
+void Column::AddRange(std::size_t first, std::size_t last, Bitmap* out) const {
+  if (first >= last) return;
+  const std::uint32_t begin = offsets[first], end = offsets[last];
+  std::uint32_t from = end, to = end;  // Positions that sums stand for.
+  if (!before.empty()) {
+    const std::uint32_t low = (begin + step - 1) / step;
+    const std::uint32_t high = std::min<std::uint32_t>(end / step, before.size());
+    if (low < high) {
+      from = low * step;
+      to = high * step;
+      out->Or(before[high - 1], low == 0 ? nullptr : &before[low - 1]);
+    }
+  }
+  for (std::uint32_t i = begin; i < from; ++i) out->Set(rows[i]);
+  for (std::uint32_t i = to; i < end; ++i) out->Set(rows[i]);
+}
+
 std::size_t Column::memory_bytes() const {
   std::size_t words_bytes = words.size() * sizeof(std::string);
   for (const auto& w : words) words_bytes += w.size() > 15 ? w.size() : 0;
   return words_bytes + integers.size() * 8 + numbers.size() * 8 + places.size() * 16 +
-         (offsets.size() + rows.size() + counts.size()) * 4 + (any.rows() + other.rows()) / 8;
+         (offsets.size() + rows.size() + counts.size()) * 4 + any.rows() / 8 * (2 + before.size());
 }
 
 Column BuildColumn(const Part& part, std::uint32_t rows, const ColumnSpec& spec) {

@@ -45,10 +45,16 @@ struct Column {
   std::vector<std::uint32_t> counts;
   Bitmap nulls;
 
+  // Where no row has two values and there are many: element k has rows[0, (k + 1) * step), so that
+  // a wide range costs two of them instead of each of its rows. As large as `rows` at most.
+  std::vector<Bitmap> before;
+  std::uint32_t step = 0;
+
   std::size_t values() const { return offsets.empty() ? 0 : offsets.size() - 1; }
-  void AddRows(std::size_t value, Bitmap* out) const {
-    for (std::uint32_t i = offsets[value]; i < offsets[value + 1]; ++i) out->Set(rows[i]);
-  }
+  void AddRows(std::size_t value, Bitmap* out) const { AddRange(value, value + 1, out); }
+  // Of the values [first, last).
+  void AddRange(std::size_t first, std::size_t last, Bitmap* out) const;
+  void SumRows();  // Fills `before`.
   std::size_t memory_bytes() const;
 };
 

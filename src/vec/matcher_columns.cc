@@ -16,9 +16,9 @@ void MarkRange(const std::vector<T>& values, const R& r, const Column& column, B
   if (r.gt) begin = std::max(begin, std::upper_bound(values.begin(), values.end(), *r.gt));
   if (r.lte) end = std::min(end, std::upper_bound(values.begin(), values.end(), *r.lte));
   if (r.lt) end = std::min(end, std::lower_bound(values.begin(), values.end(), *r.lt));
-  for (auto it = begin; it < end; ++it) {
-    column.AddRows(static_cast<std::size_t>(it - values.begin()), out);
-  }
+  if (begin >= end) return;
+  column.AddRange(static_cast<std::size_t>(begin - values.begin()),
+                  static_cast<std::size_t>(end - values.begin()), out);
 }
 
 template <class T, class K>
@@ -102,10 +102,11 @@ void Matcher::MarkMatches(const Node& node, const ColumnSpec& spec, const Column
   } else if (node.text != nullptr) {
     MarkWords(*node.text, column, out);
   } else if (const auto* prefix = std::get_if<PrefixMatch>(&test)) {
-    auto it = std::lower_bound(column.words.begin(), column.words.end(), prefix->prefix);
-    for (; it != column.words.end() && it->starts_with(prefix->prefix); ++it) {
-      column.AddRows(static_cast<std::size_t>(it - column.words.begin()), out);
-    }
+    const auto first = std::lower_bound(column.words.begin(), column.words.end(), prefix->prefix);
+    auto last = first;
+    while (last != column.words.end() && last->starts_with(prefix->prefix)) ++last;
+    column.AddRange(static_cast<std::size_t>(first - column.words.begin()),
+                    static_cast<std::size_t>(last - column.words.begin()), out);
   } else if (std::holds_alternative<MatchExcept>(test)) {
     if (!node.typed_except) out->Or(column.other);
     for (std::size_t i = 0; i < column.values(); ++i) {

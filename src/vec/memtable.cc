@@ -9,10 +9,33 @@ namespace malmoi::vec {
 Part::Part(std::uint32_t capacity)
     : capacity_(capacity),
       deleted_at_(new std::atomic<std::uint64_t>[capacity]),
+      live_(new std::atomic<std::uint64_t>[capacity / 64 + 1]),
       columns_(std::make_unique<ColumnSet>()) {
   for (std::uint32_t i = 0; i < capacity; ++i) {
     deleted_at_[i].store(kNever, std::memory_order_relaxed);
   }
+  for (std::uint32_t i = 0; i <= capacity / 64; ++i) {
+    live_[i].store(~std::uint64_t{0}, std::memory_order_relaxed);
+  }
+}
+
+Bitmap Part::Visible(std::uint32_t rows, std::uint64_t seq) const {
+  Bitmap out(rows);
+  for (std::uint32_t w = 0; w * 64 < rows; ++w) {
+    out.SetWord(w, live_[w].load(std::memory_order_acquire));
+  }
+  // Read after the words: who sees a row gone sees when.
+  const bool all = last_deleted_at_.load(std::memory_order_acquire) <= seq;
+  for (std::uint32_t w = 0; w * 64 < rows; ++w) {
+    std::uint64_t word = out.words()[w];
+    for (std::uint64_t gone = all ? 0 : ~word; gone != 0; gone &= gone - 1) {
+      const std::uint32_t row = w * 64 + static_cast<std::uint32_t>(std::countr_zero(gone));
+      if (row < rows && VisibleAt(row, seq)) word |= gone & (0 - gone);
+    }
+    if (rows - w * 64 < 64) word &= (std::uint64_t{1} << (rows % 64)) - 1;
+    out.SetWord(w, word);
+  }
+  return out;
 }
 
 Part::~Part() = default;

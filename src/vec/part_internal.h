@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "vec/bitmap_internal.h"
 #include "vec/point.h"
 
 namespace malmoi::vec {
@@ -66,8 +67,15 @@ class Part {
   }
   void MarkDeleted(std::uint32_t row, std::uint64_t seq) const {
     deleted_at_[row].store(seq, std::memory_order_relaxed);
+    std::uint64_t last = last_deleted_at_.load(std::memory_order_relaxed);
+    while (last < seq && !last_deleted_at_.compare_exchange_weak(last, seq)) {
+    }
+    live_[row / 64].fetch_and(~(std::uint64_t{1} << (row % 64)), std::memory_order_release);
     deleted_.fetch_add(1, std::memory_order_release);
   }
+  // Of rows [0, rows) those that are visible to a reader of `seq`. Cost: a word for each 64 rows,
+  // and a look at each deleted row where one was deleted after `seq`.
+  Bitmap Visible(std::uint32_t rows, std::uint64_t seq) const;
   // The sequence number at which the row was deleted; kNever: it was not.
   std::uint64_t DeletedAt(std::uint32_t row) const {
     return deleted_at_[row].load(std::memory_order_relaxed);
@@ -80,6 +88,9 @@ class Part {
   // Not part of what the row holds: when it went away.
   std::unique_ptr<std::atomic<std::uint64_t>[]> deleted_at_;
   mutable std::atomic<std::uint32_t> deleted_{0};
+  // Rows not deleted yet, a bit each; cleared after the two that say when.
+  std::unique_ptr<std::atomic<std::uint64_t>[]> live_;
+  mutable std::atomic<std::uint64_t> last_deleted_at_{0};
   std::unique_ptr<ColumnSet> columns_;
 };
 

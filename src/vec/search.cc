@@ -191,12 +191,7 @@ void Searcher::Scan(const Task& task, std::vector<Best>* found) const {
 
 Bitmap Searcher::Rows(const PartRef& part, const Matcher* matcher) const {
   const Part& p = *part.part;
-  Bitmap rows(part.rows, true);
-  if (p.deleted() > 0) {
-    for (std::uint32_t r = 0; r < part.rows; ++r) {
-      if (!p.VisibleAt(r, snapshot_.seq)) rows.Clear(r);
-    }
-  }
+  Bitmap rows = p.deleted() > 0 ? p.Visible(part.rows, snapshot_.seq) : Bitmap(part.rows, true);
   if (matcher != nullptr) matcher->Restrict(part, &rows);
   return rows;
 }

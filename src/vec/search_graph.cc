@@ -38,11 +38,12 @@ bool Searcher::Approximate(const Task& task, std::size_t part, const Bitmap* kep
   const GraphPlan& plan = snapshot_.plan->graphs[task.field];
   if (graph == nullptr || segment.vector_bytes(task.field) < plan.scan_bytes) return false;
   std::vector<std::uint32_t> rows;
-  if (kept != nullptr && kept->Count() <= kScoredAtOnce) {
+  const std::uint64_t count = kept == nullptr ? 0 : kept->Count();
+  if (kept != nullptr && count <= kScoredAtOnce) {
     kept->ForEach([&](std::uint32_t r) {
       if (segment.Has(task.field, r)) rows.push_back(r);
     });
-  } else if (!FromGraph(task, segment, *graph, kept, &rows, best)) {
+  } else if (!FromGraph(task, segment, *graph, kept, count, &rows, best)) {
     return false;
   }
   Rescore(task, segment, &rows, best);
@@ -51,7 +52,8 @@ bool Searcher::Approximate(const Task& task, std::size_t part, const Bitmap* kep
 
 // Rows that are to be scored again, rising; false where the graph is of no use.
 bool Searcher::FromGraph(const Task& task, const Segment& segment, const ann::Index& graph,
-                         const Bitmap* kept, std::vector<std::uint32_t>* rows, Best* best) const {
+                         const Bitmap* kept, std::uint64_t count, std::vector<std::uint32_t>* rows,
+                         Best* best) const {
   const GraphPlan& plan = snapshot_.plan->graphs[task.field];
   const double over = std::max(1.5, task.params->quantization.oversampling.value_or(1));
   const auto wanted =
@@ -68,6 +70,7 @@ bool Searcher::FromGraph(const Task& task, const Segment& segment, const ann::In
     if (share > kDeletedMax || pass == 1) {
       live = Rows({&segment, segment.rows()}, nullptr);
       kept = &live;
+      count = live.Count();
       share = 0;
     }
     ann::IdFilter filter;
@@ -78,7 +81,7 @@ bool Searcher::FromGraph(const Task& task, const Segment& segment, const ann::In
         std::min(kWindowMax, static_cast<std::size_t>(static_cast<double>(window) * more));
     if (params.limit > kWindowMax) return false;
     if (kept != nullptr) {
-      filter = {kept->words(), kept->Count()};
+      filter = {kept->words(), count};
       params.filter = &filter;
     }
     ann::SearchStats stats;

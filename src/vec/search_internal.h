@@ -68,7 +68,8 @@ class Searcher {
   bool Approximate(const Task& task, std::size_t part, const Bitmap* kept, Best* best) const;
   bool LeftOut(const Task& task, std::size_t part) const;
   bool FromGraph(const Task& task, const Segment& segment, const ann::Index& graph,
-                 const Bitmap* kept, std::vector<std::uint32_t>* rows, Best* best) const;
+                 const Bitmap* kept, std::uint64_t count, std::vector<std::uint32_t>* rows,
+                 Best* best) const;  // `count`: rows that are kept.
   void Rescore(const Task& task, const Part& part, std::vector<std::uint32_t>* rows,
                Best* best) const;
   void ScanRows(const Task& task, const PartRef& part, const Bitmap* kept, std::uint32_t begin,

@@ -78,11 +78,13 @@ inline __attribute__((always_inline)) void Rows4(const std::int8_t* plane, std::
 }  // namespace
 }  // namespace malmoi::ann
 
+#include "ann/hop-inl.h"
+#include "ann/query-inl.h"
 #include "ann/scores-inl.h"
 
 namespace malmoi::ann {
 
-const ScoreTable kAvx2Scores = {"avx2", Four, Eight, Hadamard};
+const ScoreTable kAvx2Scores = {"avx2", Four, Eight, Offer, WalkAll, Rotate, Split};
 
 }  // namespace malmoi::ann
 #endif

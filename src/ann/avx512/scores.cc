@@ -18,11 +18,13 @@ inline Sum Accumulate(Sum s, const std::uint8_t* code, const std::int8_t* low,
 }  // namespace
 }  // namespace malmoi::ann
 
+#include "ann/hop-inl.h"
+#include "ann/query-inl.h"
 #include "ann/scores-inl.h"
 
 namespace malmoi::ann {
 
-const ScoreTable kAvx512Scores = {"avx512", Four, Eight, Hadamard};
+const ScoreTable kAvx512Scores = {"avx512", Four, Eight, Offer, WalkAll, Rotate, Split};
 
 }  // namespace malmoi::ann
 #endif

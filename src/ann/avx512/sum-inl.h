@@ -30,5 +30,33 @@ inline std::int32_t Total(Sum s) {
   return out[0];
 }
 
+// As hop-inl.h says, eight keys at a time: each is the larger of itself and the smaller of the one
+// before it and the new one.
+#define MALMOI_ANN_INSERT
+inline void InsertKey(std::uint64_t* keys, std::size_t /*size*/, std::size_t last,
+                      std::uint64_t key) {
+  const __m512i x = _mm512_set1_epi64(static_cast<long long>(key));
+  std::uint64_t* at = keys + last / 8 * 8;
+  __m512i now = _mm512_load_si512(at);
+  for (; at >= keys; at -= 8) {
+    const __m512i before = _mm512_load_si512(at - 8);
+    const __m512i moved = _mm512_alignr_epi64(now, before, 7);
+    _mm512_store_si512(at, _mm512_max_epu64(now, _mm512_min_epu64(moved, x)));
+    now = before;
+  }
+}
+inline std::size_t FirstOpen(const std::uint64_t* keys, std::size_t from, std::size_t size) {
+  const __m512i one = _mm512_set1_epi64(1);
+  for (std::size_t i = from / 8 * 8; i < size; i += 8) {
+    unsigned open = _mm512_testn_epi64_mask(_mm512_load_si512(keys + i), one);
+    if (i < from) open &= 0xffu << (from - i);
+    if (open != 0) {
+      const std::size_t at = i + static_cast<unsigned>(__builtin_ctz(open));
+      return at < size ? at : size;
+    }
+  }
+  return size;
+}
+
 }  // namespace
 }  // namespace malmoi::ann

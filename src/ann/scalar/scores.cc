@@ -28,10 +28,12 @@ inline void Total4(Sum a, Sum b, Sum c, Sum d, std::int32_t* out) {
 }  // namespace
 }  // namespace malmoi::ann
 
+#include "ann/hop-inl.h"
+#include "ann/query-inl.h"
 #include "ann/scores-inl.h"
 
 namespace malmoi::ann {
 
-const ScoreTable kScalarScores = {"scalar", Four, Eight, Hadamard};
+const ScoreTable kScalarScores = {"scalar", Four, Eight, Offer, WalkAll, Rotate, Split};
 
 }  // namespace malmoi::ann
