@@ -172,14 +172,21 @@ def attempt(client, name, arguments):
         return None, f"{type(error).__name__}: {error}"
 
 
-def has_ties(client, prefetch):
+def both(*filters):
+    """What all of the filters keep: a request's filter holds in its prefetches too."""
+    given = [f for f in filters if f is not None]
+    return models.Filter(must=given) if len(given) > 1 else given[0] if given else None
+
+
+def has_ties(client, prefetch, outer=None):
     """Whether a prefetch's list has an order, or an end, that equal scores leave open."""
     given = prefetch if isinstance(prefetch, list) else [prefetch]
     for p in given:
-        if p.prefetch and has_ties(client, p.prefetch):
+        kept = both(outer, p.filter)
+        if p.prefetch and has_ties(client, p.prefetch, kept):
             return True
         points = client.query_points(NAME, query=p.query, using=p.using, prefetch=p.prefetch,
-                                     query_filter=p.filter, limit=p.limit + 1).points
+                                     query_filter=kept, limit=p.limit + 1).points
         if any(close(a.score, b.score) for a, b in zip(points, points[1:])):
             return True
     return False
@@ -213,7 +220,8 @@ def compare(client, oracle, mine, failed, name, arguments):
         stage = models.Prefetch(query=query.nearest, using=arguments["using"],
                                 filter=arguments.get("query_filter"),
                                 limit=query.mmr.candidates_limit)
-    if failed is None and refused is None and stage and has_ties(client, stage):
+    outer = None if isinstance(query, models.NearestQuery) else arguments.get("query_filter")
+    if failed is None and refused is None and stage and has_ties(client, stage, outer):
         return None  # What comes of a rank depends on an order that is free.
     return (refused or theirs,)
 

@@ -1,4 +1,4 @@
-// Batched writes in process and over REST: the same points, as many clients.
+// Batched writes in process, over REST and over gRPC: the same points, as many clients.
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -15,6 +15,8 @@
 #include "cli/bench_store_internal.h"
 #include "json/writer.h"
 #include "os/vfs.h"
+#include "rpc/qdrant/points_client.h"
+#include "rpc/qdrant/server.h"
 #include "serve/qdrant/store_server.h"
 #include "vec/collection.h"
 
@@ -22,6 +24,8 @@ namespace malmoi::cli {
 namespace {
 
 constexpr std::size_t kPrepared = 4;  // Batches of a client, sent again under other ids.
+constexpr std::string_view kCollection =
+    R"({"vectors":{"size":384,"distance":"Cosine"},"optimizers_config":{"indexing_threshold":0}})";
 constexpr std::uint64_t kFirst =
     100'000'000;  // Ids have nine digits, so that they can be replaced.
 
@@ -145,9 +149,7 @@ Result<Rate> InProcess(const std::string& folder, std::size_t threads,
                        std::vector<std::vector<std::vector<vec::Point>>> points,
                        std::size_t batches) {
   MALMOI_TRY(const auto db, vec::Database::Open(os::PosixVfs(), folder + "/direct", threads));
-  vec::CollectionConfig config;
-  config.dense[""] = {.dim = kBenchDim, .distance = vec::Distance::kCosine};
-  MALMOI_TRY(const auto collection, db->Create("bench", config));
+  MALMOI_TRY(const auto collection, db->Create("bench", BenchConfig(/*graphs=*/false)));
   return Measure(points.size(), batches,
                  [&](std::size_t client, std::size_t batch, std::uint64_t first) {
                    auto& list = points[client][batch % kPrepared];
@@ -156,38 +158,89 @@ Result<Rate> InProcess(const std::string& folder, std::size_t threads,
                  });
 }
 
+// A server of both wires with an empty collection.
+struct Serving {
+  serve::StoreSettings settings;
+  std::unique_ptr<qdrant::Service> service;
+  std::unique_ptr<qdrant::Snapshots> snapshots;
+  serve::StoreCounts counts;
+  std::unique_ptr<serve::StoreServer> rest;
+  std::unique_ptr<rpc::store::Server> grpc;  // Null: the program was built without.
+
+  Status Start(const std::string& folder, std::size_t threads) {
+    settings.http_port = 0;
+    settings.grpc_port = 0;
+    settings.storage = folder;
+    qdrant::ServiceOptions options;
+    options.vfs = &os::PosixVfs();
+    options.directory = folder + "/collections";
+    options.threads = threads;
+    MALMOI_TRY(service, qdrant::Service::Open(options));
+    snapshots =
+        std::make_unique<qdrant::Snapshots>(*service, os::PosixVfs(), folder + "/snapshots");
+    MALMOI_TRY(rest, serve::StoreServer::Start(*service, *snapshots, settings, &counts));
+    auto started = rpc::store::Server::Start(*service, *snapshots, settings, counts.grpc);
+    if (!started.ok() && started.error().code() != Code::kUnsupported) {
+      return std::move(started.error());
+    }
+    if (started.ok()) grpc = std::move(started).value();
+    Connection control(rest->port());
+    if (control.Put("/collections/bench", kCollection) == 200) return Ok();
+    return Error(Code::kInternal, "the collection was not created over REST");
+  }
+  ~Serving() {
+    if (grpc != nullptr) grpc->Stop(1);
+    if (rest != nullptr) rest->Stop(1);
+  }
+};
+
 Result<Rate> OverRest(const std::string& folder, std::size_t threads,
                       const std::vector<std::vector<std::vector<vec::Point>>>& points,
                       std::size_t batches) {
-  serve::StoreSettings settings;
-  settings.http_port = 0;
-  settings.storage = folder + "/rest";
-  qdrant::ServiceOptions options;
-  options.vfs = &os::PosixVfs();
-  options.directory = settings.storage + "/collections";
-  options.threads = threads;
-  MALMOI_TRY(const auto service, qdrant::Service::Open(options));
-  qdrant::Snapshots snapshots(*service, os::PosixVfs(), settings.storage + "/snapshots");
-  MALMOI_TRY(const auto server, serve::StoreServer::Start(*service, snapshots, settings));
-  Connection control(server->port());
-  if (control.Put("/collections/bench", R"({"vectors":{"size":384,"distance":"Cosine"}})") != 200) {
-    return Error(Code::kInternal, "the collection was not created over REST");
-  }
+  Serving server;
+  MALMOI_TRY(server.Start(folder + "/rest", threads));
   std::vector<std::vector<Body>> bodies(points.size());
   std::vector<std::unique_ptr<Connection>> connections;
   for (std::size_t c = 0; c < points.size(); ++c) {
     for (const auto& batch : points[c]) bodies[c].push_back(MakeBody(batch));
-    connections.push_back(std::make_unique<Connection>(server->port()));
+    connections.push_back(std::make_unique<Connection>(server.rest->port()));
   }
-  auto rate = Measure(
+  return Measure(
       points.size(), batches, [&](std::size_t client, std::size_t batch, std::uint64_t first) {
         Body& body = bodies[client][batch % kPrepared];
         body.SetIds(first);
         return connections[client]->Put("/collections/bench/points?wait=true", body.text) == 200;
       });
-  connections.clear();
-  server->Stop(1);
-  return rate;
+}
+
+// Zero where the program was built without gRPC.
+Result<Rate> OverGrpc(const std::string& folder, std::size_t threads,
+                      const std::vector<std::vector<std::vector<vec::Point>>>& points,
+                      std::size_t batches) {
+  Serving server;
+  MALMOI_TRY(server.Start(folder + "/grpc", threads));
+  if (server.grpc == nullptr) return Rate{};
+  std::vector<std::unique_ptr<rpc::store::PointsClient>> clients;
+  for (const auto& client : points) {
+    MALMOI_TRY(clients.emplace_back(), rpc::store::PointsClient::Create(
+                                           "127.0.0.1:" + std::to_string(server.grpc->port())));
+    for (const auto& batch : client) MALMOI_TRY(clients.back()->Prepare("bench", batch));
+  }
+  return Measure(points.size(), batches,
+                 [&](std::size_t client, std::size_t batch, std::uint64_t first) {
+                   return clients[client]->Send(batch % kPrepared, first).ok();
+                 });
+}
+
+// gRPC's threads are of this process too: of the clients only their calling threads are counted.
+void AddWire(const std::string& who, const std::string& wire, const Rate& rate, const Rate& direct,
+             Figures* figures) {
+  figures->push_back({who + ", " + wire, rate.points_a_second, "points/s"});
+  figures->push_back(
+      {who + ", " + wire + ": CPU of the server", rate.all_cpu - rate.client_cpu, "cores"});
+  figures->push_back({who + ", " + wire + ": CPU of the clients", rate.client_cpu, "cores"});
+  figures->push_back(
+      {wire + " / in process", 100 * rate.points_a_second / direct.points_a_second, "%"});
 }
 
 }  // namespace
@@ -205,14 +258,12 @@ Status BenchStoreRest(const std::string& folder, std::size_t points, std::size_t
   const std::size_t batches = std::max<std::size_t>(points / kBenchBatch / clients, 1);
   MALMOI_TRY(const Rate direct, InProcess(folder, threads, prepared, batches));
   MALMOI_TRY(const Rate rest, OverRest(folder, threads, prepared, batches));
+  MALMOI_TRY(const Rate grpc, OverGrpc(folder, threads, prepared, batches));
   const std::string who = std::to_string(clients) + " clients, batches";
   figures->push_back({who + ", in process", direct.points_a_second, "points/s"});
   figures->push_back({who + ", in process: CPU", direct.all_cpu, "cores"});
-  figures->push_back({who + ", REST", rest.points_a_second, "points/s"});
-  figures->push_back({who + ", REST: CPU of the server", rest.all_cpu - rest.client_cpu, "cores"});
-  figures->push_back({who + ", REST: CPU of the clients", rest.client_cpu, "cores"});
-  figures->push_back(
-      {"REST / in process", 100 * rest.points_a_second / direct.points_a_second, "%"});
+  AddWire(who, "REST", rest, direct, figures);
+  if (grpc.points_a_second > 0) AddWire(who, "gRPC", grpc, direct, figures);
   return Ok();
 }
 

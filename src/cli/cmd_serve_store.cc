@@ -68,9 +68,9 @@ Result<int> CmdServeStore(const Context& context) {
     std::fprintf(context.err, "gRPC is at %s:%u\n", settings.host.c_str(),
                  static_cast<unsigned>(grpc->port()));
   }
-  std::fprintf(context.err, "the store is at http://%s:%u/ (data in %s%s); stop with Ctrl-C\n",
-               settings.host.c_str(), static_cast<unsigned>(server->port()),
-               settings.storage.c_str(),
+  std::fprintf(context.err, "the store is at %s://%s:%u/ (data in %s%s); stop with Ctrl-C\n",
+               settings.enable_tls ? "https" : "http", settings.host.c_str(),
+               static_cast<unsigned>(server->port()), settings.storage.c_str(),
                settings.api_key.empty() ? "; no API key is asked for" : "");
   std::fflush(context.err);
   while (!context.cancel->IsSet()) ::poll(nullptr, 0, 200);

@@ -40,12 +40,58 @@ bool AreDigits(std::uint64_t x) {
          0x3333333333333333;
 }
 
-// Eight digits, the first in the lowest byte, as a number: pairs, then fours, then all.
-std::uint64_t EightDigits(std::uint64_t x) {
-  x -= 0x3030303030303030;
+// Eight digits' values, the first in the lowest byte, as a number: pairs, then fours, then all.
+std::uint64_t EightValues(std::uint64_t x) {
   x = x * 10 + (x >> 8);
   constexpr std::uint64_t kMask = 0x000000FF000000FF;
   return ((x & kMask) * 0x000F424000000064 + ((x >> 16) & kMask) * 0x0000271000000001) >> 32;
+}
+
+std::uint64_t EightDigits(std::uint64_t x) {
+  return EightValues(x - 0x3030303030303030);
+}
+
+// High bits where a byte of `x`, a character less '0', is no digit. Those above the lowest may be
+// wrong.
+std::uint64_t NoDigits(std::uint64_t x) {
+  return ((x + 0x7676767676767676) | x) & kHighs;
+}
+
+constexpr std::uint64_t kWholeTens[] = {1,
+                                        10,
+                                        100,
+                                        1'000,
+                                        10'000,
+                                        100'000,
+                                        1'000'000,
+                                        10'000'000,
+                                        100'000'000,
+                                        1'000'000'000,
+                                        10'000'000'000,
+                                        100'000'000'000,
+                                        1'000'000'000'000,
+                                        10'000'000'000'000,
+                                        100'000'000'000'000,
+                                        1'000'000'000'000'000};
+
+// The digits at `at`, where 16 characters are readable: how many there are (16: perhaps more), and
+// their number. Without a branch: numbers of one array differ in length.
+int SomeDigits(const char* at, std::uint64_t* number) {
+  __extension__ using U128 = unsigned __int128;
+  std::uint64_t first, second;
+  std::memcpy(&first, at, 8);
+  std::memcpy(&second, at + 8, 8);
+  first ^= kOnes * '0';
+  second ^= kOnes * '0';
+  const int low = std::countr_zero(NoDigits(first)) / 8;  // 8: all eight are.
+  const int high = std::countr_zero(NoDigits(second)) / 8;
+  const int count = low + (low == 8 ? high : 0);
+  if (count == 0) return 0;
+  // The last digit goes to the last byte, zeros come in before the first.
+  const U128 digits = (static_cast<U128>(second) << 64 | first) << (8 * (16 - count));
+  *number = EightValues(static_cast<std::uint64_t>(digits)) * 100'000'000 +
+            EightValues(static_cast<std::uint64_t>(digits >> 64));
+  return count;
 }
 
 }  // namespace
@@ -165,11 +211,17 @@ bool Scanner::Float(float* out) {
   if (at_ != end_ && *at_ == '.') {
     const char* point = ++at_;
     std::uint64_t eight;
-    while (end_ - at_ >= 8 && (std::memcpy(&eight, at_, 8), AreDigits(eight))) {
+    std::uint64_t number = 0;
+    const int some = end_ - at_ >= 16 && count < 4 ? SomeDigits(at_, &number) : 16;
+    if (some < 16) {
+      digits = digits * kWholeTens[some] + number;
+      at_ += some;
+    }
+    while (some == 16 && end_ - at_ >= 8 && (std::memcpy(&eight, at_, 8), AreDigits(eight))) {
       digits = digits * 100'000'000 + EightDigits(eight);
       at_ += 8;
     }
-    while (at_ != end_ && IsDigit(*at_)) {
+    while (some == 16 && at_ != end_ && IsDigit(*at_)) {
       digits = digits * 10 + static_cast<unsigned>(*at_++ - '0');
     }
     fraction = at_ - point;
@@ -191,9 +243,11 @@ bool Scanner::Floats(std::vector<float>* out) {
   out->clear();
   if (!Take('[')) return false;
   if (Take(']')) return true;
+  out->reserve(floats_);  // Of the last array: lists are mostly of one length.
   do {
     if (!Float(&out->emplace_back())) return false;
   } while (Take(','));
+  floats_ = out->size();
   return Take(']');
 }
 

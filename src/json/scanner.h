@@ -64,6 +64,7 @@ class Scanner {
 
   const char* at_;
   const char* end_;
+  std::size_t floats_ = 0;  // Of the last array.
 };
 
 }  // namespace malmoi::json

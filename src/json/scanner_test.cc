@@ -101,7 +101,12 @@ TEST_CASE("numbers are those of Parse, bit for bit") {
     char text[64];
     constexpr const char* kFormats[] = {"[%.9g]", "[%.17g]", "[%.8f]", "[%.3e]", "[%.16f]"};
     std::snprintf(text, sizeof text, kFormats[i % 5], value);
-    const std::string number(text);
+    // With others behind it: where there is room, digits are read 16 at a time.
+    std::string number(text);
+    if (i % 2 == 0) {
+      const std::string digits = number.substr(1, number.size() - 2);
+      number = "[" + digits + "," + digits + " ,-" + std::to_string(i) + ".123456789012345]";
+    }
     // More digits than the scanner takes are left to Parse.
     Scanner in(number);
     std::vector<float> taken;
@@ -114,6 +119,17 @@ TEST_CASE("numbers are those of Parse, bit for bit") {
     char text[64];
     std::snprintf(text, sizeof text, "[%.17g]", middle);
     CHECK(SameFloats(text));
+    const std::string all(text);
+    CHECK(SameFloats(all.substr(0, all.size() - 1) + ", 123456789.12345678]"));
+  }
+  for (std::size_t digits = 1; digits < 19; ++digits) {
+    const std::string some = "0." + std::string("918273645546372819").substr(0, digits);
+    CHECK(SameFloats("[" + some + "," + some + "]"));
+    for (const char* wrong : {"/", ":", "x", "\xff", "..", "e", "-"}) {
+      std::vector<float> none;
+      const std::string text = "[" + some + wrong + ",0.1234567890123456]";
+      CHECK_FALSE(Scanner(text).Floats(&none));
+    }
   }
 }
 

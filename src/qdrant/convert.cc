@@ -75,10 +75,20 @@ Result<vec::QueryVector> ConvertQueryVector(const vec::CollectionConfig& config,
   return vec::QueryVector(*row);
 }
 
-Result<vec::NamedVectors> ConvertVectors(const vec::CollectionConfig& config,
-                                         const VectorMap& vectors, const Inference& inference) {
+Result<vec::NamedVectors> ConvertVectors(const vec::CollectionConfig& config, VectorMap vectors,
+                                         const Inference& inference) {
   vec::NamedVectors named;
-  for (const auto& [name, data] : vectors) {
+  for (auto& [name, data] : vectors) {
+    // What most points have is not copied.
+    auto* floats = std::get_if<DenseVector>(&data);
+    const auto params = config.dense.find(name);
+    if (floats != nullptr && params != config.dense.end() && !params->second.multivector) {
+      if (floats->size() != params->second.dim) {
+        return WrongDimension(params->second.dim, floats->size());
+      }
+      named.dense[name] = std::move(*floats);
+      continue;
+    }
     MALMOI_TRY(auto vector, ConvertQueryVector(config, name, data, inference));
     if (auto* dense = std::get_if<DenseVector>(&vector)) {
       named.dense[name] = std::move(*dense);

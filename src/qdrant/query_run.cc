@@ -132,28 +132,33 @@ void QueryRun::CollectIds(const Prefetch& node, std::vector<PointId>* ids) const
   for (const Prefetch& child : node.prefetch) CollectIds(child, ids);
 }
 
-Result<Ranked> QueryRun::RankRoot(const QueryPoints& request, std::size_t limit, FilterPtr extra) {
-  MALMOI_TRY(CheckNode(request));
+// The request's own filter, without the points that are its examples.
+FilterPtr QueryRun::RootFilter(const QueryPoints& request, FilterPtr extra) const {
   std::vector<PointId> examples;
   CollectIds(request, &examples);
   FilterPtr filter = MergeFilters(request.filter, std::move(extra));
-  if (!examples.empty()) {
-    auto others = std::make_shared<vec::Filter>();
-    others->must_not.push_back({.test = vec::HasId{examples}});
-    filter = MergeFilters(std::move(others), std::move(filter));
-  }
+  if (examples.empty()) return filter;
+  auto others = std::make_shared<vec::Filter>();
+  others->must_not.push_back({.test = vec::HasId{examples}});
+  return MergeFilters(std::move(others), std::move(filter));
+}
+
+Result<Ranked> QueryRun::RankRoot(const QueryPoints& request, std::size_t limit, FilterPtr extra) {
+  MALMOI_TRY(CheckNode(request));
+  const FilterPtr filter = RootFilter(request, std::move(extra));
   if (limit == 0) return Ranked{};
   return RunNode(request, filter, std::min(limit, kHitsMax), 0);
 }
 
-Result<std::vector<ScoredPoint>> QueryRun::Run(const QueryPoints& request) {
-  const std::vector<std::string> names =
-      request.with_vector.names.value_or(std::vector<std::string>{});
-  for (const std::string& name : names) {
-    if (!config_.dense.contains(name) && !config_.sparse.contains(name)) {
-      return VectorNameMissing(name);
-    }
+Status QueryRun::CheckNames(const QueryPoints& request) const {
+  for (const auto& name : request.with_vector.names.value_or(std::vector<std::string>{})) {
+    if (!HasVector(name)) return VectorNameMissing(name);
   }
+  return Ok();
+}
+
+Result<std::vector<ScoredPoint>> QueryRun::Run(const QueryPoints& request) {
+  MALMOI_TRY(CheckNames(request));
   const bool sample = request.query && std::holds_alternative<SampleQuery>(*request.query) &&
                       request.prefetch.empty();
   const std::size_t offset = sample ? 0 : std::min<std::size_t>(request.offset, kHitsMax);
@@ -178,7 +183,6 @@ Result<std::vector<ScoredPoint>> QueryRun::Fill(const Ranked& ranked,
     point.score = hit.score;
     point.order_value = hit.order_value;
   }
-  if (!payload.enabled && !vectors.enabled) return points;
   std::vector<PointId> ids;
   for (const ScoredId& hit : ranked) ids.push_back(hit.id);
   auto stored = reader_->Retrieve(ids, {.payload = payload, .vectors = vectors});
@@ -187,6 +191,7 @@ Result<std::vector<ScoredPoint>> QueryRun::Fill(const Ranked& ranked,
   for (vec::Point& point : stored.value()) {
     while (i < points.size() && points[i].id != point.id) ++i;
     if (i == points.size()) break;
+    points[i].version = point.version;
     if (payload.enabled) points[i].payload = std::move(point.payload);
     if (vectors.enabled) points[i].vectors = std::move(point.vectors);
   }
@@ -286,17 +291,15 @@ Result<Ranked> QueryRun::RunVector(const Prefetch& node, const FilterPtr& filter
   if (const auto* text = std::get_if<TextQuery>(&*node.query)) {
     return RunText(node, *text, filter, limit);
   }
-  if (!config_.dense.contains(node.using_vector) && !config_.sparse.contains(node.using_vector)) {
-    return VectorNameMissing(node.using_vector);
-  }
+  if (!HasVector(node.using_vector)) return VectorNameMissing(node.using_vector);
   MALMOI_TRY(auto plan, Plan(node));
   if (node.params.idf_corpus != nullptr) MALMOI_TRY(ApplyCorpus(node, &plan));
   if (plan.mmr) return RunMmr(node, plan, filter, limit);
   return Search(node, plan, filter, limit);
 }
 
-Result<Ranked> QueryRun::Search(const Prefetch& node, const VectorPlan& plan,
-                                const FilterPtr& filter, std::size_t limit) {
+vec::VectorQuery QueryRun::ToStored(const Prefetch& node, const VectorPlan& plan,
+                                    const FilterPtr& filter, std::size_t limit) {
   vec::VectorQuery query;
   query.using_vector = node.using_vector;
   query.vector = plan.vector;
@@ -312,14 +315,21 @@ Result<Ranked> QueryRun::Search(const Prefetch& node, const VectorPlan& plan,
   query.params.quantization = {.ignore = node.params.quantization_ignore,
                                .rescore = node.params.quantization_rescore,
                                .oversampling = node.params.quantization_oversampling};
-  auto outcome = reader_->Query(query);
-  if (!outcome.ok()) return FromStore(std::move(outcome.error()));
+  return query;
+}
+
+Ranked QueryRun::ToRanked(const vec::QueryOutcome& outcome) {
   Ranked ranked;
-  ranked.reserve(outcome.value().hits.size());
-  for (const vec::Hit& hit : outcome.value().hits) {
-    ranked.push_back({.id = hit.id, .score = hit.score});
-  }
+  ranked.reserve(outcome.hits.size());
+  for (const vec::Hit& hit : outcome.hits) ranked.push_back({.id = hit.id, .score = hit.score});
   return ranked;
+}
+
+Result<Ranked> QueryRun::Search(const Prefetch& node, const VectorPlan& plan,
+                                const FilterPtr& filter, std::size_t limit) {
+  auto outcome = reader_->Query(ToStored(node, plan, filter, limit));
+  if (!outcome.ok()) return FromStore(std::move(outcome.error()));
+  return ToRanked(outcome.value());
 }
 
 namespace {

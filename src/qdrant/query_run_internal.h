@@ -9,7 +9,7 @@
 #include "qdrant/service.h"
 
 // Execution of one query tree over one state of a collection. Prefetches run first, depth first;
-// each query then ranks or fuses what its prefetches found. All scoring is exact.
+// each query then ranks or fuses what its prefetches found.
 namespace malmoi::qdrant {
 
 struct ScoredId {
@@ -62,6 +62,8 @@ class QueryRun {
            double deadline);
 
   Result<std::vector<ScoredPoint>> Run(const QueryPoints& request);
+  // Several, whose searches share passes over memory or threads where they can (query_batch.cc).
+  Result<std::vector<std::vector<ScoredPoint>>> RunAll(const std::vector<QueryPoints>& requests);
   // The best `limit` of the query, without payload and vectors.
   Result<Ranked> RankRoot(const QueryPoints& request, std::size_t limit, FilterPtr extra);
   Result<std::vector<ScoredPoint>> Fill(const Ranked& ranked, const vec::PayloadSelector& payload,
@@ -77,9 +79,19 @@ class QueryRun {
     vec::Combine combine;
     std::optional<Mmr> mmr;
   };
+  bool HasVector(const std::string& name) const {
+    return config_.dense.contains(name) || config_.sparse.contains(name);
+  }
+  Status CheckNames(const QueryPoints& request) const;
   Status CheckNode(const Prefetch& node) const;
   Status CheckTime() const;
   void CollectIds(const Prefetch& node, std::vector<PointId>* ids) const;
+  FilterPtr RootFilter(const QueryPoints& request, FilterPtr extra) const;
+  Result<std::vector<std::vector<ScoredPoint>>> RunTogether(
+      const std::vector<QueryPoints>& requests);
+  static vec::VectorQuery ToStored(const Prefetch& node, const VectorPlan& plan,
+                                   const FilterPtr& filter, std::size_t limit);
+  static Ranked ToRanked(const vec::QueryOutcome& outcome);
   Result<Ranked> RunNode(const Prefetch& node, const FilterPtr& filter, std::size_t limit,
                          int depth);
   Result<Ranked> RunLeaf(const Prefetch& node, const FilterPtr& filter, std::size_t limit);

@@ -111,6 +111,7 @@ Result<bool> Service::DeleteCollection(const std::string& name) {
         std::ranges::any_of(database_->damaged(), [&](const auto& d) { return d.first == real; });
     if (open_.erase(real) == 0 && !damaged) return false;
   }
+  issues_.Forget(real);
   std::map<std::string, std::string> aliases;
   {
     const std::shared_lock lock(map_mutex_);

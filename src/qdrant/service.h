@@ -12,6 +12,7 @@
 
 #include "base/result.h"
 #include "qdrant/collection_requests.h"
+#include "qdrant/issues.h"
 #include "qdrant/point_requests.h"
 #include "qdrant/query_requests.h"
 #include "vec/collection.h"
@@ -24,6 +25,8 @@ struct ServiceOptions {
   std::string directory;  // Collections; made where it is missing.
   std::size_t threads = 2;
   vec::Vectorizer* vectorizer = nullptr;  // Null: only the built-in BM25 model is served.
+  // Reads that take longer are looked at for filters without an index (Issues); Qdrant's number.
+  double slow_seconds = 1.2;
 };
 
 // What BM25 over a payload field needs of all points, counted after the operation `state`.
@@ -112,7 +115,7 @@ class Service {
                                         const UpdateParams& params);
 
   // Points.
-  Result<UpdateResult> Update(const std::string& collection, const UpdateOperation& operation,
+  Result<UpdateResult> Update(const std::string& collection, UpdateOperation operation,
                               const UpdateParams& params, InferenceUsage* usage);
   // One result an operation; operations before a failing one stay applied, as in Qdrant.
   Result<std::vector<UpdateResult>> UpdateBatch(const std::string& collection,
@@ -140,6 +143,7 @@ class Service {
 
   // The collection of that name or alias. Errors: CollectionMissing.
   Result<OpenCollectionPtr> Find(const std::string& name) const;
+  Issues& issues() { return issues_; }
   vec::Database& database() { return *database_; }
   const ServiceOptions& options() const { return options_; }
   // For snapshots: puts `directory`, which vec's Export wrote, in the place of the collection.
@@ -150,9 +154,14 @@ class Service {
   std::string Resolve(const std::string& name) const;  // Follows an alias.
   Status SaveAliases(const std::map<std::string, std::string>& aliases);
   Status Remember(const std::string& name, std::shared_ptr<vec::Collection> store);
+  // For issues_, where a read that began at `start_ns` was slow.
+  void NoteIfSlow(const OpenCollection& collection, std::int64_t start_ns,
+                  const vec::Filter* filter);
+  void NoteIfSlow(const OpenCollection& collection, std::int64_t start_ns, const Prefetch& query);
   Result<vec::WriteOutcome> WriteOne(const OpenCollection& collection, vec::Operation operation,
                                      const UpdateParams& params);
-  Result<vec::Operation> Prepare(const OpenCollection& collection, const UpdateOperation& operation,
+  // Takes the vectors of an upsert out of the operation.
+  Result<vec::Operation> Prepare(const OpenCollection& collection, UpdateOperation* operation,
                                  InferenceUsage* usage);
 
   ServiceOptions options_;
@@ -161,6 +170,7 @@ class Service {
   mutable std::shared_mutex map_mutex_;  // guards: open_, aliases_; taken inside change_mutex_
   std::map<std::string, OpenCollectionPtr> open_;
   std::map<std::string, std::string> aliases_;
+  Issues issues_;
 };
 
 // Turns texts into vectors for requests: the built-in BM25 model, or those of the Vectorizer.
@@ -179,8 +189,8 @@ class Inference {
 
 // Vectors of a request as the collection stores them. Errors: VectorNameMissing, WrongDimension,
 // conversions between dense, sparse and multi.
-Result<vec::NamedVectors> ConvertVectors(const vec::CollectionConfig& config,
-                                         const VectorMap& vectors, const Inference& inference);
+Result<vec::NamedVectors> ConvertVectors(const vec::CollectionConfig& config, VectorMap vectors,
+                                         const Inference& inference);
 Result<vec::QueryVector> ConvertQueryVector(const vec::CollectionConfig& config,
                                             const std::string& name, const VectorData& data,
                                             const Inference& inference);

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "base/clock.h"
 #include "qdrant/service.h"
 
 namespace malmoi::qdrant {
@@ -52,14 +53,14 @@ struct Preparer {
   const vec::CollectionConfig& config;
   const Inference& inference;
 
-  Result<vec::Operation> operator()(const UpsertPoints& request) const {
+  Result<vec::Operation> operator()(UpsertPoints& request) const {
     vec::UpsertOp op{.points = {}, .mode = request.update_mode, .condition = request.update_filter};
     op.points.reserve(request.points.size());
-    for (const PointStruct& point : request.points) {
+    for (PointStruct& point : request.points) {
       vec::Point& stored = op.points.emplace_back();
       stored.id = point.id;
-      MALMOI_TRY(stored.vectors, ConvertVectors(config, point.vectors, inference));
-      if (point.payload) stored.payload = *point.payload;
+      MALMOI_TRY(stored.vectors, ConvertVectors(config, std::move(point.vectors), inference));
+      if (point.payload) stored.payload = std::move(*point.payload);
     }
     return vec::Operation(std::move(op));
   }
@@ -156,12 +157,12 @@ Record ToRecord(vec::Point point, const vec::PayloadSelector& payload,
 }  // namespace
 
 Result<vec::Operation> Service::Prepare(const OpenCollection& collection,
-                                        const UpdateOperation& operation, InferenceUsage* usage) {
-  MALMOI_TRY(std::visit([](const auto& request) { return CheckShardKey(request); }, operation));
-  MALMOI_TRY(CheckStrictUpdate(collection, operation));
+                                        UpdateOperation* operation, InferenceUsage* usage) {
+  MALMOI_TRY(std::visit([](const auto& request) { return CheckShardKey(request); }, *operation));
+  MALMOI_TRY(CheckStrictUpdate(collection, *operation));
   const Inference inference(options_.vectorizer, false, usage);
   const vec::CollectionConfig config = collection.store->config();
-  return std::visit(Preparer{config, inference}, operation);
+  return std::visit(Preparer{config, inference}, *operation);
 }
 
 Result<vec::WriteOutcome> Service::WriteOne(const OpenCollection& collection,
@@ -172,10 +173,10 @@ Result<vec::WriteOutcome> Service::WriteOne(const OpenCollection& collection,
   return outcome;
 }
 
-Result<UpdateResult> Service::Update(const std::string& name, const UpdateOperation& operation,
+Result<UpdateResult> Service::Update(const std::string& name, UpdateOperation operation,
                                      const UpdateParams& params, InferenceUsage* usage) {
   MALMOI_TRY(const auto collection, Find(name));
-  MALMOI_TRY(auto prepared, Prepare(*collection, operation, usage));
+  MALMOI_TRY(auto prepared, Prepare(*collection, &operation, usage));
   MALMOI_TRY(const auto outcome, WriteOne(*collection, std::move(prepared), params));
   if (params.wait) MALMOI_TRY(CheckPointsExist(*collection, operation));
   return UpdateResult{.operation_id = outcome.operation_id, .completed = params.wait};
@@ -281,10 +282,12 @@ Result<ScrollResult> Service::Scroll(const std::string& name, const ScrollPoints
   MALMOI_TRY(CheckStrictRead(*collection, request.filter.get(), request.limit.value_or(10)));
   MALMOI_TRY(TakeReadTokens(*collection, 1));
   MALMOI_TRY(CheckVectorNames(collection->store->config(), request.with_vector));
+  const std::int64_t start = MonotonicNs();
   if (request.order_by) return ScrollOrdered(*collection->store, request);
   auto page = collection->store->Scroll(
       request.offset, AtMost(request.limit), request.filter.get(),
       vec::Selection{.payload = request.with_payload, .vectors = request.with_vector});
+  NoteIfSlow(*collection, start, request.filter.get());
   if (!page.ok()) return FromStore(std::move(page.error()));
   ScrollResult result;
   for (vec::Point& point : page.value().points) {
@@ -300,7 +303,9 @@ Result<std::uint64_t> Service::Count(const std::string& name, const CountPoints&
   MALMOI_TRY(CheckStrictTimeout(*collection, params.timeout_seconds));
   MALMOI_TRY(CheckStrictRead(*collection, request.filter.get(), std::nullopt));
   MALMOI_TRY(TakeReadTokens(*collection, 1));
+  const std::int64_t start = MonotonicNs();
   auto count = collection->store->Count(request.filter.get());
+  NoteIfSlow(*collection, start, request.filter.get());
   if (!count.ok()) return FromStore(std::move(count.error()));
   return count;
 }
@@ -336,6 +341,7 @@ Result<UpdateResult> Service::CreateFieldIndex(const std::string& name,
   MALMOI_TRY(CheckStrictIndexCount(*collection));
   vec::CreateIndexOp op{.key = request.field_name, .params = *request.field_schema};
   MALMOI_TRY(const auto outcome, WriteOne(*collection, std::move(op), params));
+  issues_.Solve(collection->name, request.field_name);
   return UpdateResult{.operation_id = outcome.operation_id, .completed = params.wait};
 }
 

@@ -2,6 +2,7 @@
 #include <map>
 #include <set>
 
+#include "base/clock.h"
 #include "qdrant/query_run_internal.h"
 #include "qdrant/service.h"
 
@@ -115,12 +116,9 @@ Result<std::vector<std::vector<ScoredPoint>>> Service::QueryBatch(
   }
   MALMOI_TRY(TakeReadTokens(*collection, requests.size()));
   const Inference inference(options_.vectorizer, true, usage);
-  QueryRun run(*this, collection, inference, Seconds(params));
-  std::vector<std::vector<ScoredPoint>> results;
-  for (const QueryPoints& request : requests) {
-    MALMOI_TRY(auto points, run.Run(request));
-    results.push_back(std::move(points));
-  }
+  const std::int64_t start = MonotonicNs();
+  auto results = QueryRun(*this, collection, inference, Seconds(params)).RunAll(requests);
+  for (const QueryPoints& request : requests) NoteIfSlow(*collection, start, request);
   return results;
 }
 

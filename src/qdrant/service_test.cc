@@ -7,6 +7,7 @@
 
 #include "os/fault_vfs.h"
 #include "qdrant/parse.h"
+#include "qdrant/print.h"
 #include "qdrant/snapshots.h"
 
 namespace malmoi::qdrant {
@@ -124,6 +125,77 @@ TEST_CASE("a snapshot restores, a damaged one changes nothing") {
   CHECK(CountOf(*service, "c") == 3);
   REQUIRE(snapshots.Recover("copy", path.value(), std::nullopt).ok());
   CHECK(CountOf(*service, "copy") == 3);
+}
+
+TEST_CASE("a batch of queries answers as its queries alone, with versions") {
+  os::FaultVfs vfs(1);
+  const auto service = Opened(vfs);
+  Fill(*service);
+  const UpdateOperation set = Request<SetPayload>(R"({"payload":{"n":9},"points":[2]})");
+  const auto written = service->Update("c", set, {.wait = true, .timeout_seconds = {}}, nullptr);
+  REQUIRE(written.ok());
+  std::vector<QueryPoints> requests;
+  for (const char* text :
+       {R"({"query":[1,0.5],"limit":2})", R"({"query":1,"with_payload":true})",
+        R"({"query":[0,1],"offset":1,"filter":{"must":[{"key":"g","match":{"value":"a"}}]}})",
+        R"({"query":[0,1],"score_threshold":0.5,"with_vector":true,"params":{"exact":true}})"}) {
+    requests.push_back(Request<QueryPoints>(text));
+  }
+  const auto all = service->QueryBatch("c", requests, {}, nullptr);
+  REQUIRE(all.ok());
+  REQUIRE(all.value().size() == requests.size());
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    const auto one = service->QueryBatch("c", {requests[i]}, {}, nullptr);
+    REQUIRE(one.ok());
+    json::Writer together, alone;
+    PrintScored(all.value()[i], &together);
+    PrintScored(one.value()[0], &alone);
+    CHECK(together.text() == alone.text());
+  }
+  const auto& hits = all.value()[0];
+  REQUIRE(hits.size() == 2);
+  CHECK(hits[0].id == PointId(std::uint64_t{3}));
+  CHECK(hits[0].version < written.value().operation_id);
+  const auto second =
+      service->QueryBatch("c", {Request<QueryPoints>(R"({"query":[0,1]})")}, {}, nullptr);
+  REQUIRE(second.ok());
+  for (const ScoredPoint& hit : second.value()[0]) {
+    CHECK((hit.id == PointId(std::uint64_t{2})) == (hit.version == written.value().operation_id));
+  }
+  requests[2].using_vector = "none";
+  CHECK(service->QueryBatch("c", requests, {}, nullptr).error().code() == Code::kInvalidArgument);
+}
+
+TEST_CASE("slow reads by fields without an index are issues until the index is there") {
+  os::FaultVfs vfs(1);
+  auto opened =
+      Service::Open({.vfs = &vfs, .directory = "/store", .threads = 1, .slow_seconds = 0});
+  REQUIRE(opened.ok());
+  Service& service = *opened.value();
+  Fill(service);
+  const auto text = [&] {
+    json::Writer writer;
+    service.issues().Print(&writer);
+    return std::string(writer.text());
+  };
+  CHECK(text() == R"({"issues":[]})");
+  const auto filter = R"({"filter":{"must":[{"key":"g","match":{"value":"a"}},)"
+                      R"({"key":"n","range":{"gt":1}},{"has_id":[1]}]}})";
+  REQUIRE(service.Count("c", Request<CountPoints>(filter), {}).ok());
+  CHECK(text().find("UNINDEXED_FIELD/c/g") != std::string::npos);
+  CHECK(text().find(R"("field_schema":"keyword")") != std::string::npos);
+  CHECK(text().find("ImmediateChoice") != std::string::npos);  // n: integer or float.
+  REQUIRE(service
+              .CreateFieldIndex(
+                  "c", Request<CreateFieldIndex>(R"({"field_name":"g","field_schema":"keyword"})"),
+                  {.wait = true, .timeout_seconds = {}})
+              .ok());
+  CHECK(text().find("UNINDEXED_FIELD/c/g") == std::string::npos);
+  REQUIRE(service.Count("c", Request<CountPoints>(filter), {}).ok());
+  CHECK(text().find("UNINDEXED_FIELD/c/g") == std::string::npos);
+  CHECK(text().find("UNINDEXED_FIELD/c/n") != std::string::npos);
+  REQUIRE(service.DeleteCollection("c").ok());
+  CHECK(text() == R"({"issues":[]})");
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <set>
 
+#include "base/clock.h"
 #include "base/strings.h"
 #include "qdrant/config_store.h"
 #include "qdrant/service.h"
@@ -70,7 +71,8 @@ Kinds KindsFor(const vec::FieldCondition& field) {
 struct FilterFacts {
   std::size_t conditions = 0;
   std::size_t largest = 0;
-  std::optional<std::pair<std::string, Kinds>> unindexed;
+  std::optional<std::pair<std::string, Kinds>> unindexed;  // The first.
+  MissingIndexes missing;                                  // All.
 };
 
 class FilterReader {
@@ -116,14 +118,15 @@ class FilterReader {
     }
     facts->largest = std::max(facts->largest, size);
     const Kinds kinds = KindsFor(*field);
-    if (facts->unindexed || kinds.empty()) return;
+    if (kinds.empty()) return;
     const std::string key = prefix + field->key;
     const auto index = indexes_.find(key);
     if (index != indexes_.end()) {
       const auto name = IndexKindName(index->second.params.kind);
       if (std::ranges::find(kinds, name) != kinds.end()) return;
     }
-    facts->unindexed.emplace(key, kinds);
+    facts->missing.try_emplace(key, kinds.begin(), kinds.end());
+    if (!facts->unindexed) facts->unindexed.emplace(key, kinds);
   }
 
   std::map<std::string, vec::PayloadIndexInfo> indexes_;
@@ -450,6 +453,20 @@ Status TakeReadTokens(const OpenCollection& collection, std::size_t count) {
 Status TakeWriteTokens(const OpenCollection& collection, std::size_t count) {
   return TakeTokens(collection, &collection.writes, "write_rate_limit", "Write",
                     static_cast<double>(count));
+}
+
+void Service::NoteIfSlow(const OpenCollection& collection, std::int64_t start_ns,
+                         const vec::Filter* filter) {
+  if (filter == nullptr || SecondsSince(start_ns) < options_.slow_seconds) return;
+  FilterFacts facts;
+  FilterReader(collection).Read(*filter, "", &facts);
+  issues_.Add(collection.name, facts.missing);
+}
+
+void Service::NoteIfSlow(const OpenCollection& collection, std::int64_t start_ns,
+                         const Prefetch& query) {
+  NoteIfSlow(collection, start_ns, query.filter.get());
+  for (const Prefetch& child : query.prefetch) NoteIfSlow(collection, start_ns, child);
 }
 
 }  // namespace malmoi::qdrant

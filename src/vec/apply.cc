@@ -97,7 +97,7 @@ void Store::Erase(const PointId& id, std::uint64_t seq) {
 
 void Store::AddPoint(const PointView& point, std::uint64_t seq) {
   Erase(point.id, seq);
-  mem_->Add(next_.schema, point);
+  mem_->Add(next_.schema, point, seq);
   ++next_.live;
   std::vector<bool> has(next_.live_with.size());
   for (const auto& v : point.vectors) {

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <map>
 #include <mutex>
+#include <optional>
 
 #include "base/utf8.h"
 #include "vec/collection_internal.h"
@@ -8,6 +9,9 @@
 
 namespace malmoi::vec {
 namespace {
+
+// From so many collections on several are opened at a time.
+constexpr std::size_t kOpenTogetherFrom = 8;
 
 // Qdrant's rule. Folders have numbers, so that a name need not be one of a file.
 bool IsName(std::string_view name) {
@@ -100,16 +104,28 @@ Status DirectoryDatabase::Load() {
              Catalogue::Decode(bytes.value()).With("'" + CataloguePath() + "'"));
   next_folder_ = catalogue.next_folder;
   owner_state_ = catalogue.owner_state;
-  for (const auto& listed : catalogue.collections) {
-    Entry& entry = entries_[listed.name];
-    entry.folder = listed.folder;
-    auto store = Store::Open(vfs_, Folder(listed.folder));
+  std::vector<std::optional<Result<std::unique_ptr<Store>>>> stores(catalogue.collections.size());
+  const auto open = [&](std::size_t, std::size_t begin, std::size_t end) {
+    for (std::size_t i = begin; i < end; ++i) {
+      stores[i].emplace(Store::Open(vfs_, Folder(catalogue.collections[i].folder)));
+    }
+  };
+  if (stores.size() < kOpenTogetherFrom) {
+    open(0, 0, stores.size());
+  } else {
+    pool_->ParallelFor(stores.size(), open);
+  }
+  for (std::size_t i = 0; i < stores.size(); ++i) {
+    const std::string& name = catalogue.collections[i].name;
+    auto& store = *stores[i];
+    Entry& entry = entries_[name];
+    entry.folder = catalogue.collections[i].folder;
     if (store.ok()) {
-      entry.collection = std::make_shared<StoredCollection>(listed.name, std::move(store).value(),
-                                                            pool_, workers_);
+      entry.collection =
+          std::make_shared<StoredCollection>(name, std::move(store).value(), pool_, workers_);
     } else {
       entry.error = std::make_shared<const Error>(
-          std::move(store.error()).With("open collection '" + listed.name + "'"));
+          std::move(store.error()).With("open collection '" + name + "'"));
     }
   }
   RemoveUnreferenced();

@@ -143,6 +143,10 @@ GraphPlan PlanGraph(const Schema::Field& field, const std::string& settings) {
   plan.degree = static_cast<std::uint32_t>(std::clamp<std::int64_t>(m * 2, 8, 64));
   plan.build_window = std::max(static_cast<std::uint32_t>(construct), plan.degree * 4);
   plan.window = static_cast<std::uint32_t>(construct);
+  for (const json::Value* object : {&own, &shared}) {
+    const json::Value* quantization = object->Find("quantization_config");
+    plan.bytes = plan.bytes || (quantization != nullptr && quantization->is_object());
+  }
   for (const json::Value* object : {hnsw[1], hnsw[0]}) {
     if (object == nullptr || !object->is_object()) continue;
     plan.mapped = object->GetBool("on_disk", plan.mapped);

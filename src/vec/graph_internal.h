@@ -27,6 +27,7 @@ struct GraphPlan {
   std::uint32_t build_window = 128;  // ef_construct, and at least 4 * degree.
   std::uint32_t window = 100;        // Of a search that does not say; ef_construct.
   bool mapped = false;               // Left in the file instead of memory.
+  bool bytes = false;                // Scans read rows as bytes first: there is a quantization.
 };
 GraphPlan PlanGraph(const Schema::Field& field, const std::string& settings);
 

@@ -52,8 +52,9 @@ MemBlock::MemBlock(std::shared_ptr<const Schema> schema)
   }
 }
 
-void MemBlock::Set(std::uint32_t row, const PointView& point) {
+void MemBlock::Set(std::uint32_t row, const PointView& point, std::uint64_t seq) {
   ids_[row] = point.id;
+  versions_[row] = seq;
   payloads_[row] = point.payload;
   for (const auto& v : point.vectors) {
     Field& field = fields_[v.field];
@@ -117,8 +118,7 @@ Postings MemBlock::Find(std::uint32_t field, std::uint32_t term) const {
   return field < fields_.size() ? fields_[field].postings.Find(term) : Postings{};
 }
 
-Memtable::Memtable()
-    : blocks_(kBlocks), previous_(kBlocks), table_(std::make_shared<IdTable>(std::size_t{1024})) {}
+Memtable::Memtable() : table_(std::make_shared<IdTable>(std::size_t{64})) {}
 
 // A block cannot take a field that came after it: what is left of it becomes holes.
 void Memtable::CloseBlock() {
@@ -127,18 +127,23 @@ void Memtable::CloseBlock() {
   blocks_[rows_ / kBlockRows - 1]->Finish();
 }
 
-void Memtable::Add(const std::shared_ptr<const Schema>& schema, const PointView& point) {
+void Memtable::Add(const std::shared_ptr<const Schema>& schema, const PointView& point,
+                   std::uint64_t seq) {
   if (rows_ % kBlockRows != 0 &&
       blocks_[rows_ / kBlockRows]->schema().fields.size() < schema->fields.size()) {
     CloseBlock();
   }
   const std::uint32_t b = rows_ / kBlockRows;
   MALMOI_CHECK(b < kBlocks);
+  if (blocks_.empty()) {  // Many collections are open and get no writes.
+    blocks_.resize(kBlocks);
+    previous_.resize(kBlocks);
+  }
   if (blocks_[b] == nullptr) {
     blocks_[b] = std::make_unique<MemBlock>(schema);
     previous_[b] = std::make_unique<std::array<std::uint32_t, kBlockRows>>();
   }
-  blocks_[b]->Set(rows_ % kBlockRows, point);
+  blocks_[b]->Set(rows_ % kBlockRows, point, seq);
   if (rows_ % kBlockRows == kBlockRows - 1) blocks_[b]->Finish();
   if ((ids_ + 1) * 2 > table_->capacity()) {
     const auto old = table_;

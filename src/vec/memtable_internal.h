@@ -25,7 +25,7 @@ class MemBlock : public Part {
   explicit MemBlock(std::shared_ptr<const Schema> schema);
 
   const Schema& schema() const { return *schema_; }
-  void Set(std::uint32_t row, const PointView& point);
+  void Set(std::uint32_t row, const PointView& point, std::uint64_t seq);
   // Called once, when no row will be added: builds the inverted indexes.
   void Finish();
   std::uint32_t rows() const { return rows_; }  // The writer's.
@@ -36,6 +36,7 @@ class MemBlock : public Part {
   MultiRef Multi(std::uint32_t field, std::uint32_t row) const override;
   SparseRef Sparse(std::uint32_t field, std::uint32_t row) const override;
   Postings Find(std::uint32_t field, std::uint32_t term) const override;
+  std::uint64_t Version(std::uint32_t row) const override { return versions_[row]; }
   bool finished() const override { return finished_.load(std::memory_order_acquire); }
   std::string_view Payload(std::uint32_t row, std::string*) const override {
     return payloads_[row];
@@ -55,6 +56,7 @@ class MemBlock : public Part {
   };
   std::shared_ptr<const Schema> schema_;
   std::array<PointId, kBlockRows> ids_;
+  std::array<std::uint64_t, kBlockRows> versions_{};
   std::array<std::string, kBlockRows> payloads_;
   std::vector<Field> fields_;
   std::atomic<bool> finished_{false};
@@ -80,8 +82,8 @@ class Memtable {
  public:
   Memtable();
 
-  // Appends a row. The caller marks older rows of the id deleted.
-  void Add(const std::shared_ptr<const Schema>& schema, const PointView& point);
+  // Appends a row of operation `seq`. The caller marks older rows of the id deleted.
+  void Add(const std::shared_ptr<const Schema>& schema, const PointView& point, std::uint64_t seq);
   std::uint32_t rows() const { return rows_; }
   std::uint64_t bytes() const { return bytes_; }
   bool Full() const { return rows_ >= kSealRows; }

@@ -50,6 +50,8 @@ class Part {
   virtual MultiRef Multi(std::uint32_t field, std::uint32_t row) const = 0;
   virtual SparseRef Sparse(std::uint32_t field, std::uint32_t row) const = 0;
   virtual Postings Find(std::uint32_t field, std::uint32_t term) const = 0;
+  // The number of the operation that wrote the row; 0 in files that do not say.
+  virtual std::uint64_t Version(std::uint32_t row) const = 0;
   // False while the part grows: then there are no postings and no columns.
   virtual bool finished() const = 0;
   // Packed; in the part, or in *scratch.

@@ -47,6 +47,9 @@ struct Point {
   PointId id;
   NamedVectors vectors = {};
   std::string payload = "{}";  // A JSON object's text; read back compact, numbers normalised.
+  // Of points that are read: the number of the operation that last changed it, at most
+  // WriteOutcome::operation_id of that write; 0 where it was written before these were kept.
+  std::uint64_t version = 0;
 };
 
 struct DenseParams {

@@ -74,7 +74,8 @@ struct VectorQuery {
 struct Hit {
   PointId id;
   float score = 0;
-  std::string payload;  // JSON object text; empty unless asked for.
+  std::string payload;        // JSON object text; empty unless asked for.
+  std::uint64_t version = 0;  // Of the operation that last changed the point (WriteOutcome).
 };
 
 struct QueryOutcome {

@@ -59,7 +59,10 @@ constexpr std::size_t kRowsOneByOne = 4096;
 }  // namespace
 
 Result<QueryOutcome> SnapshotReader::Query(const VectorQuery& query, const Cancel* cancel) const {
-  return MakeSearcher(cancel).Run(query);
+  const Searcher searcher = MakeSearcher(cancel);
+  if (!searcher.ScanTogether({&query, 1})) return searcher.Run(query);
+  MALMOI_TRY(auto outcomes, searcher.RunTogether({&query, 1}));
+  return std::move(outcomes.front());
 }
 
 Result<std::vector<QueryOutcome>> SnapshotReader::QueryBatch(std::span<const VectorQuery> queries,

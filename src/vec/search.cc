@@ -112,7 +112,8 @@ Result<QueryOutcome> Searcher::Finish(const Task& task, std::vector<Best>& found
   if (all.size() > task.limit) all.resize(task.limit);
   std::string scratch;
   for (const Scored& s : all) {
-    Hit hit{s.row.part->Id(s.row.row), task.scorer->Score(s.key), {}};
+    Hit hit{
+        s.row.part->Id(s.row.row), task.scorer->Score(s.key), {}, s.row.part->Version(s.row.row)};
     if (task.with_payload) {
       hit.payload = DumpPacked(Packed(s.row.part->Payload(s.row.row, &scratch)));
     }

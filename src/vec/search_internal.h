@@ -7,6 +7,7 @@
 
 #include "os/thread_pool.h"
 #include "vec/matcher_internal.h"
+#include "vec/prescan_internal.h"
 #include "vec/read.h"
 #include "vec/scorer_internal.h"
 #include "vec/snapshot_internal.h"
@@ -21,8 +22,8 @@ class Searcher {
       : snapshot_(snapshot), parts_(snapshot.Parts()), pool_(pool), cancel_(cancel) {}
 
   Result<QueryOutcome> Run(const VectorQuery& query) const;
-  // Several at once, with the outcomes that each has alone, where ScanTogether says so: exact
-  // queries over all points of one dense vector, for which memory is read once.
+  // Several at once, with the outcomes that each has alone, where ScanTogether says so: scans of
+  // all points of one dense vector, for which memory is read once.
   bool ScanTogether(std::span<const VectorQuery> queries) const;
   Result<std::vector<QueryOutcome>> RunTogether(std::span<const VectorQuery> queries) const;
   // The matcher of a filter; none for null and for the empty filter.
@@ -74,6 +75,25 @@ class Searcher {
                Best* best) const;
   void ScanRows(const Task& task, const PartRef& part, const Bitmap* kept, std::uint32_t begin,
                 std::uint32_t end, Best* best) const;
+  // Queries of one batch that scan the same rows (search_batch.cc).
+  struct Together {
+    std::vector<Task> tasks;
+    std::vector<std::unique_ptr<Scorer>> scorers;
+    std::unique_ptr<Prescan> prescan;                    // Null: rows are scored one by one.
+    std::vector<std::shared_ptr<const ByteRows>> bytes;  // By segment, where they are kept.
+    std::vector<std::vector<Best>>* found = nullptr;     // By query and thread.
+  };
+  // At most ByteRows::kRows rows of a part, by its number.
+  struct Range {
+    std::size_t part;
+    std::uint32_t begin, end;
+  };
+  Status Prepare(std::span<const VectorQuery> queries, std::uint32_t field, Together* all) const;
+  std::shared_ptr<const ByteRows> BytesOf(const Segment& segment, std::uint32_t field,
+                                          os::CpuLevel level) const;
+  void ScanEach(const Together& all, const Range& range, std::size_t worker) const;
+  void ScanByBytes(const Together& all, const Range& range, std::size_t worker,
+                   Prescan::Scratch* scratch) const;
   void Some(const Task& task, Best* best) const;
   void Sparse(const Task& task, const SparseVector& query, std::vector<Best>* found) const;
   void SparsePart(const Task& task, const SparseVector& query, const PartRef& part,

@@ -109,6 +109,8 @@ Status Segment::Place(const Section& section) {
   } else if (section.kind == SectionKind::kPayload || section.kind == SectionKind::kPackedPayload) {
     payload_ = bytes;
     json_payload_ = section.kind == SectionKind::kPayload;
+  } else if (section.kind == SectionKind::kVersions) {
+    versions_ = bytes;
   } else if (fields_.empty()) {
     return Damaged("a section of a vector that does not exist");
   } else {
@@ -153,7 +155,8 @@ Status Segment::CheckSections() const {
   const std::uint64_t rows = info_.rows;
   bool ok = Verify(ids_.data(), ids_.size()) && ids_.size() == rows * kIdBytes &&
             Verify(payload_offsets_.data(), payload_offsets_.size()) &&
-            AreOffsets(payload_offsets_, rows, payload_.size());
+            AreOffsets(payload_offsets_, rows, payload_.size()) &&
+            (versions_.empty() || versions_.size() == rows * 8);
   for (std::size_t i = 0; ok && i < fields_.size(); ++i) ok = CheckVectors(i);
   if (ok) return Ok();
   MALMOI_TRY(Health());
@@ -193,7 +196,7 @@ Status Segment::Health() const {
 }
 
 std::uint64_t Segment::memory_bytes() const {
-  return table_.size() * 4 + info_.rows * 8ull;
+  return table_.size() * 4 + info_.rows * 8ull + byte_rows_.memory_bytes();
 }
 
 std::optional<std::uint32_t> Segment::Find(const PointId& id) const {
@@ -223,6 +226,12 @@ PointId Segment::Id(std::uint32_t row) const {
   const char* p = ids_.data() + static_cast<std::size_t>(row) * kIdBytes;
   if (*p == 0) return Load<std::uint64_t>(p + 1);
   return Load<Uuid>(p + 1);
+}
+
+std::uint64_t Segment::Version(std::uint32_t row) const {
+  if (versions_.empty()) return 0;
+  const char* p = versions_.data() + static_cast<std::size_t>(row) * 8;
+  return Verify(p, 8) ? Load<std::uint64_t>(p) : 0;
 }
 
 bool Segment::Has(std::uint32_t field, std::uint32_t row) const {

@@ -10,6 +10,7 @@
 
 #include "base/hash.h"
 #include "os/vfs.h"
+#include "vec/byte_rows_internal.h"
 #include "vec/graph_internal.h"
 #include "vec/part_internal.h"
 #include "vec/schema_internal.h"
@@ -39,6 +40,7 @@ enum class SectionKind : std::uint32_t {
   kPostingValues,
   kMultiOffsets,
   kPackedPayload,  // In the place of kPayload, which is JSON text (format 1).
+  kVersions,
 };
 
 struct Section {
@@ -78,6 +80,7 @@ class Segment : public Part {
   MultiRef Multi(std::uint32_t field, std::uint32_t row) const override;
   SparseRef Sparse(std::uint32_t field, std::uint32_t row) const override;
   Postings Find(std::uint32_t field, std::uint32_t term) const override;
+  std::uint64_t Version(std::uint32_t row) const override;
   bool finished() const override { return true; }
   std::string_view Payload(std::uint32_t row, std::string* scratch) const override;
   // Rows of all that have the field, deleted ones included.
@@ -85,6 +88,7 @@ class Segment : public Part {
   // Of a dense vector, of the rows that have it.
   std::uint64_t vector_bytes(std::uint32_t field) const;
   GraphSet& graphs() const { return graphs_; }
+  ByteSet& byte_rows() const { return byte_rows_; }
   Status Health() const override;
   // Reads all blocks; what is damaged, Health() says.
   void VerifyAll() const { (void)Verify(map_.bytes.data(), sections_end_); }
@@ -114,10 +118,11 @@ class Segment : public Part {
   os::Mapping map_;
   std::uint64_t sections_end_ = 0;
   std::string_view block_crcs_;
-  std::string_view ids_, payload_offsets_, payload_;
+  std::string_view ids_, payload_offsets_, payload_, versions_;
   bool json_payload_ = false;
   std::vector<Field> fields_;
   mutable GraphSet graphs_;
+  mutable ByteSet byte_rows_;
   std::vector<std::uint32_t> table_;                               // Row + 1 by hash of id.
   mutable std::unique_ptr<std::atomic<std::uint8_t>[]> verified_;  // One a block.
   mutable std::atomic<std::uint64_t> damaged_at_{kNever};

@@ -109,6 +109,12 @@ Status WriteIdsAndPayload(SectionWriter& out, std::span<const RowRef> rows) {
   out.Begin(SectionKind::kPayloadOffsets, 0);
   MALMOI_TRY(out.AppendAll(offsets));
   out.End();
+  out.Begin(SectionKind::kVersions, 0);
+  for (const RowRef& r : rows) {
+    const std::uint64_t version = r.part->Version(r.row);
+    MALMOI_TRY(out.Append(&version, sizeof version));
+  }
+  out.End();
   return Ok();
 }
 

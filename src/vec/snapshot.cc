@@ -93,6 +93,7 @@ void Picker::Vector(std::uint32_t f, const RowRef& row, NamedVectors* out) const
 Point Picker::Read(const RowRef& row) const {
   Point p;
   p.id = row.part->Id(row.row);
+  p.version = row.part->Version(row.row);
   std::string scratch;
   if (payload_) p.payload = Payload(Packed(row.part->Payload(row.row, &scratch)));
   for (const std::uint32_t f : fields_) Vector(f, row, &p.vectors);

@@ -264,8 +264,12 @@ Status Store::LeadWrites(std::vector<WriteRequest*>& group) {
     wait = wait || (r->wait && !r->error);
     if (!r->ops.empty()) ops.emplace_back(r->ops);
   }
-  if (!ops.empty()) MALMOI_TRY(Commit(ops, wait));
-  for (WriteRequest* r : group) r->operation_id = next_.seq;
+  std::vector<std::uint64_t> last;
+  if (!ops.empty()) MALMOI_TRY(Commit(ops, wait, &last));
+  // Each has the number of its own last operation, but where operations were made one.
+  for (std::size_t piece = resolved.size(); WriteRequest * r : group) {
+    r->operation_id = r->ops.empty() ? next_.seq : last[piece++];
+  }
   return Ok();
 }
 
@@ -333,7 +337,8 @@ Status Store::SyncLog() {
   return Ok();
 }
 
-Status Store::Commit(std::span<const std::string_view> ops, bool wait) {
+Status Store::Commit(std::span<const std::string_view> ops, bool wait,
+                     std::vector<std::uint64_t>* last) {
   std::size_t bytes = 0;
   for (const auto& piece : ops) bytes += piece.size();
   if (bytes > std::numeric_limits<std::uint32_t>::max()) {
@@ -361,6 +366,7 @@ Status Store::Commit(std::span<const std::string_view> ops, bool wait) {
   for (const auto& piece : ops) {
     // What was just encoded decodes: a failure here would be a bug.
     MALMOI_CHECK(Apply(seq, piece).ok());
+    last->push_back(next_.seq);
     seq = next_.seq + 1;
   }
   Publish();

@@ -143,7 +143,8 @@ class Store {
   Status LeadWrites(std::vector<WriteRequest*>& group);
   bool OutOfRoom() const;
   Status Resolve(std::vector<WriteRequest*>& group, std::vector<std::string>* ops);
-  Status Commit(std::span<const std::string_view> ops, bool wait);
+  // `last`: out, the number of the last operation of each piece.
+  Status Commit(std::span<const std::string_view> ops, bool wait, std::vector<std::uint64_t>* last);
   Status SyncLog();
   Status Broken(Error error);
   void FreezeIfLong();

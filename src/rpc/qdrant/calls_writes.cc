@@ -149,12 +149,13 @@ Result<UpdateOperation> OfBatch(const pb::PointsUpdateOperation& operation) {
 
 template <class M, Result<UpdateOperation> (*convert)(const M&)>
 Status Apply(Call& call, const M& request, pb::PointsOperationResponse* answer) {
-  MALMOI_TRY(const auto operation, convert(request));
+  MALMOI_TRY(auto operation, convert(request));
   qdrant::Checks checks;
   Validate(operation, "", &checks);
   MALMOI_TRY(Checked(checks));
-  MALMOI_TRY(const auto result, call.service().Update(request.collection_name(), operation,
-                                                      ParamsOf(request), &call.usage));
+  MALMOI_TRY(const auto result,
+             call.service().Update(request.collection_name(), std::move(operation),
+                                   ParamsOf(request), &call.usage));
   FromUpdate(result, answer->mutable_result());
   return Ok();
 }

@@ -14,7 +14,7 @@ Result<Reply> Apply(Front& front, Call& call, qdrant::UpdateOperation operation,
   Validate(operation, prefix, &checks);
   MALMOI_TRY(checks.Finish("JSON body"));
   MALMOI_TRY(const auto result,
-             front.service.Update(call.collection(), operation, params, &call.usage));
+             front.service.Update(call.collection(), std::move(operation), params, &call.usage));
   Writer writer;
   qdrant::PrintUpdate(result, &writer);
   return ReplyOf(std::move(writer));

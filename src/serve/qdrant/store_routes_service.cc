@@ -20,10 +20,13 @@ Result<Reply> Ready(Front&, Call&) {
   return Plain("all shards are ready");
 }
 
-Result<Reply> Issues(Front&, Call&) {
-  return Reply{.result = R"({"issues":[]})"};
+Result<Reply> Issues(Front& front, Call&) {
+  Writer writer;
+  front.service.issues().Print(&writer);
+  return ReplyOf(std::move(writer));
 }
-Result<Reply> ClearIssues(Front&, Call&) {
+Result<Reply> ClearIssues(Front& front, Call&) {
+  front.service.issues().Clear();
   return ReplyOf(true);
 }
 

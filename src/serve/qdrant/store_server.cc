@@ -82,6 +82,26 @@ net::Response ReplyResponse(const Reply& reply, const Call& call, double seconds
   return {.status = call.accepted ? 202 : 200, .body = std::move(writer).Take()};
 }
 
+// Keeps what is sent.
+class Kept final : public net::Responder {
+ public:
+  void Send(const net::Response& response) override { response_ = response; }
+  void Start(int status, const std::string& content_type, const net::Headers& headers) override {
+    response_ = {.status = status, .content_type = content_type, .body = {}, .headers = headers};
+  }
+  bool Write(std::string_view bytes) override {
+    response_.body += bytes;
+    return true;
+  }
+  void Finish() override {}
+  const Cancel& cancel() const override { return cancel_; }
+  net::Response Take() { return std::move(response_); }
+
+ private:
+  net::Response response_;
+  Cancel cancel_;
+};
+
 class StoreServerImpl final : public StoreServer {
  public:
   StoreServerImpl(qdrant::Service& service, qdrant::Snapshots& snapshots,
@@ -128,8 +148,15 @@ class StoreServerImpl final : public StoreServer {
     return Ok();
   }
 
-  std::uint16_t port() const override { return server_->port(); }
-  void Stop(double seconds) override { server_->Stop(seconds); }
+  net::Response Answer(const net::Request& request) override {
+    Kept kept;
+    Handle(request, kept);
+    return kept.Take();
+  }
+  std::uint16_t port() const override { return server_ == nullptr ? 0 : server_->port(); }
+  void Stop(double seconds) override {
+    if (server_ != nullptr) server_->Stop(seconds);
+  }
 
  private:
   void Handle(const net::Request& request, net::Responder& responder) {
@@ -144,13 +171,13 @@ class StoreServerImpl final : public StoreServer {
       const bool same = pattern.entry.method == request.method ||
                         (request.method == "HEAD" && pattern.entry.method == "GET");
       if (!same || !Matches(pattern, parts, &call.args)) continue;
-      Answer(pattern.entry, call, start, responder);
+      AnswerBy(pattern.entry, call, start, responder);
       return;
     }
     responder.Send(WithCors({.status = 404, .content_type = "text/plain", .body = ""}));
   }
 
-  void Answer(const RouteEntry& entry, Call& call, double start, net::Responder& responder) {
+  void AnswerBy(const RouteEntry& entry, Call& call, double start, net::Responder& responder) {
     const std::string route = std::string(entry.method) + " " + RouteName(entry.pattern);
     const bool of_collection = entry.pattern.starts_with("/collections/{}");
     const Verdict verdict = CheckKey(front_.service, front_.settings, KeyOf(call.request),
@@ -375,6 +402,12 @@ Result<std::unique_ptr<StoreServer>> StoreServer::Start(qdrant::Service& service
   auto server = std::make_unique<StoreServerImpl>(service, snapshots, settings, counts);
   MALMOI_TRY(server->Listen());
   return std::unique_ptr<StoreServer>(std::move(server));
+}
+
+std::unique_ptr<StoreServer> StoreServer::Local(qdrant::Service& service,
+                                                qdrant::Snapshots& snapshots,
+                                                const StoreSettings& settings) {
+  return std::make_unique<StoreServerImpl>(service, snapshots, settings, nullptr);
 }
 
 }  // namespace malmoi::serve

@@ -24,7 +24,7 @@ class Store:
              *self.arguments],
             env=self.environment, stderr=subprocess.PIPE, text=True)
         lines = []
-        while not (found := re.search(r"(http://\S+):(\d+)/ ", "".join(lines))):
+        while not (found := re.search(r"(https?://\S+):(\d+)/ ", "".join(lines))):
             line = self.process.stderr.readline()
             assert line, (lines, self.process.wait(timeout=10))
             lines.append(line)

@@ -1,0 +1,88 @@
+"""Goal: with `service.enable_tls` both wires speak TLS and nothing else.
+Method: a certificate made here; the official client over REST and gRPC that trusts it, a client
+that does not, and one without TLS."""
+import ssl
+import subprocess
+import urllib.request
+
+import pytest
+
+from store_process import Store
+
+grpc = pytest.importorskip("grpc")
+qdrant = pytest.importorskip("qdrant_client")
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tls")
+    done = subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+         "-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem"),
+         "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"],
+        capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def secure(malmoi_binary, certificate, tmp_path_factory):
+    environment = {"QDRANT__SERVICE__ENABLE_TLS": "true",
+                   "QDRANT__TLS__CERT": str(certificate / "cert.pem"),
+                   "QDRANT__TLS__KEY": str(certificate / "key.pem"),
+                   "QDRANT__SERVICE__API_KEY": "secret"}
+    with Store(malmoi_binary, tmp_path_factory.mktemp("store"), environment) as running:
+        yield running
+
+
+def channel(store, certificate, credentials=True):
+    target = f"127.0.0.1:{store.grpc_port}"
+    if not credentials:
+        return grpc.insecure_channel(target)
+    root = (certificate / "cert.pem").read_bytes() if certificate else None
+    return grpc.secure_channel(target, grpc.ssl_channel_credentials(root))
+
+
+def upsert_and_search(stub_channel):
+    messages = qdrant.grpc
+    metadata = (("api-key", "secret"),)
+    collections = messages.CollectionsStub(stub_channel)
+    points = messages.PointsStub(stub_channel)
+    collections.Create(messages.CreateCollection(
+        collection_name="c", vectors_config=messages.VectorsConfig(
+            params=messages.VectorParams(size=2, distance=messages.Distance.Dot))),
+        metadata=metadata, timeout=20)
+    points.Upsert(messages.UpsertPoints(collection_name="c", wait=True, points=[
+        messages.PointStruct(id=messages.PointId(num=7), vectors=messages.Vectors(
+            vector=messages.Vector(data=[1, 2])))]), metadata=metadata, timeout=20)
+    found = points.Query(messages.QueryPoints(collection_name="c", query=messages.Query(
+        nearest=messages.VectorInput(dense=messages.DenseVector(data=[1, 1])))),
+        metadata=metadata, timeout=20)
+    return [(hit.id.num, hit.score, hit.version) for hit in found.result]
+
+
+def test_grpc_over_tls(secure, certificate):
+    with channel(secure, certificate) as trusted:
+        hits = upsert_and_search(trusted)
+    assert len(hits) == 1 and hits[0][:2] == (7, 3.0) and hits[0][2] > 0
+
+
+def test_grpc_without_the_certificate_or_tls_is_refused(secure, certificate):
+    for credentials, root in ((True, None), (False, None)):
+        with channel(secure, root, credentials) as stranger:
+            with pytest.raises(grpc.RpcError) as refused:
+                qdrant.grpc.QdrantStub(stranger).HealthCheck(
+                    qdrant.grpc.HealthCheckRequest(), timeout=5)
+            assert refused.value.code() in (grpc.StatusCode.UNAVAILABLE,
+                                            grpc.StatusCode.DEADLINE_EXCEEDED)
+
+
+def test_rest_over_tls(secure, certificate):
+    context = ssl.create_default_context(cafile=str(certificate / "cert.pem"))
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}),
+                                         urllib.request.HTTPSHandler(context=context))
+    url = f"https://127.0.0.1:{secure.port}/collections"
+    with opener.open(urllib.request.Request(url, headers={"api-key": "secret"}), timeout=20) as got:
+        assert got.status == 200
+    with pytest.raises(OSError):
+        opener.open(f"http://127.0.0.1:{secure.port}/collections", timeout=5)
