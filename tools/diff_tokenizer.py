@@ -5,7 +5,7 @@
     tools/diff_tokenizer.py BINARY [--file TOKENIZER_JSON ...] [--random N] [--texts N] [--seed S]
                             [--code-points] [--corpus FILE ...]
 
-BINARY is build/release/src/text/tokenizer/malmoi_tokenize or where else it was built. --file compares given
+BINARY is build/release/malmoi_tokenize. --file compares given
 tokenizers, --random makes N tokenizers of random components, trained by the package on the texts. Each meets random
 texts (alone, as pairs, cut on both sides, decoded), the lines of --corpus and, with --code-points, every Unicode
 scalar value alone, inside a word and after a space. Ids, byte offsets, type ids, masks and decoded texts must be

@@ -77,7 +77,13 @@ void SetBinary(UProperty property, icu::UnicodeSet* set) {
 
 void SetAlphabetic(icu::UnicodeSet* set) {
   SetBinary(UCHAR_ALPHABETIC, set);
-  set->add(0x363, 0x36F);
+  // Marks that are alphabetic since Unicode 15.1 and 16.
+  constexpr UChar32 kMarks[][2] = {
+      {0x363, 0x36F},     {0x897, 0x897},     {0x1DD3, 0x1DE6},   {0x10D69, 0x10D69},
+      {0x10EFC, 0x10EFC}, {0x113B8, 0x113C0}, {0x113C2, 0x113C2}, {0x113C5, 0x113C5},
+      {0x113C7, 0x113CA}, {0x113CC, 0x113CD}, {0x1611E, 0x1612E},
+  };
+  for (const auto& range : kMarks) set->add(range[0], range[1]);
   AddCategories(U_GC_L_MASK | U_GC_NL_MASK, set);
 }
 
