@@ -131,14 +131,20 @@ class HfTokenizer : public Tokenizer {
       while (!edges.empty() && edges.back().index >= count) edges.pop_back();
     }
     // The package has no span for what lies past a piece, and gives the offsets in the piece as
-    // offsets in the text.
+    // offsets in the text: down to whole characters, or two characters where they pass its end.
     Encoding::Span Stray(std::size_t begin, std::size_t end) const {
       const auto floor = [&](std::size_t at) {
-        if (at >= source.size()) return static_cast<std::uint32_t>(source.size());
+        if (at >= source.size()) return source.size();
         while (at > 0 && (static_cast<unsigned char>(source[at]) & 0xC0) == 0x80) --at;
-        return static_cast<std::uint32_t>(at);
+        return at;
       };
-      return {floor(begin), floor(end)};
+      std::size_t from = floor(begin), to = floor(end);
+      if (end > source.size()) {
+        to = from;
+        for (int i = 0; i < 2 && to < source.size(); ++i) to += RuneSize(source[to]);
+        to = std::min(to, source.size());
+      }
+      return {static_cast<std::uint32_t>(from), static_cast<std::uint32_t>(to)};
     }
   };
 

@@ -87,12 +87,12 @@ void SetAlphabetic(icu::UnicodeSet* set) {
   AddCategories(U_GC_L_MASK | U_GC_NL_MASK, set);
 }
 
-bool SetPosix(const std::string& name, icu::UnicodeSet* set) {
-  if (name == "word" || name == "w") {
+bool SetPosix(const std::string& name, bool in_set, icu::UnicodeSet* set) {
+  if (name == "word") {
     SetBinary(UCHAR_ALPHABETIC, set);
     AddCategories(U_GC_L_MASK | U_GC_M_MASK | U_GC_ND_MASK | U_GC_PC_MASK, set);
-    // \w takes its answers for Latin-1 from an older table, which has these.
-    if (name == "w") set->add(0xB2, 0xB3).add(0xB9).add(0xBC, 0xBE);
+    // By itself it takes its answers for Latin-1 from an older table, which has these.
+    if (!in_set) set->add(0xB2, 0xB3).add(0xB9).add(0xBC, 0xBE);
   } else if (name == "space") {
     SetBinary(UCHAR_WHITE_SPACE, set);
   } else if (name == "digit") {
@@ -142,14 +142,14 @@ bool SetPosix(const std::string& name, icu::UnicodeSet* set) {
 
 }  // namespace
 
-bool FindRegexProperty(std::string_view name, icu::UnicodeSet* set) {
+bool FindRegexProperty(std::string_view name, bool in_set, icu::UnicodeSet* set) {
   set->clear();
   std::string loose;  // Without case, spaces, hyphens and underscores.
   for (const char c : name) {
     if (c == ' ' || c == '-' || c == '_') continue;
     loose += c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
   }
-  if (SetPosix(loose, set)) return true;
+  if (SetPosix(loose, in_set, set)) return true;
   const std::string full(name);
   const std::int32_t mask = u_getPropertyValueEnum(UCHAR_GENERAL_CATEGORY_MASK, full.c_str());
   if (mask > 0) {
