@@ -4,7 +4,7 @@
     pip install tokenizers==0.23.3
     bench/tokenizer_vs_peers.py BINARY TOKENIZER_JSON TEXTS [--limit-mb 4] [--rounds 3]
 
-BINARY is build/release/src/text/tokenizer/malmoi_tokenize or where else it was built; TEXTS is a file with a text a
+BINARY is build/release/malmoi_tokenize; TEXTS is a file with a text a
 line, or JSON lines with "text". Prints MB/s of each (best of the rounds) and the ratios to encode_batch and encode.
 Only the package's own time counts for it, not the making of Python lists from its results. Ids must be equal.
 """

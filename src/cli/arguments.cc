@@ -195,6 +195,13 @@ void AddModelCommands(Builder* b, Arguments* out) {
   check->add_option("directory", out->positional, "model folder with expected.safetensors")
       ->required()
       ->expected(1);
+  CLI::App* quality =
+      b->Add("quality", "what bfloat16 and int8 cost in retrieval: nDCG@10 by dtype", embed);
+  quality
+      ->add_option("directory", out->positional,
+                   "folders with corpus.jsonl, queries.jsonl and qrels/test.tsv")
+      ->required();
+  b->Setting(quality, "model", "embedding model: id or directory");
 }
 
 void AddSystemCommands(Builder* b, Arguments* out) {

@@ -31,11 +31,13 @@ void SetHubEnvironment(const Arguments& arguments) {
 // A model that is not on this machine comes from the hub, before the server listens.
 Status FetchMissing(const Context& context, const serve::tei::ServerOptions& options) {
   for (const serve::tei::ModelOptions& model : options.models) {
-    if (embed::FindModel(model.id).ok() || model.id.find('/') == std::string::npos) continue;
+    const bool fetchable = model.id.find('/') != std::string::npos && embed::IsModelId(model.id);
+    if (!fetchable || embed::FindModel(model.id).ok()) continue;
     std::fprintf(context.err, "model '%s' is not here: fetching it\n", model.id.c_str());
     embed::PullOptions pull;
     if (!options.revision.empty()) pull.revision = options.revision;
-    MALMOI_TRY(embed::PullModel(model.id, pull));
+    MALMOI_TRY(embed::PullModel(model.id, pull)
+                   .With("'" + model.id + "' is no folder here; fetch it from the hub"));
   }
   return Ok();
 }

@@ -37,6 +37,7 @@ Result<int> CmdStoreCopy(const Context& context);
 Result<int> CmdServeEmbed(const Context& context);
 Result<int> CmdModels(const Context& context);
 Result<int> CmdEmbedCheck(const Context& context);
+Result<int> CmdEmbedQuality(const Context& context);
 Result<int> CmdDoctor(const Context& context);
 Result<int> CmdBench(const Context& context);
 Result<int> CmdBenchStore(const Context& context);      // Of CmdBench, "store".

@@ -22,7 +22,8 @@ constexpr EmbedFlag kFlags[] = {
     {"max-concurrent-requests", Form::kOne, "inputs worked on or waiting before 429 (default 512)"},
     {"max-batch-tokens", Form::kOne, "tokens of one batch (default 16384)"},
     {"max-batch-requests", Form::kOne, "inputs of one batch (default: no limit)"},
-    {"max-client-batch-size", Form::kOne, "inputs of one request (default 32)"},
+    {"max-client-batch-size", Form::kOne,
+     "inputs of one request; more are refused (default: 1024, split into batches of 32)"},
     {"auto-truncate", Form::kSwitch, "cut inputs that are too long (default true)"},
     {"default-prompt-name", Form::kOne, "prompt of the model that goes before each text"},
     {"default-prompt", Form::kOne, "text that goes before each text"},
@@ -139,6 +140,7 @@ Status ReadLimits(const Reader& reader, serve::tei::ServerOptions* out) {
   MALMOI_TRY(reader.Number("max-concurrent-requests", 1, kMany, &out->max_concurrent_requests));
   MALMOI_TRY(reader.Number("max-batch-tokens", 1, kMany, &out->max_batch_tokens));
   MALMOI_TRY(reader.Number("max-client-batch-size", 1, kMany, &out->max_client_batch_size));
+  out->split_batches = !reader.One("max-client-batch-size");
   MALMOI_TRY(reader.Number("payload-limit", 1, std::int64_t{1} << 32, &out->payload_limit));
   MALMOI_TRY(reader.Number("port", 0, 65535, &out->port));
   MALMOI_TRY(reader.Number("prometheus-port", 0, 65535, &out->prometheus_port));

@@ -22,6 +22,7 @@ constexpr Command kCommands[] = {
     {"models list", CmdModels},
     {"serve embed", CmdServeEmbed},
     {"embed check", CmdEmbedCheck},
+    {"embed quality", CmdEmbedQuality},
     {"doctor", CmdDoctor},
     {"bench", CmdBench},
     {"config", CmdConfig},

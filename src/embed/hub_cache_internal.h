@@ -14,8 +14,6 @@ std::string RepoFolder(std::string_view id);
 // The snapshot that refs/REVISION names. kNotFound where there is none with a config.json.
 Result<std::string> CachedSnapshot(std::string_view id, const std::string& revision);
 
-// ORG/NAME or NAME of letters, digits, '-', '_' and '.'.
-bool IsModelId(std::string_view id);
 // A relative path without empty, "." or ".." parts, backslashes and control characters.
 bool IsSafePath(std::string_view path);
 

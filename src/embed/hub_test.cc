@@ -186,4 +186,9 @@ TEST_CASE("pull: wrong bytes, gates, missing models, unsafe names, bad ids") {
   const auto missing = FindModel("org/none");
   CHECK(missing.error().code() == Code::kNotFound);
   CHECK(missing.error().message().find("malmoi models pull") != std::string::npos);
+  // What can only be a path is not looked for at the hub.
+  const auto folder = FindModel("/nowhere/a-model");
+  CHECK(folder.error().code() == Code::kNotFound);
+  CHECK(folder.error().message().find("'/nowhere/a-model' does not exist") != std::string::npos);
+  CHECK(FindModel("/").error().message().find("has no config.json") != std::string::npos);
 }

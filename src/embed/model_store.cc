@@ -96,6 +96,15 @@ Result<std::string> FindModel(const std::string& id) {
     if (snapshot.ok()) return snapshot;
     looked += ", assets models/" + last + ", " + RepoFolder(id);
   }
+  const auto stat = os::PosixVfs().Stat(id);
+  if (stat.ok() && stat.value().is_directory) {
+    return Error(Code::kNotFound, "model folder '" + id + "' has no config.json");
+  }
+  if (!IsModelId(id)) {
+    return Error(Code::kNotFound, "model folder '" + id +
+                                      "' does not exist; give a folder, or ORG/NAME for a model "
+                                      "of the hub");
+  }
   return Error(Code::kNotFound, "model '" + id + "' was not found (" + looked +
                                     "); get it with: malmoi models pull ORG/NAME");
 }

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -19,9 +20,13 @@ struct ModelInfo {
   std::uint64_t bytes = 0;
 };
 
+// ORG/NAME or NAME of letters, digits, '-', '_' and '.': anything else can only be a path.
+bool IsModelId(std::string_view id);
+
 // Finds a model: an existing directory; then an asset (models/ID, the part after '/' too); then
 // the hub cache ($HF_HOME/hub or ~/.cache/huggingface/hub, revision "main"). Never downloads.
-// Errors: kNotFound naming the places looked at and the command that gets the model.
+// Errors: kNotFound naming the places looked at and the command that gets the model, or saying
+// that the folder does not exist or holds no model.
 Result<std::string> FindModel(const std::string& id);
 std::vector<ModelInfo> ListModels();
 

@@ -4,13 +4,23 @@
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/health_check_service_interface.h>
+#include <grpcpp/impl/codegen/proto_utils.h>
+#include <grpcpp/impl/codegen/service_type.h>
+#include <grpcpp/support/method_handler.h>
 
+#include <array>
+#include <atomic>
 #include <chrono>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <thread>
 #include <utility>
 
 #include "base/clock.h"
+#include "os/vfs.h"
 #include "rpc/tei/calls_internal.h"
-#include "rpc/tei/tei.grpc.pb.h"
+#include "rpc/tei/pipeline_internal.h"
 
 namespace malmoi::rpc::tei {
 namespace {
@@ -34,13 +44,94 @@ grpc::Status StatusOf(const Error& error) {
   }
 }
 
-// What the five services share: key, one message, a stream of messages.
-class Front {
+// Streams that are open, so that one on which nothing happens does not hold up the end.
+class OpenStreams {
  public:
-  explicit Front(const serve::tei::Service& service)
+  class Entry {
+   public:
+    Entry(OpenStreams* all, grpc::ServerContext* context, std::function<bool()> idle)
+        : all_(all), context_(context) {
+      const std::lock_guard lock(all_->mutex_);
+      all_->streams_[context_] = std::move(idle);
+    }
+    ~Entry() {
+      const std::lock_guard lock(all_->mutex_);
+      all_->streams_.erase(context_);
+    }
+    Entry(const Entry&) = delete;
+    Entry& operator=(const Entry&) = delete;
+
+   private:
+    OpenStreams* const all_;
+    grpc::ServerContext* const context_;
+  };
+
+  void CancelIdle() {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [context, idle] : streams_) {
+      if (idle()) context->TryCancel();
+    }
+  }
+
+ private:
+  std::mutex mutex_;  // guards: streams_
+  std::map<grpc::ServerContext*, std::function<bool()>> streams_;
+};
+
+template <class Request, class Response>
+using Handler = Result<Response> (*)(const Call&, const Request&);
+
+// One service of the interface. What generated code does with a class a service is done by a
+// table here: Register() below.
+class TableService final : public grpc::Service {
+ public:
+  TableService(const serve::tei::Service& service, OpenStreams* streams)
       : service_(service),
+        streams_(streams),
         wanted_(service.options.api_key.empty() ? "" : "Bearer " + service.options.api_key) {}
 
+  // One message in, one out.
+  template <class Request, class Response>
+  void Add(const char* path, Handler<Request, Response> handle) {
+    AddMethod(new grpc::internal::RpcServiceMethod(
+        path, grpc::internal::RpcMethod::NORMAL_RPC,
+        new grpc::internal::RpcMethodHandler<TableService, Request, Response,
+                                             google::protobuf::MessageLite,
+                                             google::protobuf::MessageLite>(
+            [handle](TableService* self, grpc::ServerContext* context, const Request* request,
+                     Response* response) {
+              if (grpc::Status key = self->CheckKey(*context); !key.ok()) return key;
+              return self->Handle(handle, *request, response);
+            },
+            this)));
+  }
+
+  // The same for each message of a stream, in order.
+  template <class Request, class Response>
+  void AddStream(const char* path, Handler<Request, Response> handle) {
+    using Stream = grpc::ServerReaderWriter<Response, Request>;
+    AddMethod(new grpc::internal::RpcServiceMethod(
+        path, grpc::internal::RpcMethod::BIDI_STREAMING,
+        new grpc::internal::BidiStreamingHandler<TableService, Request, Response>(
+            [handle](TableService* self, grpc::ServerContext* context, Stream* stream) {
+              return self->Many(context, handle, stream);
+            },
+            this)));
+  }
+
+  // Texts one by one, then their ranks. Options are those of the first message, as is the query.
+  void AddRerankStream(const char* path) {
+    using Reader = grpc::ServerReader<pb::RerankStreamRequest>;
+    AddMethod(new grpc::internal::RpcServiceMethod(
+        path, grpc::internal::RpcMethod::CLIENT_STREAMING,
+        new grpc::internal::ClientStreamingHandler<TableService, pb::RerankStreamRequest,
+                                                   pb::RerankResponse>(
+            [](TableService* self, grpc::ServerContext* context, Reader* reader,
+               pb::RerankResponse* response) { return self->RerankAll(context, reader, response); },
+            this)));
+  }
+
+ private:
   grpc::Status CheckKey(const grpc::ServerContext& context) const {
     if (wanted_.empty()) return grpc::Status::OK;
     const auto found = context.client_metadata().find("authorization");
@@ -51,32 +142,10 @@ class Front {
     return {grpc::StatusCode::UNAUTHENTICATED, "No valid auth token"};
   }
 
-  template <class Request, class Response>
-  grpc::Status One(grpc::ServerContext* context,
-                   Result<Response> (*handle)(const Call&, const Request&), const Request* request,
-                   Response* response) const {
-    if (grpc::Status status = CheckKey(*context); !status.ok()) return status;
-    return Handle(handle, *request, response);
-  }
-
-  template <class Request, class Response>
-  grpc::Status Many(grpc::ServerContext* context,
-                    Result<Response> (*handle)(const Call&, const Request&),
-                    grpc::ServerReaderWriter<Response, Request>* stream) const {
-    if (grpc::Status status = CheckKey(*context); !status.ok()) return status;
-    for (Request request; stream->Read(&request);) {
-      Response response;
-      if (grpc::Status s = Handle(handle, request, &response); !s.ok()) return s;
-      if (!stream->Write(response)) break;
-    }
-    return grpc::Status::OK;
-  }
-
- private:
   // An exception must not reach gRPC's thread.
   template <class Request, class Response>
-  grpc::Status Handle(Result<Response> (*handle)(const Call&, const Request&),
-                      const Request& request, Response* response) const {
+  grpc::Status Handle(Handler<Request, Response> handle, const Request& request,
+                      Response* response) const {
     try {
       const Cancel never;
       auto result = handle({service_, never, MonotonicNs()}, request);
@@ -88,95 +157,27 @@ class Front {
     }
   }
 
-  const serve::tei::Service& service_;
-  const std::string wanted_;
-};
-
-class InfoService final : public pb::Info::Service {
- public:
-  explicit InfoService(const Front& front) : front_(front) {}
-  grpc::Status Info(grpc::ServerContext* context, const pb::InfoRequest* request,
-                    pb::InfoResponse* response) override {
-    return front_.One(context, tei::Info, request, response);
+  template <class Request, class Response>
+  grpc::Status Many(grpc::ServerContext* context, Handler<Request, Response> handle,
+                    grpc::ServerReaderWriter<Response, Request>* stream) const {
+    if (grpc::Status status = CheckKey(*context); !status.ok()) return status;
+    Pipeline<Request, Response, grpc::Status> pipeline(
+        [&](const Request& request, Response* response) {
+          return Handle(handle, request, response);
+        },
+        [&](const Response& response) { return stream->Write(response); });
+    const OpenStreams::Entry entry(streams_, context, [&] { return pipeline.idle(); });
+    for (Request request; stream->Read(&request);) {
+      if (!pipeline.Push(std::move(request))) break;
+    }
+    return pipeline.Finish();
   }
 
- private:
-  const Front& front_;
-};
-
-class EmbedService final : public pb::Embed::Service {
- public:
-  explicit EmbedService(const Front& front) : front_(front) {}
-  grpc::Status Embed(grpc::ServerContext* context, const pb::EmbedRequest* request,
-                     pb::EmbedResponse* response) override {
-    return front_.One(context, tei::Embed, request, response);
-  }
-  grpc::Status EmbedStream(
-      grpc::ServerContext* context,
-      grpc::ServerReaderWriter<pb::EmbedResponse, pb::EmbedRequest>* stream) override {
-    return front_.Many(context, tei::Embed, stream);
-  }
-  grpc::Status EmbedSparse(grpc::ServerContext* context, const pb::EmbedSparseRequest* request,
-                           pb::EmbedSparseResponse* response) override {
-    return front_.One(context, tei::EmbedSparse, request, response);
-  }
-  grpc::Status EmbedSparseStream(
-      grpc::ServerContext* context,
-      grpc::ServerReaderWriter<pb::EmbedSparseResponse, pb::EmbedSparseRequest>* stream) override {
-    return front_.Many(context, tei::EmbedSparse, stream);
-  }
-  grpc::Status EmbedAll(grpc::ServerContext* context, const pb::EmbedAllRequest* request,
-                        pb::EmbedAllResponse* response) override {
-    return front_.One(context, tei::EmbedAll, request, response);
-  }
-  grpc::Status EmbedAllStream(
-      grpc::ServerContext* context,
-      grpc::ServerReaderWriter<pb::EmbedAllResponse, pb::EmbedAllRequest>* stream) override {
-    return front_.Many(context, tei::EmbedAll, stream);
-  }
-
- private:
-  const Front& front_;
-};
-
-class PredictService final : public pb::Predict::Service {
- public:
-  explicit PredictService(const Front& front) : front_(front) {}
-  grpc::Status Predict(grpc::ServerContext* context, const pb::PredictRequest* request,
-                       pb::PredictResponse* response) override {
-    return front_.One(context, tei::Predict, request, response);
-  }
-  grpc::Status PredictPair(grpc::ServerContext* context, const pb::PredictPairRequest* request,
-                           pb::PredictResponse* response) override {
-    return front_.One(context, tei::PredictPair, request, response);
-  }
-  grpc::Status PredictStream(
-      grpc::ServerContext* context,
-      grpc::ServerReaderWriter<pb::PredictResponse, pb::PredictRequest>* stream) override {
-    return front_.Many(context, tei::Predict, stream);
-  }
-  grpc::Status PredictPairStream(
-      grpc::ServerContext* context,
-      grpc::ServerReaderWriter<pb::PredictResponse, pb::PredictPairRequest>* stream) override {
-    return front_.Many(context, tei::PredictPair, stream);
-  }
-
- private:
-  const Front& front_;
-};
-
-class RerankService final : public pb::Rerank::Service {
- public:
-  RerankService(const Front& front, std::size_t texts_max) : front_(front), texts_max_(texts_max) {}
-  grpc::Status Rerank(grpc::ServerContext* context, const pb::RerankRequest* request,
-                      pb::RerankResponse* response) override {
-    return front_.One(context, tei::Rerank, request, response);
-  }
-
-  // Options are those of the first message; its query is the query.
-  grpc::Status RerankStream(grpc::ServerContext* context,
-                            grpc::ServerReader<pb::RerankStreamRequest>* reader,
-                            pb::RerankResponse* response) override {
+  grpc::Status RerankAll(grpc::ServerContext* context,
+                         grpc::ServerReader<pb::RerankStreamRequest>* reader,
+                         pb::RerankResponse* response) const {
+    if (grpc::Status status = CheckKey(*context); !status.ok()) return status;
+    const auto texts_max = static_cast<int>(service_.options.inputs_max());
     pb::RerankRequest all;
     for (pb::RerankStreamRequest one; reader->Read(&one);) {
       if (all.texts().empty()) {
@@ -188,74 +189,74 @@ class RerankService final : public pb::Rerank::Service {
       }
       all.add_texts(std::move(*one.mutable_text()));
       // One too many is enough for the error; more would only fill memory.
-      if (static_cast<std::size_t>(all.texts_size()) > texts_max_) break;
+      if (all.texts_size() > texts_max) break;
     }
-    return front_.One(context, tei::Rerank, &std::as_const(all), response);
+    return Handle(tei::Rerank, all, response);
   }
 
- private:
-  const Front& front_;
-  const std::size_t texts_max_;
+  const serve::tei::Service& service_;
+  OpenStreams* const streams_;
+  const std::string wanted_;
 };
 
-class TokenizeService final : public pb::Tokenize::Service {
- public:
-  explicit TokenizeService(const Front& front) : front_(front) {}
-  grpc::Status Tokenize(grpc::ServerContext* context, const pb::EncodeRequest* request,
-                        pb::EncodeResponse* response) override {
-    return front_.One(context, tei::Tokenize, request, response);
-  }
-  grpc::Status TokenizeStream(
-      grpc::ServerContext* context,
-      grpc::ServerReaderWriter<pb::EncodeResponse, pb::EncodeRequest>* stream) override {
-    return front_.Many(context, tei::Tokenize, stream);
-  }
-  grpc::Status Decode(grpc::ServerContext* context, const pb::DecodeRequest* request,
-                      pb::DecodeResponse* response) override {
-    return front_.One(context, tei::Decode, request, response);
-  }
-  grpc::Status DecodeStream(
-      grpc::ServerContext* context,
-      grpc::ServerReaderWriter<pb::DecodeResponse, pb::DecodeRequest>* stream) override {
-    return front_.Many(context, tei::Decode, stream);
-  }
+// The interface: tei.proto's services and their methods.
+void Register(TableService* info, TableService* embed, TableService* predict, TableService* rerank,
+              TableService* tokenize) {
+  info->Add("/tei.v1.Info/Info", tei::Info);
+  embed->Add("/tei.v1.Embed/Embed", tei::Embed);
+  embed->AddStream("/tei.v1.Embed/EmbedStream", tei::Embed);
+  embed->Add("/tei.v1.Embed/EmbedSparse", tei::EmbedSparse);
+  embed->AddStream("/tei.v1.Embed/EmbedSparseStream", tei::EmbedSparse);
+  embed->Add("/tei.v1.Embed/EmbedAll", tei::EmbedAll);
+  embed->AddStream("/tei.v1.Embed/EmbedAllStream", tei::EmbedAll);
+  predict->Add("/tei.v1.Predict/Predict", tei::Predict);
+  predict->AddStream("/tei.v1.Predict/PredictStream", tei::Predict);
+  predict->Add("/tei.v1.Predict/PredictPair", tei::PredictPair);
+  predict->AddStream("/tei.v1.Predict/PredictPairStream", tei::PredictPair);
+  rerank->Add("/tei.v1.Rerank/Rerank", tei::Rerank);
+  rerank->AddRerankStream("/tei.v1.Rerank/RerankStream");
+  tokenize->Add("/tei.v1.Tokenize/Tokenize", tei::Tokenize);
+  tokenize->AddStream("/tei.v1.Tokenize/TokenizeStream", tei::Tokenize);
+  tokenize->Add("/tei.v1.Tokenize/Decode", tei::Decode);
+  tokenize->AddStream("/tei.v1.Tokenize/DecodeStream", tei::Decode);
+}
 
- private:
-  const Front& front_;
-};
+Result<std::shared_ptr<grpc::ServerCredentials>> Credentials(
+    const serve::tei::ServerOptions& options) {
+  if (options.tls_cert.empty()) return grpc::InsecureServerCredentials();
+  grpc::SslServerCredentialsOptions ssl;
+  MALMOI_TRY(auto certificate, os::ReadFile(os::PosixVfs(), options.tls_cert));
+  MALMOI_TRY(auto key, os::ReadFile(os::PosixVfs(), options.tls_key));
+  ssl.pem_key_cert_pairs.push_back({std::move(key), std::move(certificate)});
+  return grpc::SslServerCredentials(ssl);
+}
 
 class ServerImpl final : public Server {
  public:
-  explicit ServerImpl(const serve::tei::Service& service)
-      : front_(service),
-        info_(front_),
-        embed_(front_),
-        predict_(front_),
-        rerank_(front_, service.options.max_client_batch_size),
-        tokenize_(front_) {}
+  explicit ServerImpl(const serve::tei::Service& service) : options_(service.options) {
+    for (auto& table : tables_) table = std::make_unique<TableService>(service, &streams_);
+    Register(tables_[0].get(), tables_[1].get(), tables_[2].get(), tables_[3].get(),
+             tables_[4].get());
+  }
   ~ServerImpl() override { Stop(0); }
 
   Status Listen(const std::string& host, std::uint16_t port) {
     grpc::EnableDefaultHealthCheckService(true);
     grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+    MALMOI_TRY(const auto credentials, Credentials(options_).With("serve gRPC with TLS"));
     grpc::ServerBuilder builder;
     int chosen = 0;
     const std::string name = host.find(':') == std::string::npos ? host : "[" + host + "]";
-    builder.AddListeningPort(name + ":" + std::to_string(port), grpc::InsecureServerCredentials(),
-                             &chosen);
+    builder.AddListeningPort(name + ":" + std::to_string(port), credentials, &chosen);
     builder.SetMaxReceiveMessageSize(kMessageBytesMax);
     builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);  // A taken port is an error.
-    for (grpc::Service* service :
-         {static_cast<grpc::Service*>(&info_), static_cast<grpc::Service*>(&embed_),
-          static_cast<grpc::Service*>(&predict_), static_cast<grpc::Service*>(&rerank_),
-          static_cast<grpc::Service*>(&tokenize_)}) {
-      builder.RegisterService(service);
-    }
+    for (auto& table : tables_) builder.RegisterService(table.get());
     server_ = builder.BuildAndStart();
     if (server_ == nullptr || chosen == 0) {
-      return Error(Code::kUnavailable, "listen for gRPC on " + name + ":" + std::to_string(port) +
-                                           ": the address is taken or not local; choose another "
-                                           "port");
+      return Error(Code::kUnavailable,
+                   "listen for gRPC on " + name + ":" + std::to_string(port) +
+                       ": the address is taken or not local, or the TLS certificate and key do "
+                       "not fit; choose another port or other files");
     }
     port_ = static_cast<std::uint16_t>(chosen);
     return Ok();
@@ -264,19 +265,25 @@ class ServerImpl final : public Server {
   std::uint16_t port() const override { return port_; }
   void Stop(double seconds) override {
     if (server_ == nullptr) return;
-    server_->Shutdown(std::chrono::system_clock::now() +
-                      std::chrono::microseconds(static_cast<std::int64_t>(seconds * 1e6)));
+    std::atomic<bool> done{false};
+    std::thread closing([&] {
+      server_->Shutdown(std::chrono::system_clock::now() +
+                        std::chrono::microseconds(static_cast<std::int64_t>(seconds * 1e6)));
+      done = true;
+    });
+    while (!done) {
+      streams_.CancelIdle();
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    closing.join();
     server_->Wait();
     server_.reset();
   }
 
  private:
-  const Front front_;
-  InfoService info_;
-  EmbedService embed_;
-  PredictService predict_;
-  RerankService rerank_;
-  TokenizeService tokenize_;
+  const serve::tei::ServerOptions& options_;
+  OpenStreams streams_;
+  std::array<std::unique_ptr<TableService>, 5> tables_;  // Info, Embed, Predict, Rerank, Tokenize.
   std::unique_ptr<grpc::Server> server_;
   std::uint16_t port_ = 0;
 };

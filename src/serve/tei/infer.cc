@@ -42,11 +42,19 @@ Status PrepareAll(const Call& call, const Served& served, std::span<const embed:
   return Ok();
 }
 
+// In parts of max_client_batch_size, so that a long list is admitted beside other callers' work and
+// does not go before it as a whole.
 Status Submit(const Call& call, const Served& served, Outcome* out) {
   const Metrics& metrics = call.service.metrics;
-  if (Status status = served.engine->Submit(out->jobs, &call.cancel); !status.ok()) {
-    metrics.Failure("overloaded");
-    return FromEngine(std::move(status.error()));
+  const std::span<embed::Job> jobs = out->jobs;
+  const std::size_t part = call.service.options.max_client_batch_size;
+  for (std::size_t at = 0; at < jobs.size(); at += part) {
+    const auto some = jobs.subspan(at, std::min(part, jobs.size() - at));
+    if (Status status = served.engine->Submit(some, &call.cancel); !status.ok()) {
+      metrics.Failure("overloaded");
+      return FromEngine(std::move(status.error()));
+    }
+    if (some.back().error) break;  // Cancelled, mostly: the rest would be so too.
   }
   for (embed::Job& job : out->jobs) {
     if (!job.error) continue;
@@ -68,7 +76,7 @@ Status CheckBatch(const Call& call, std::size_t size, const char* name) {
     metrics.Failure("validation");
     return Error(Code::kNotFound, "`" + std::string(name) + "` cannot be empty");
   }
-  const std::size_t limit = call.service.options.max_client_batch_size;
+  const std::size_t limit = call.service.options.inputs_max();
   if (size <= limit) return Ok();
   metrics.Failure("batch_size");
   return Error(Code::kOutOfRange, "batch size " + std::to_string(size) +

@@ -29,7 +29,8 @@ struct ServerOptions {
   std::size_t max_concurrent_requests = 512;
   std::size_t max_batch_tokens = 16384;
   std::optional<std::size_t> max_batch_requests;
-  std::size_t max_client_batch_size = 32;
+  std::size_t max_client_batch_size = 32;  // Inputs that are submitted together.
+  bool split_batches = true;  // A request may have more inputs, up to kSplitMax; it is split.
   bool auto_truncate = true;
   std::optional<std::string> default_prompt;
   std::optional<std::string> default_prompt_name;
@@ -44,6 +45,13 @@ struct ServerOptions {
   std::string task;                        // "sentence-similarity": what POST / does.
   std::string vertex_predict_route, vertex_health_route;  // AIP_PREDICT_ROUTE, AIP_HEALTH_ROUTE.
   double stop_seconds = 30;
+
+  // The most inputs of one request without --max-client-batch-size: 32 times as many as
+  // text-embeddings-inference takes.
+  static constexpr std::size_t kSplitMax = 1024;
+  std::size_t inputs_max() const {
+    return split_batches && max_client_batch_size < kSplitMax ? kSplitMax : max_client_batch_size;
+  }
 };
 
 struct Service;

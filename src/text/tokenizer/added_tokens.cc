@@ -9,6 +9,8 @@ namespace malmoi::text {
 namespace {
 
 constexpr std::size_t kMaxBytes = 1024;  // Of a token: at each place of a text so much is compared.
+// A text of blanks and a token that takes them would make pieces of quadratic length in all.
+constexpr std::size_t kMaxOverlap = 64;
 
 }  // namespace
 
@@ -68,13 +70,22 @@ Result<AddedTokens> AddedTokens::Read(const json::Value* list, const Model& mode
 AddedTokens::Matcher AddedTokens::MakeMatcher(bool normalized) const {
   Matcher matcher;
   std::vector<std::pair<std::string_view, std::int32_t>> keys;
-  for (std::size_t i = 0; i < tokens_.size(); ++i) {
-    const AddedToken& token = tokens_[i];
-    const std::string& pattern = normalized ? token.shown : token.content;
-    if (token.normalized != normalized || pattern.empty()) continue;
-    keys.emplace_back(pattern, static_cast<std::int32_t>(i));
-    matcher.starts[static_cast<unsigned char>(pattern[0])] = true;
-    matcher.empty = false;
+  // Of tokens that normalizing made equal the first special one counts, else the first: the last
+  // key of these lists. (The package takes any of them, another at each start.)
+  for (const bool special : {false, true}) {
+    for (std::size_t i = tokens_.size(); i-- > 0;) {
+      const AddedToken& token = tokens_[i];
+      if (token.normalized != normalized || token.special != special) continue;
+      const std::string& pattern = normalized ? token.shown : token.content;
+      matcher.empty = false;
+      if (pattern.empty()) {
+        matcher.nothing = static_cast<std::int32_t>(i);
+        matcher.starts.fill(true);
+        continue;
+      }
+      keys.emplace_back(pattern, static_cast<std::int32_t>(i));
+      matcher.starts[static_cast<unsigned char>(pattern[0])] = true;
+    }
   }
   matcher.trie = ByteTrie::Build(std::move(keys));
   return matcher;
@@ -103,47 +114,52 @@ bool AddedTokens::IsWholeWord(std::string_view text, std::size_t begin, std::siz
   return end == text.size() || !Has(ReadRune(text, end, &size), kWord);
 }
 
+AddedTokens::Match AddedTokens::MatchAt(const Matcher& matcher, std::string_view text,
+                                        std::size_t at) const {
+  Match match{matcher.nothing, at};
+  ByteTrie::Node node = ByteTrie::kRoot;
+  for (std::size_t i = at; i < text.size(); ++i) {
+    node = matcher.trie.Child(node, text[i]);
+    if (node == ByteTrie::kNone) break;
+    if (matcher.trie.IdAt(node) < 0) continue;
+    match = {matcher.trie.IdAt(node), i + 1};
+  }
+  return match;
+}
+
 void AddedTokens::Find(std::string_view text, bool normalized, std::vector<Piece>* pieces) const {
   const Matcher& matcher = normalized ? normalized_ : raw_;
-  std::size_t done = 0;  // Everything before is in a piece.
-  std::size_t at = matcher.empty ? text.size() : 0;
-  while (at < text.size()) {
-    if (!matcher.starts[static_cast<unsigned char>(text[at])]) {
+  std::size_t done = 0;                // End of the last piece.
+  std::size_t taken = 0;               // Up to here rstrip has looked for spaces.
+  std::size_t last = text.size() + 1;  // End of the last match: the empty one is not there.
+  std::size_t at = 0, size = 0;
+  const std::size_t end = matcher.empty || text.empty() ? 0 : text.size() + (matcher.nothing >= 0);
+  while (at < end) {
+    const bool skipped = at < text.size() && !matcher.starts[static_cast<unsigned char>(text[at])];
+    const Match match = skipped ? Match() : MatchAt(matcher, text, at);
+    if (match.index < 0 || (match.end == at && last == at)) {
       ++at;
+      while (at < text.size() && (static_cast<unsigned char>(text[at]) & 0xC0) == 0x80) ++at;
       continue;
     }
-    std::int32_t index = -1;
-    std::size_t stop = 0;
-    ByteTrie::Node node = ByteTrie::kRoot;
-    for (std::size_t i = at; i < text.size(); ++i) {
-      node = matcher.trie.Child(node, text[i]);
-      if (node == ByteTrie::kNone) break;
-      if (matcher.trie.IdAt(node) < 0) continue;
-      index = matcher.trie.IdAt(node);
-      stop = i + 1;
-    }
-    if (index < 0) {
-      ++at;
-      continue;
-    }
-    const AddedToken& token = tokens_[static_cast<std::size_t>(index)];
-    std::size_t start = at;
-    at = stop;
+    const AddedToken& token = tokens_[static_cast<std::size_t>(match.index)];
+    std::size_t start = at, stop = match.end;
+    last = at = match.end;
     if (token.single_word && !IsWholeWord(text, start, stop)) continue;
-    std::size_t size = 0;
     // Not past `done`: the token before may have taken those spaces.
     while (token.lstrip && start > done) {
       const std::size_t before = PreviousRune(text, start);
       if (!Has(ReadRune(text, before, &size), kSpace)) break;
       start = before;
     }
-    while (token.rstrip && stop < text.size() && Has(ReadRune(text, stop, &size), kSpace)) {
-      stop += size;
+    if (token.lstrip) start = std::max(start, done);
+    if (token.rstrip && start + kMaxOverlap >= taken) {
+      stop = std::max(stop, taken);
+      while (stop < text.size() && Has(ReadRune(text, stop, &size), kSpace)) stop += size;
+      taken = stop;
     }
-    start = std::max(start, done);
-    at = std::max(at, stop);
     if (start > done) pieces->push_back({done, start, -1});
-    pieces->push_back({start, stop, token.id});
+    if (start < stop) pieces->push_back({start, stop, token.id});
     done = stop;
   }
   if (done < text.size()) pieces->push_back({done, text.size(), -1});

@@ -34,7 +34,9 @@ class AddedTokens {
                                   const Normalizer* normalizer);
 
   // Appends pieces that cover `text` to *pieces, in order, tokens among them: longest match first
-  // from the left. `normalized` says in which of the two passes this is.
+  // from the left. `normalized` says in which of the two passes this is. Spaces that a token took
+  // behind it may begin the next token too: those two pieces overlap (by kMaxOverlap bytes at
+  // most).
   void Find(std::string_view text, bool normalized, std::vector<Piece>* pieces) const;
 
   const AddedToken* ById(std::int32_t id) const;
@@ -49,10 +51,17 @@ class AddedTokens {
  private:
   struct Matcher {
     ByteTrie trie;  // To indices of tokens_.
+    // A token of which normalizing left nothing: it is everywhere, as the empty string.
+    std::int32_t nothing = -1;
     std::array<bool, 256> starts{};
     bool empty = true;
   };
+  struct Match {
+    std::int32_t index = -1;  // Of tokens_; -1: none.
+    std::size_t end = 0;
+  };
   Matcher MakeMatcher(bool normalized) const;
+  Match MatchAt(const Matcher& matcher, std::string_view text, std::size_t at) const;
   bool IsWholeWord(std::string_view text, std::size_t begin, std::size_t end) const;
 
   std::vector<AddedToken> tokens_;

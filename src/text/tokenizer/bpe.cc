@@ -103,11 +103,9 @@ class Bpe : public Model {
       MergeLong(&symbols, &scratch->candidates);
     }
     std::uint32_t at = 0;
-    // Bytes that stand for a prefix are not in the word: no offset may lie past it.
-    const auto end = static_cast<std::uint32_t>(word.size());
     for (const auto& symbol : symbols) {
       if (symbol.length == 0) continue;
-      tokens->push_back({symbol.id, std::min(at, end - 1), std::min(at + symbol.length, end)});
+      tokens->push_back({symbol.id, at, at + symbol.length});
       at += symbol.length;
     }
   }

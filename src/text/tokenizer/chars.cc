@@ -175,7 +175,7 @@ const UNormalizer2* Composer(bool compatibility) {
 
 icu::UnicodeSet RegexProperty(const char* name) {
   icu::UnicodeSet set;
-  FindRegexProperty(name, &set);
+  FindRegexProperty(name, true, &set);
   set.freeze();
   return set;
 }

@@ -31,14 +31,15 @@ class HfTokenizer : public Tokenizer {
   };
   explicit HfTokenizer(Stages stages)
       : stages_(std::move(stages)),
-        cuts_(stages_.normalizer.get(), stages_.pre_tokenizer.get(), stages_.added) {}
+        cuts_(stages_.normalizer.get(), stages_.pre_tokenizer.get(), stages_.added),
+        trims_(stages_.post_processor != nullptr && stages_.post_processor->trims()) {}
 
   Encoding Encode(std::string_view text, const EncodeOptions& options) const override {
     text = text.substr(0, kMaxText);
     const std::size_t limit = LimitOf(options, false);
     std::vector<EncodedPart> parts(1);
-    parts[0] = {EncodeBare(text, options.cut_left ? SIZE_MAX : limit), text};
-    Cut(limit, options.cut_left, &parts[0].encoding);
+    parts[0] = EncodeBare(text, options.cut_left ? SIZE_MAX : limit);
+    CutPart(limit, options.cut_left, &parts[0]);
     return PostProcess(options, &parts);
   }
 
@@ -48,16 +49,16 @@ class HfTokenizer : public Tokenizer {
     second = second.substr(0, kMaxText);
     const std::size_t limit = LimitOf(options, true);
     std::vector<EncodedPart> parts(2);
-    parts[0] = {EncodeBare(first, SIZE_MAX), first};
-    parts[1] = {EncodeBare(second, SIZE_MAX), second};
-    Encoding& a = parts[0].encoding;
-    Encoding& b = parts[1].encoding;
-    if (a.size() + b.size() > limit) {
-      const auto [keep_a, keep_b] = Share(options.cut, a.size(), b.size(), limit);
-      Cut(keep_a, options.cut_left, &a);
-      Cut(keep_b, options.cut_left, &b);
+    parts[0] = EncodeBare(first, SIZE_MAX);
+    parts[1] = EncodeBare(second, SIZE_MAX);
+    const std::size_t a = parts[0].encoding.size(), b = parts[1].encoding.size();
+    if (a + b > limit) {
+      const auto [keep_a, keep_b] = Share(options.cut, a, b, limit);
+      CutPart(keep_a, options.cut_left, &parts[0]);
+      CutPart(keep_b, options.cut_left, &parts[1]);
     }
-    std::fill(b.type_ids.begin(), b.type_ids.end(), 1);
+    std::vector<std::int32_t>& types = parts[1].encoding.type_ids;
+    std::fill(types.begin(), types.end(), 1);
     return PostProcess(options, &parts);
   }
 
@@ -114,13 +115,37 @@ class HfTokenizer : public Tokenizer {
     WordCache cache;
     std::vector<WordCache::Token> cached;
     std::size_t limit = 0;  // Tokens wanted, without the template's.
+    std::string_view source;
     Encoding out;
+    std::vector<TokenEdges> edges;
 
     void Put(std::int32_t id, Encoding::Span span) {
       out.ids.push_back(id);
       out.offsets.push_back(span);
     }
     bool full() const { return out.ids.size() >= limit; }
+    // Forgets the tokens from the `count`th on.
+    void Rewind(std::size_t count) {
+      out.ids.resize(count);
+      out.offsets.resize(count);
+      while (!edges.empty() && edges.back().index >= count) edges.pop_back();
+    }
+    // The package has no span for what lies past a piece, and gives the offsets in the piece as
+    // offsets in the text: down to whole characters, or two characters where they pass its end.
+    Encoding::Span Stray(std::size_t begin, std::size_t end) const {
+      const auto floor = [&](std::size_t at) {
+        if (at >= source.size()) return source.size();
+        while (at > 0 && (static_cast<unsigned char>(source[at]) & 0xC0) == 0x80) --at;
+        return at;
+      };
+      std::size_t from = floor(begin), to = floor(end);
+      if (end > source.size()) {
+        to = from;
+        for (int i = 0; i < 2 && to < source.size(); ++i) to += RuneSize(source[to]);
+        to = std::min(to, source.size());
+      }
+      return {static_cast<std::uint32_t>(from), static_cast<std::uint32_t>(to)};
+    }
   };
 
   // A Work for the time of one call. At most kKept stay, none of which holds a large text.
@@ -192,6 +217,17 @@ class HfTokenizer : public Tokenizer {
     return out;
   }
 
+  static void CutPart(std::size_t size, bool left, EncodedPart* part) {
+    const std::size_t before = part->encoding.size();
+    if (before <= size) return;
+    Cut(size, left, &part->encoding);
+    const std::size_t from = left ? before - size : 0;
+    std::erase_if(part->edges, [&](const TokenEdges& edges) {
+      return edges.index < from || edges.index >= from + size;
+    });
+    for (TokenEdges& edges : part->edges) edges.index -= from;
+  }
+
   static void Cut(std::size_t size, bool left, Encoding* out) {
     if (out->size() <= size) return;
     const std::size_t from = left ? out->size() - size : 0;
@@ -206,11 +242,13 @@ class HfTokenizer : public Tokenizer {
   }
 
   // The text's tokens without a template, at least `limit` of them where it has so many.
-  Encoding EncodeBare(std::string_view text, std::size_t limit) const {
+  EncodedPart EncodeBare(std::string_view text, std::size_t limit) const {
     Borrowed borrowed(*this);
     Work& work = *borrowed.get();
     work.limit = limit;
+    work.source = text;
     work.out = {};
+    work.edges.clear();
     const std::size_t guess = std::min(text.size() / 3 + 8, limit);
     work.out.ids.reserve(guess);
     work.out.offsets.reserve(guess);
@@ -221,7 +259,17 @@ class HfTokenizer : public Tokenizer {
     }
     work.out.type_ids.resize(work.out.size(), 0);
     work.out.special.resize(work.out.size(), 0);
-    return std::move(work.out);
+    return {std::move(work.out), text, std::move(work.edges)};
+  }
+
+  // Keeps how the package names the token that comes next, where that matters.
+  void Name(std::int32_t id, std::string_view name, Work* work) const {
+    if (!trims_) return;
+    TokenEdges edges = EdgesOf(name);
+    const TokenEdges own = EdgesOf(TokenOf(id));
+    if (edges.leading == own.leading && edges.trailing == own.trailing) return;
+    edges.index = work->out.size();
+    work->edges.push_back(edges);
   }
 
   void EncodeValid(std::string_view text, Work* work) const {
@@ -231,14 +279,14 @@ class HfTokenizer : public Tokenizer {
       if (work->full()) return;
       const auto begin = static_cast<std::uint32_t>(part.begin);
       if (part.token >= 0) {
+        Name(part.token, text.substr(part.begin, part.end - part.begin), work);
         work->Put(part.token, {begin, static_cast<std::uint32_t>(part.end)});
         continue;
       }
       const std::string_view raw = text.substr(part.begin, part.end - part.begin);
       const std::size_t before = work->out.size();
       if (cuts_.enabled() && EncodeCut(raw, begin, work)) continue;
-      work->out.ids.resize(before);
-      work->out.offsets.resize(before);
+      work->Rewind(before);
       work->text.Assign(raw, begin);
       Normalize(work);
       EncodeNormalized(work);
@@ -254,6 +302,8 @@ class HfTokenizer : public Tokenizer {
     for (const Piece& part : work->parts) {
       if (work->full()) return;
       if (part.token >= 0) {
+        Name(part.token, std::string_view(repaired.text).substr(part.begin, part.end - part.begin),
+             work);
         work->Put(part.token, repaired.SpanOf(part.begin, part.end));
         continue;
       }
@@ -308,9 +358,11 @@ class HfTokenizer : public Tokenizer {
                        std::size_t from, Work* work) {
     const std::size_t count = work->out.size() - from;
     if (count > WordCache::kMaxTokens || work->full()) return;
+    if (!work->edges.empty() && work->edges.back().index >= from) return;
     work->cached.resize(count);
     for (std::size_t i = 0; i < count; ++i) {
       const Encoding::Span span = work->out.offsets[from + i];
+      if (span.begin < begin || span.end > begin + part.size()) return;  // See Stray().
       work->cached[i] = {work->out.ids[from + i], static_cast<std::uint8_t>(span.begin - begin),
                          static_cast<std::uint8_t>(span.end - begin)};
     }
@@ -333,15 +385,23 @@ class HfTokenizer : public Tokenizer {
     }
     for (const Piece& piece : work->pieces) {
       if (work->full()) return;
+      const std::string_view word =
+          std::string_view(text.text).substr(piece.begin, piece.end - piece.begin);
       if (piece.token >= 0) {
+        Name(piece.token, word, work);
         work->Put(piece.token, text.SpanOf(piece.begin, piece.end));
         continue;
       }
       work->tokens.clear();
-      const std::string_view word =
-          std::string_view(text.text).substr(piece.begin, piece.end - piece.begin);
       stages_.model->Tokenize(word, &work->tokens, &work->scratch);
       for (const ModelToken& token : work->tokens) {
+        if (token.end > word.size()) {
+          work->Put(token.id, work->Stray(token.begin, token.end));
+          continue;
+        }
+        if (trims_ && token.id == stages_.model->named_by_text()) {
+          Name(token.id, word.substr(token.begin, token.end - token.begin), work);
+        }
         work->Put(token.id, text.SpanOf(piece.begin + token.begin, piece.begin + token.end));
       }
     }
@@ -349,6 +409,7 @@ class HfTokenizer : public Tokenizer {
 
   const Stages stages_;
   const Cuts cuts_;
+  const bool trims_;  // Offsets, by how tokens are named.
   mutable std::mutex mutex_;
   mutable std::vector<std::unique_ptr<Work>> idle_;  // Guarded by mutex_.
 };

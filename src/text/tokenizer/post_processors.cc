@@ -37,7 +37,7 @@ class TemplateProcessor : public PostProcessor {
     std::vector<EncodedPart> out;
     for (const TemplatePiece& piece : parts->size() == 2 ? pair_ : single_) {
       if (piece.kind == TemplatePiece::kToken) {
-        if (add_special_tokens) out.push_back({SpecialToken(piece.id, piece.type_id), {}});
+        if (add_special_tokens) out.push_back({SpecialToken(piece.id, piece.type_id), {}, {}});
         continue;
       }
       out.push_back((*parts)[piece.kind == TemplatePiece::kFirst ? 0 : 1]);
@@ -60,50 +60,35 @@ class TemplateProcessor : public PostProcessor {
   const Pieces single_, pair_;
 };
 
-std::string_view WithoutSpaces(std::string_view text) {
-  std::size_t size = 0;
-  while (!text.empty() && Has(ReadRune(text, 0, &size), kSpace)) text.remove_prefix(size);
-  while (!text.empty() && Has(ReadRune(text, PreviousRune(text, text.size()), &size), kSpace)) {
-    text.remove_suffix(size);
-  }
-  return text;
+// Byte-level vocabularies write a space as U+0120.
+bool IsTrimmed(char32_t c) {
+  return c == 0x120 || Has(c, kSpace);
+}
+
+// Moves the ends of `span` inwards. Counts characters, as the package counts when its offsets are
+// in characters; more spaces than there are characters before the end leave the end where it is.
+void TrimSpan(std::string_view text, std::size_t leading, std::size_t trailing,
+              Encoding::Span* span) {
+  std::size_t begin = span->begin, end = span->end;
+  for (; leading > 0 && begin < end; --leading) begin += RuneSize(text[begin]);
+  begin = std::min<std::size_t>(begin, span->end);
+  for (; trailing > 0 && end > 0; --trailing) end = PreviousRune(text, end);
+  span->begin = static_cast<std::uint32_t>(begin);
+  if (trailing == 0) span->end = static_cast<std::uint32_t>(std::max(begin, end));
 }
 
 // Leaves the spaces at a token's ends out of its offsets, but for the one that the tokenizer itself
 // may have put before the text.
 void TrimOffsets(const Tokenizer& tokenizer, bool add_prefix_space, EncodedPart* part) {
-  // Byte-level vocabularies write a space as U+0120.
-  const auto is_space = [](char32_t c) { return c == 0x120 || Has(c, kSpace); };
   Encoding& encoding = part->encoding;
-  const std::string_view text = part->text;
+  auto named = part->edges.begin();
   for (std::size_t i = 0; i < encoding.size(); ++i) {
+    const bool own = named != part->edges.end() && named->index == i;
+    TokenEdges edges = own ? *named++ : EdgesOf(tokenizer.TokenOf(encoding.ids[i]));
     Encoding::Span& span = encoding.offsets[i];
-    std::string_view token = tokenizer.TokenOf(encoding.ids[i]);
-    // An added token that took the spaces beside it counts with them.
-    const std::string_view slice = text.substr(span.begin, span.end - span.begin);
-    if (slice.size() > token.size() && slice.find(token) != slice.npos &&
-        WithoutSpaces(slice) == token) {
-      token = slice;
-    }
-    std::size_t leading = 0, trailing = 0, size = 0;
-    for (std::size_t at = 0; at < token.size() && is_space(ReadRune(token, at, &size));
-         at += size) {
-      ++leading;
-    }
-    for (std::size_t at = token.size(); at > 0; ++trailing) {
-      at = PreviousRune(token, at);
-      if (!is_space(ReadRune(token, at, &size))) break;
-    }
     const bool first = i == 0 || span.begin == 0;
-    if (first && add_prefix_space && leading == 1) leading = 0;
-    // Counted in characters, as the package counts when its offsets are in characters.
-    for (; leading > 0 && span.begin < span.end; --leading) {
-      const std::size_t next = span.begin + RuneSize(text[span.begin]);
-      span.begin = static_cast<std::uint32_t>(std::min<std::size_t>(next, span.end));
-    }
-    for (; trailing > 0 && span.end > span.begin; --trailing) {
-      span.end = static_cast<std::uint32_t>(PreviousRune(text, span.end));
-    }
+    if (first && add_prefix_space && edges.leading == 1) edges.leading = 0;
+    TrimSpan(part->text, edges.leading, edges.trailing, &span);
   }
 }
 
@@ -113,6 +98,7 @@ class ByteLevelProcessor : public PostProcessor {
   ByteLevelProcessor(bool trim_offsets, bool add_prefix_space)
       : trim_offsets_(trim_offsets), add_prefix_space_(add_prefix_space) {}
   std::size_t added(bool) const override { return 0; }
+  bool trims() const override { return trim_offsets_; }
   void Process(const Tokenizer& tokenizer, bool, std::vector<EncodedPart>* parts) const override {
     if (!trim_offsets_) return;
     for (EncodedPart& part : *parts) TrimOffsets(tokenizer, add_prefix_space_, &part);
@@ -135,6 +121,7 @@ class ClsSepProcessor : public PostProcessor {
   };
   explicit ClsSepProcessor(const Options& options) : o_(options) {}
   std::size_t added(bool pair) const override { return !pair ? 2 : o_.roberta ? 4 : 3; }
+  bool trims() const override { return o_.trim_offsets; }
   void Process(const Tokenizer& tokenizer, bool add_special_tokens,
                std::vector<EncodedPart>* parts) const override {
     for (std::size_t i = 0; i < parts->size(); ++i) {
@@ -145,7 +132,10 @@ class ClsSepProcessor : public PostProcessor {
       if (!add_special_tokens) continue;
       std::fill(e.special.begin(), e.special.end(), 0);
       const std::int32_t type = i > 0 && !o_.roberta ? 1 : 0;
-      if (i == 0 || o_.roberta) Prepend(i == 0 ? o_.cls : o_.sep, &e);
+      if (i == 0 || o_.roberta) {
+        Prepend(i == 0 ? o_.cls : o_.sep, &e);
+        for (TokenEdges& edges : part.edges) ++edges.index;
+      }
       Append(TemplateProcessor::SpecialToken(o_.sep, type), &e);
     }
   }
@@ -168,6 +158,10 @@ class SequenceProcessor : public PostProcessor {
     std::size_t sum = 0;
     for (const auto& part : parts_) sum += part->added(pair);
     return sum;
+  }
+  bool trims() const override {
+    return std::any_of(parts_.begin(), parts_.end(),
+                       [](const auto& part) { return part->trims(); });
   }
   void Process(const Tokenizer& tokenizer, bool add_special_tokens,
                std::vector<EncodedPart>* parts) const override {
@@ -249,6 +243,19 @@ Result<std::unique_ptr<const PostProcessor>> ReadClsSep(const json::Value& value
 }
 
 }  // namespace
+
+TokenEdges EdgesOf(std::string_view name) {
+  TokenEdges edges;
+  std::size_t size = 0;
+  for (std::size_t at = 0; at < name.size() && IsTrimmed(ReadRune(name, at, &size)); at += size) {
+    ++edges.leading;
+  }
+  for (std::size_t at = name.size(); at > 0; ++edges.trailing) {
+    at = PreviousRune(name, at);
+    if (!IsTrimmed(ReadRune(name, at, &size))) break;
+  }
+  return edges;
+}
 
 Result<std::unique_ptr<const PostProcessor>> ReadPostProcessor(const json::Value& value) {
   using Pointer = std::unique_ptr<const PostProcessor>;

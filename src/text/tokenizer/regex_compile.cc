@@ -382,20 +382,20 @@ class RegexCompiler {
     if (Take("^")) negated = !negated;
     const std::string_view name = pattern_.substr(at_, end - at_);
     icu::UnicodeSet chars;
-    if (!FindRegexProperty(name, &chars)) return Fail("unknown property");
+    if (!FindRegexProperty(name, sets_open_ > 0, &chars)) return Fail("unknown property");
     if (negated) chars.complement();
     set->addAll(chars);
     at_ = end + 1;
   }
 
-  static void AddEscapeClass(char which, icu::UnicodeSet* set) {
+  void AddEscapeClass(char which, icu::UnicodeSet* set) const {
     icu::UnicodeSet chars;
     const char lower = static_cast<char>(which | 0x20);
     FindRegexProperty(lower == 'd'   ? "digit"
-                      : lower == 'w' ? "w"
+                      : lower == 'w' ? "word"
                       : lower == 's' ? "space"
                                      : "xdigit",
-                      &chars);
+                      sets_open_ > 0, &chars);
     if (which != lower) chars.complement();
     set->addAll(chars);
   }
@@ -403,6 +403,7 @@ class RegexCompiler {
   // After '[': to the matching ']'.
   void ParseSet(icu::UnicodeSet* out) {
     if (++depth_ > Regex::kMaxDepth) Fail("sets are nested too deep");
+    ++sets_open_;
     const bool negated = Take("^");
     icu::UnicodeSet all(0, 0x10FFFF);  // Of the operands of && so far.
     icu::UnicodeSet part;
@@ -429,6 +430,7 @@ class RegexCompiler {
     all.retainAll(part);
     if (negated) all.complement();
     *out = all;
+    --sets_open_;
     --depth_;
   }
   bool ParsePosix(icu::UnicodeSet* set) {
@@ -438,7 +440,7 @@ class RegexCompiler {
     const bool negated = name.substr(0, 1) == "^";
     if (negated) name.remove_prefix(1);
     icu::UnicodeSet chars;
-    if (!FindRegexProperty(name, &chars)) return false;
+    if (!FindRegexProperty(name, true, &chars)) return false;
     if (negated) chars.complement();
     set->addAll(chars);
     at_ = end + 2;
@@ -653,6 +655,7 @@ class RegexCompiler {
   const std::string_view pattern_;
   std::size_t at_ = 0;
   int depth_ = 0;
+  int sets_open_ = 0;
   bool fold_ = false;
   bool dot_all_ = false;
   std::string error_;

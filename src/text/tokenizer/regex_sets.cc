@@ -77,16 +77,22 @@ void SetBinary(UProperty property, icu::UnicodeSet* set) {
 
 void SetAlphabetic(icu::UnicodeSet* set) {
   SetBinary(UCHAR_ALPHABETIC, set);
-  set->add(0x363, 0x36F);
+  // Marks that are alphabetic since Unicode 15.1 and 16.
+  constexpr UChar32 kMarks[][2] = {
+      {0x363, 0x36F},     {0x897, 0x897},     {0x1DD3, 0x1DE6},   {0x10D69, 0x10D69},
+      {0x10EFC, 0x10EFC}, {0x113B8, 0x113C0}, {0x113C2, 0x113C2}, {0x113C5, 0x113C5},
+      {0x113C7, 0x113CA}, {0x113CC, 0x113CD}, {0x1611E, 0x1612E},
+  };
+  for (const auto& range : kMarks) set->add(range[0], range[1]);
   AddCategories(U_GC_L_MASK | U_GC_NL_MASK, set);
 }
 
-bool SetPosix(const std::string& name, icu::UnicodeSet* set) {
-  if (name == "word" || name == "w") {
+bool SetPosix(const std::string& name, bool in_set, icu::UnicodeSet* set) {
+  if (name == "word") {
     SetBinary(UCHAR_ALPHABETIC, set);
     AddCategories(U_GC_L_MASK | U_GC_M_MASK | U_GC_ND_MASK | U_GC_PC_MASK, set);
-    // \w takes its answers for Latin-1 from an older table, which has these.
-    if (name == "w") set->add(0xB2, 0xB3).add(0xB9).add(0xBC, 0xBE);
+    // By itself it takes its answers for Latin-1 from an older table, which has these.
+    if (!in_set) set->add(0xB2, 0xB3).add(0xB9).add(0xBC, 0xBE);
   } else if (name == "space") {
     SetBinary(UCHAR_WHITE_SPACE, set);
   } else if (name == "digit") {
@@ -136,14 +142,14 @@ bool SetPosix(const std::string& name, icu::UnicodeSet* set) {
 
 }  // namespace
 
-bool FindRegexProperty(std::string_view name, icu::UnicodeSet* set) {
+bool FindRegexProperty(std::string_view name, bool in_set, icu::UnicodeSet* set) {
   set->clear();
   std::string loose;  // Without case, spaces, hyphens and underscores.
   for (const char c : name) {
     if (c == ' ' || c == '-' || c == '_') continue;
     loose += c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
   }
-  if (SetPosix(loose, set)) return true;
+  if (SetPosix(loose, in_set, set)) return true;
   const std::string full(name);
   const std::int32_t mask = u_getPropertyValueEnum(UCHAR_GENERAL_CATEGORY_MASK, full.c_str());
   if (mask > 0) {

@@ -100,7 +100,8 @@ struct ModelToken {
   std::uint32_t end = 0;
 };
 
-// Turns a word into ids. Laws: tokens are in order; together they span the word.
+// Turns a word into ids. Laws: tokens are in order; together they span the word. Bytes that BPE
+// spells for its prefix or suffix count too, so that the last tokens may lie past the word.
 class Model {
  public:
   virtual ~Model() = default;
@@ -111,12 +112,25 @@ class Model {
   virtual std::size_t size() const = 0;
   virtual std::int32_t IdOf(std::string_view token) const = 0;
   virtual std::string_view TokenOf(std::int32_t id) const = 0;
+  // The unknown token, where the package names such tokens by what they stand for; else -1.
+  virtual std::int32_t named_by_text() const { return -1; }
 };
+
+// How many spaces begin and end the text that the package names a token by (IsTrimmed in
+// post_processors.cc), where that is not the name of its id.
+struct TokenEdges {
+  std::size_t index = 0;  // Of the token in its part.
+  std::size_t leading = 0;
+  std::size_t trailing = 0;
+};
+// Of `name`, which is valid UTF-8.
+TokenEdges EdgesOf(std::string_view name);
 
 // A part of what Encode() gives: tokens of one text, or added ones.
 struct EncodedPart {
   Encoding encoding;
-  std::string_view text;  // What its offsets count in.
+  std::string_view text;          // What its offsets count in.
+  std::vector<TokenEdges> edges;  // In order of index; kept only where offsets are trimmed.
 };
 
 // Puts special tokens around encoded texts.
@@ -125,6 +139,8 @@ class PostProcessor {
   virtual ~PostProcessor() = default;
   // How many tokens Process() adds to one text, or to two.
   virtual std::size_t added(bool pair) const = 0;
+  // Leaves spaces out of offsets: wants EncodedPart::edges.
+  virtual bool trims() const { return false; }
   // *parts are one text or two, of type ids 0 and 1, or what an earlier processor made of them. The
   // result is their concatenation. `tokenizer` names an id's token: for trimming spaces.
   virtual void Process(const Tokenizer& tokenizer, bool add_special_tokens,

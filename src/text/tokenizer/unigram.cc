@@ -45,6 +45,7 @@ class Unigram : public Model {
   std::size_t size() const override { return vocabulary_.count(); }
   std::int32_t IdOf(std::string_view token) const override { return vocabulary_.IdOf(token); }
   std::string_view TokenOf(std::int32_t id) const override { return vocabulary_.TokenOf(id); }
+  std::int32_t named_by_text() const override { return unknown_; }
 
  private:
   static constexpr double kUnknownPenalty = 10;

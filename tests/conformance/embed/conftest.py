@@ -37,7 +37,8 @@ class EmbedServer:
         return self
 
     def __exit__(self, *_):
-        self.process.send_signal(signal.SIGTERM)
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
         assert self.process.wait(timeout=60) == 0
 
     def send(self, path, body=None, method=None, headers=None):

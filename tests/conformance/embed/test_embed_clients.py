@@ -24,4 +24,4 @@ def test_openai(minilm):
     with pytest.raises(openai.BadRequestError):
         client.embeddings.create(model="m", input="")
     with pytest.raises(openai.UnprocessableEntityError):
-        client.embeddings.create(model="m", input=["a"] * 33)
+        client.embeddings.create(model="m", input=["a"] * 1025)

@@ -3,7 +3,9 @@ status codes, health and reflection.
 Method: grpcio with messages made from the repository's own tei.proto by protoc."""
 import pathlib
 import shutil
+import signal
 import subprocess
+import threading
 
 import grpc
 import pytest
@@ -15,8 +17,9 @@ PROTO = pathlib.Path(__file__).resolve().parents[3] / "src" / "rpc" / "tei" / "t
 
 
 class Client:
-    def __init__(self, address, messages, metadata=()):
-        self.channel = grpc.insecure_channel(address)
+    def __init__(self, address, messages, metadata=(), root=None):
+        self.channel = (grpc.insecure_channel(address) if root is None else
+                        grpc.secure_channel(address, grpc.ssl_channel_credentials(root)))
         self.messages, self.metadata = messages, metadata
 
     def make(self, kind, fields):
@@ -138,3 +141,54 @@ def test_key(serve, messages):
             grpc.StatusCode.UNAUTHENTICATED)
         client = Client(server.grpc_address, messages, [("authorization", "Bearer k")])
         assert len(client.one(*embed, inputs="a").embeddings) == 384
+
+
+def test_streams_are_in_order_and_end_at_the_first_error(both):
+    _, client = both
+    embed = ("Embed/EmbedStream", "EmbedRequest", "EmbedResponse")
+    texts = [f"{'word ' * (i * 37 % 50)}{i}" for i in range(90)]  # Longer than what is read ahead.
+    rows = client.many(*embed, [{"inputs": text} for text in texts])
+    assert [r.metadata.compute_chars for r in rows] == [len(text) for text in texts]
+    alone = client.one("Embed/Embed", *embed[1:], inputs=texts[77])
+    assert rows[77].embeddings == alone.embeddings
+    fields = [{"inputs": text} for text in ["a"] * 20 + [""] + ["a"] * 60]
+    requests = iter([client.make("EmbedRequest", f) for f in fields])
+    got = []
+    with pytest.raises(grpc.RpcError) as caught:
+        for answer in client._call("stream_stream", "Embed/EmbedStream", "EmbedResponse")(
+                requests, timeout=60):
+            got.append(answer)
+    assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT and len(got) == 20
+
+
+def test_an_idle_stream_does_not_hold_up_the_end(serve, messages):
+    with serve("--model-id", "all-MiniLM-L6-v2", "--grpc-port", "0") as server:
+        client = Client(server.grpc_address, messages)
+        more = threading.Event()
+
+        def requests():
+            yield client.make("EmbedRequest", {"inputs": "a"})
+            more.wait(60)
+
+        answers = client._call("stream_stream", "Embed/EmbedStream", "EmbedResponse")(requests())
+        assert len(next(answers).embeddings) == 384
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(timeout=20) == 0  # Not the 30 seconds of the drain.
+        more.set()
+
+
+def test_tls(serve, messages, tmp_path):
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    if shutil.which("openssl") is None:
+        pytest.skip("the openssl command is absent")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                    "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj",
+                    "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key,
+                    "-out", cert], check=True, capture_output=True)
+    with serve("--model-id", "all-MiniLM-L6-v2", "--grpc-port", "0", "--tls-cert", cert,
+               "--tls-key", key) as server:
+        embed = ("Embed/Embed", "EmbedRequest", "EmbedResponse")
+        client = Client(server.grpc_address, messages, root=cert.read_bytes())
+        assert len(client.one(*embed, inputs="a").embeddings) == 384
+        assert code_of(lambda: Client(server.grpc_address, messages).one(*embed, inputs="a"))[0] == (
+            grpc.StatusCode.UNAVAILABLE)

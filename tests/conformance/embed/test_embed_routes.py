@@ -225,3 +225,15 @@ def test_answers_fit_the_published_document(minilm, shared_folder):
     errors = resolve(document["components"]["schemas"]["ErrorResponse"], document)
     assert fits(minilm.json("/embed", {"inputs": []}, expect=400), errors)
     assert fits(minilm.json("/rerank", {"query": "a", "texts": ["b"]}, expect=424), errors)
+
+
+def test_more_inputs_than_a_batch_are_split(minilm, serve):
+    texts = [f"text {i} " + "word " * (i % 7) for i in range(150)]
+    rows = minilm.json("/embed", {"inputs": texts})
+    for i in (0, 31, 32, 149):
+        assert rows[i] == minilm.json("/embed", {"inputs": texts[i]})[0]
+    assert len(minilm.json("/v1/embeddings", {"input": ["a"] * 1024})["data"]) == 1024
+    with serve("--model-id", "all-MiniLM-L6-v2", "--max-client-batch-size", "4") as server:
+        assert len(server.json("/embed", {"inputs": texts[:4]})) == 4
+        assert server.json("/embed", {"inputs": texts[:5]}, expect=422)["error"] == (
+            "batch size 5 > maximum allowed batch size 4")
