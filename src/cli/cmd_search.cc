@@ -11,7 +11,7 @@
 namespace malmoi::cli {
 namespace {
 
-constexpr std::size_t kPreviewBytes = 280;
+constexpr std::size_t kPreviewCharacters = 200;
 
 std::string Text(const json::Value& v, std::string_view key) {
   return std::string(v.GetString(key));
@@ -24,15 +24,23 @@ std::string Place(const json::Value& v) {
   return v.GetInt("line") > 0 ? out + ":" + std::to_string(v.GetInt("line")) : out;
 }
 
-std::string Preview(std::string_view text) {
+std::string OneLine(std::string_view text) {
   std::string out;
   for (const char c : text) {
     const bool space = c == '\n' || c == '\r' || c == '\t' || c == ' ';
     if (space && (out.empty() || out.back() == ' ')) continue;
     out += space ? ' ' : c;
   }
-  if (out.size() <= kPreviewBytes) return out;
-  return out.substr(0, FloorRune(out, kPreviewBytes)) + "…";
+  return out;
+}
+
+std::string Preview(std::string_view text) {
+  const std::string out = OneLine(text);
+  std::size_t end = 0;
+  for (std::size_t n = 0; n < kPreviewCharacters && end < out.size(); ++n) {
+    end += DecodeRune(out, end).size;
+  }
+  return end < out.size() ? out.substr(0, end) + "…" : out;
 }
 
 void PrintHits(const json::Value& report, std::FILE* out) {
@@ -57,7 +65,7 @@ void PrintHits(const json::Value& report, std::FILE* out) {
 void PrintCitations(const json::Value& answer, std::FILE* out) {
   for (const json::Value& c : answer.Find("citations")->items()) {
     std::fprintf(out, "  [%lld] %s\n      \"%s\"\n", static_cast<long long>(c.GetInt("n")),
-                 Place(c).c_str(), Preview(c.GetString("quote")).c_str());
+                 Place(c).c_str(), OneLine(c.GetString("quote")).c_str());
   }
 }
 

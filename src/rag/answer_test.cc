@@ -94,6 +94,26 @@ TEST_CASE("an extractive answer quotes the sentence that answers, with its line"
   CHECK(AllQuotesHold(a));
 }
 
+TEST_CASE("a quote runs on to the end of a short paragraph; a row of a table stands alone") {
+  const std::string prose =
+      "A loan costs 4,500 won. Members over 75 pay less. The book comes in a week.";
+  const std::string table = "| cost of a loan | 388 |\n| cost of events | 204 |";
+  rag::Passage p = Passages()[0];
+  p.text = prose + "\n\n" + table + "\n\nAnother paragraph is about parking.";
+  p.end = p.text.size();
+  rag::AnswerOptions options = Korean();
+  options.question_language = text::Language::kEnglish;
+  options.evidence_min = 0;
+  const auto answer =
+      rag::AnswerExtractive(LexicalPorts(), "How much does a loan cost?", {p}, options, nullptr);
+  REQUIRE(answer.ok());
+  std::vector<std::string> quotes;
+  for (const auto& c : answer.value().citations) quotes.push_back(c.quote);
+  CHECK(std::count(quotes.begin(), quotes.end(), prose) == 1);
+  CHECK(std::count(quotes.begin(), quotes.end(), table) == 0);
+  CHECK(std::count(quotes.begin(), quotes.end(), "| cost of a loan | 388 |") == 1);
+}
+
 TEST_CASE("a question that the passages do not touch is refused in its language") {
   const auto answer = rag::AnswerExtractive(
       LexicalPorts(), "양자 컴퓨터의 오류 정정 부호는 무엇인가?", Passages(), Korean(), nullptr);

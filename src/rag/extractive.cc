@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "base/strings.h"
+#include "base/utf8.h"
 #include "rag/answer.h"
 #include "rag/refusal_internal.h"
 #include "rag/sentence_index_internal.h"
@@ -17,8 +18,9 @@ constexpr float kCoverageWeight = 0.2f;
 constexpr float kPassageWeight = 0.3f;
 // Further sentences are quoted while they score at least this share of the best one.
 constexpr float kFurtherShare = 0.8f;
-// A quote takes in the next sentence while it stays below this many bytes.
-constexpr std::size_t kQuoteBytes = 360;
+// A quote takes in the sentences that follow it while it is at most this wide; Hangul, Han and Kana
+// count two columns, since they say more.
+constexpr std::size_t kQuoteColumns = 400;
 
 struct Scale {
   float low = 0;
@@ -58,19 +60,43 @@ std::vector<std::size_t> Rank(std::vector<Sentence>* sentences,
   return order;
 }
 
-// The sentence, with the one behind it in the same paragraph while the quote stays short: an answer
-// often runs on.
+std::size_t Columns(std::string_view text) {
+  std::size_t columns = 0;
+  for (std::size_t at = 0; at < text.size();) {
+    const Rune rune = DecodeRune(text, at);
+    at += rune.size;
+    columns += rune.value >= 0x1100 ? 2 : 1;
+  }
+  return columns;
+}
+
+// Rows of tables and items of lists say one thing each.
+bool IsRowOrItem(std::string_view s) {
+  return s.starts_with('|') || s.starts_with("- ") || s.starts_with("* ") || s.starts_with("+ ");
+}
+
+// Where the quote of sentence i ends: it takes in the sentences behind it in the same paragraph
+// while it stays short, since an answer often runs on.
+std::uint64_t QuoteEnd(const std::vector<Sentence>& sentences, std::size_t i,
+                       std::string_view passage) {
+  const std::uint64_t begin = sentences[i].begin;
+  std::uint64_t end = sentences[i].end;
+  if (IsRowOrItem(passage.substr(begin))) return end;
+  for (std::size_t k = i + 1; k < sentences.size(); ++k) {
+    const Sentence& next = sentences[k];
+    if (next.passage != sentences[i].passage || IsRowOrItem(passage.substr(next.begin))) break;
+    if (passage.substr(end, next.begin - end).find("\n\n") != std::string_view::npos) break;
+    if (Columns(passage.substr(begin, next.end - begin)) > kQuoteColumns) break;
+    end = next.end;
+  }
+  return end;
+}
+
 Citation Quote(const std::vector<Sentence>& sentences, std::size_t i,
                const std::vector<Passage>& passages) {
   const Passage& passage = passages[sentences[i].passage];
   const std::uint64_t begin = sentences[i].begin;
-  std::uint64_t end = sentences[i].end;
-  if (i + 1 < sentences.size() && sentences[i + 1].passage == sentences[i].passage) {
-    const Sentence& next = sentences[i + 1];
-    const std::string_view between = std::string_view(passage.text).substr(end, next.begin - end);
-    const bool same_paragraph = between.find("\n\n") == std::string_view::npos;
-    if (same_paragraph && next.end - begin <= kQuoteBytes) end = next.end;
-  }
+  const std::uint64_t end = QuoteEnd(sentences, i, passage.text);
   Citation c;
   c.root = passage.root;
   c.path = passage.path;

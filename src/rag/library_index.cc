@@ -38,7 +38,11 @@ Result<IndexReport> LibraryImpl::Index(const std::string& path, const std::strin
   const std::lock_guard running(index_mutex_);
   std::string root = os::AbsolutePath(path);
   std::string only_file;
-  MALMOI_TRY(const os::FileInfo info, os::PosixVfs().Stat(root));
+  auto found = os::PosixVfs().Stat(root);
+  if (!found.ok() && found.error().code() == Code::kNotFound) {
+    return Error(Code::kNotFound, root + " does not exist: give a file or folder that is there");
+  }
+  MALMOI_TRY(const os::FileInfo info, std::move(found));
   if (!info.is_directory) {
     only_file = os::BaseName(root);
     root = os::DirName(root);

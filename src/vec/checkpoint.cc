@@ -194,7 +194,8 @@ Status Store::Rotate() {
 }
 
 void Store::Freeze(std::uint64_t epoch, std::uint64_t log_bytes) {
-  frozen_.emplace();
+  // Not emplace(): to clang 14 a nested class with initializers is not constructible.
+  frozen_ = Frozen();
   frozen_->log_bytes = log_bytes;
   Manifest& manifest = frozen_->manifest;
   manifest.collection = uuid_;

@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from conftest import SAMPLE
+from program import SAMPLE
 
 KOREAN = "책은 한 번에 몇 권까지 빌릴 수 있나요?"
 

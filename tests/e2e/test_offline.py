@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from conftest import SAMPLE
+from program import SAMPLE
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import urllib.request
 
 import pytest
 
-from conftest import SAMPLE
+from program import SAMPLE
 
 QUESTION = "책은 한 번에 몇 권까지 빌릴 수 있나요?"
 
