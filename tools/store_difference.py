@@ -149,7 +149,18 @@ def same(name, mine, theirs):
 
 
 # Differences that are meant, as (reason, test of the step); docs/api/qdrant.md has the table.
+def joins_should(arguments, outer=False):
+    """Whether a filter with `should` holds in a prefetch whose own filter has `should` too."""
+    kept = arguments.get("query_filter") or arguments.get("filter")
+    own = bool(kept is not None and kept.should)
+    stage = arguments.get("prefetch") or []
+    inner = [dict(p) for p in (stage if isinstance(stage, list) else [stage])]
+    return (outer and own) or any(joins_should(p, outer or own) for p in inner)
+
+
 EXPLAINED = [
+    ("two filters with `should` are joined as one list of them", lambda which, name, arguments:
+     name == "query_points" and joins_should(arguments)),
     ("points that no query scored have another score", lambda which, name, arguments:
      name == "query_points" and "query" not in arguments and "prefetch" not in arguments),
 ]

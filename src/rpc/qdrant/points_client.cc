@@ -3,6 +3,7 @@
 #ifdef MALMOI_GRPC
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/impl/codegen/client_unary_call.h>
+#include <grpcpp/impl/codegen/proto_utils.h>
 
 #include <vector>
 
