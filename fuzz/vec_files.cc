@@ -153,9 +153,10 @@ void ReadLog(std::string_view patches) {
   }
   std::string file = malmoi::os::ReadFile(vfs, "/db/wal").value();
   Patch(&file, patches);
-  Write(vfs, "/db/wal", file);
-  if (const auto opened = vec::Wal::Open(vfs, "/db/wal", {}, 1); opened.ok()) {
-    Expect(opened.value().records.size() <= 2);
+  for (const auto tail : {vec::Wal::Tail::kClosed, vec::Wal::Tail::kOpen}) {
+    Write(vfs, "/db/wal", file);
+    const auto opened = vec::Wal::Open(vfs, "/db/wal", {}, 1, tail);
+    if (opened.ok()) Expect(opened.value().records.size() <= 2);
   }
   Patch(&body, patches);
   const auto decoded = vec::DecodeOps(body);

@@ -31,7 +31,7 @@ bool ReadFilterAt(const Value& value, int depth, vec::Filter* out, Why* why) {
     }
     if (member.is_null()) continue;
     if (name == "min_should") {
-      auto& min = out->min_should.emplace();
+      auto& min = *(out->min_should = vec::Filter::MinShould());
       Fields fields(member, "struct MinShould", why);
       Value conditions;
       std::uint64_t count = 0;

@@ -267,9 +267,9 @@ Status CheckNode(const OpenCollection& collection, const Value* config, const Pr
 
 Status CheckVectors(const Value* config, const VectorMap& vectors) {
   for (const auto& [name, data] : vectors) {
-    const auto limit_of = [&](std::string_view group, std::string_view member) {
+    const auto limit_of = [&, &key = name](std::string_view group, std::string_view member) {
       const Value* list = config->Find(group);
-      const Value* entry = list == nullptr ? nullptr : list->Find(name);
+      const Value* entry = list == nullptr ? nullptr : list->Find(key);
       return Limit(entry, member);
     };
     if (const auto* rows = std::get_if<RawMultiVector>(&data)) {

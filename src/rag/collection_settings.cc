@@ -4,6 +4,7 @@
 
 #include "json/value.h"
 #include "json/writer.h"
+#include "rag/ports.h"
 
 namespace malmoi::rag {
 namespace {
@@ -12,6 +13,14 @@ constexpr std::string_view kKind = "malmoi-library";
 constexpr int kFormat = 1;
 
 }  // namespace
+
+std::string StoreSettings(std::size_t dim) {
+  json::Writer w;
+  w.BeginObject().Key("optimizer_config").BeginObject();
+  w.Field("indexing_threshold", kExactVectors * dim * sizeof(float) / 1024);  // In KB.
+  w.EndObject().EndObject();
+  return std::move(w).Take();
+}
 
 std::string SettingsToJson(const CollectionSettings& settings) {
   json::Writer w;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 
@@ -19,6 +20,9 @@ struct CollectionSettings {
   // The bucket that new points are written with.
   double write_bucket() const { return rewriting_to > 0 ? rewriting_to : average_bucket; }
 };
+
+// The store's settings for dense vectors of `dim` numbers: no graphs below kExactVectors.
+std::string StoreSettings(std::size_t dim);
 
 std::string SettingsToJson(const CollectionSettings& settings);
 // Errors: kCorruption when this is not the metadata of a malmoi library's collection.

@@ -10,6 +10,7 @@
 #include "ingest/document.h"
 #include "json/value.h"
 #include "json/writer.h"
+#include "rag/collection_settings.h"
 #include "rag/lexical.h"
 
 namespace malmoi::rag {
@@ -159,6 +160,7 @@ Result<std::shared_ptr<vec::Collection>> OpenIndex(const BeirSet& set, const Por
   config.sparse[kLexicalVector].idf = true;
   if (ports.embedder) {
     config.dense[kDenseVector].dim = static_cast<std::uint32_t>(ports.embedder->dim());
+    config.settings = StoreSettings(ports.embedder->dim());
   }
   MALMOI_TRY(auto store, database.Create(name, config));
   const auto units = MakeUnits(set, chunked);

@@ -18,8 +18,9 @@ constexpr float kCoverageWeight = 0.2f;
 constexpr float kPassageWeight = 0.3f;
 // Further sentences are quoted while they score at least this share of the best one.
 constexpr float kFurtherShare = 0.8f;
-// A quote takes in the sentences that follow it while it has at most this many characters.
-constexpr std::size_t kQuoteCharacters = 300;
+// A quote takes in the sentences that follow it while it is at most this wide; Hangul, Han and Kana
+// count two columns, since they say more.
+constexpr std::size_t kQuoteColumns = 400;
 
 struct Scale {
   float low = 0;
@@ -59,6 +60,16 @@ std::vector<std::size_t> Rank(std::vector<Sentence>* sentences,
   return order;
 }
 
+std::size_t Columns(std::string_view text) {
+  std::size_t columns = 0;
+  for (std::size_t at = 0; at < text.size();) {
+    const Rune rune = DecodeRune(text, at);
+    at += rune.size;
+    columns += rune.value >= 0x1100 ? 2 : 1;
+  }
+  return columns;
+}
+
 // Rows of tables and items of lists say one thing each.
 bool IsRowOrItem(std::string_view s) {
   return s.starts_with('|') || s.starts_with("- ") || s.starts_with("* ") || s.starts_with("+ ");
@@ -75,7 +86,7 @@ std::uint64_t QuoteEnd(const std::vector<Sentence>& sentences, std::size_t i,
     const Sentence& next = sentences[k];
     if (next.passage != sentences[i].passage || IsRowOrItem(passage.substr(next.begin))) break;
     if (passage.substr(end, next.begin - end).find("\n\n") != std::string_view::npos) break;
-    if (CountRunes(passage.substr(begin, next.end - begin)) > kQuoteCharacters) break;
+    if (Columns(passage.substr(begin, next.end - begin)) > kQuoteColumns) break;
     end = next.end;
   }
   return end;

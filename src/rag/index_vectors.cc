@@ -24,6 +24,7 @@ vec::CollectionConfig ConfigFor(const embed::Embedder* embedder,
   if (embedder != nullptr) {
     config.dense[kDenseVector] = {.dim = static_cast<std::uint32_t>(embedder->dim()),
                                   .distance = vec::Distance::kCosine};
+    config.settings = StoreSettings(embedder->dim());
   }
   config.metadata = SettingsToJson(settings);
   return config;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
 
 #include "embed/embedder.h"
@@ -22,6 +23,9 @@ struct Ports {
 
 // Names of the vectors of every chunk's point.
 inline constexpr const char* kDenseVector = "dense";
+// Up to so many vectors all are compared with a question, and the ranked list depends on what is
+// indexed alone, not on the order in which it came; beyond, a graph finds most of the best.
+inline constexpr std::uint64_t kExactVectors = 100'000;
 inline constexpr const char* kLexicalVector = "bm25";
 
 }  // namespace malmoi::rag

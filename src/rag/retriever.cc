@@ -31,6 +31,13 @@ void AddHits(vec::QueryOutcome& outcome, bool dense, CandidateMap* candidates) {
   }
 }
 
+// Whether the dense leg compares the question with every vector.
+bool IsExact(const vec::Collection& store) {
+  const auto info = store.Info();
+  const auto with = info.with_vector.find(kDenseVector);
+  return with == info.with_vector.end() || with->second <= kExactVectors;
+}
+
 vec::VectorQuery LegQuery(const Legs& legs, bool dense, std::size_t limit,
                           const vec::Filter* filter, bool with_payload) {
   vec::VectorQuery query;
@@ -51,7 +58,10 @@ vec::VectorQuery LegQuery(const Legs& legs, bool dense, std::size_t limit,
 Status RunLegs(const vec::Collection& store, const Legs& legs, std::size_t limit,
                const vec::Filter* filter, const Cancel* cancel, CandidateMap* candidates) {
   std::vector<vec::VectorQuery> queries;
-  if (legs.has_dense) queries.push_back(LegQuery(legs, true, limit, filter, true));
+  if (legs.has_dense) {
+    queries.push_back(LegQuery(legs, true, limit, filter, true));
+    queries.back().params.exact = IsExact(store);
+  }
   if (legs.has_lexical) queries.push_back(LegQuery(legs, false, limit, filter, true));
   if (queries.empty()) return Ok();
   MALMOI_TRY(auto outcomes, store.QueryBatch(queries, cancel));
@@ -77,8 +87,9 @@ Status CompleteScores(const vec::Collection& store, const Legs& legs, const Canc
   filters[1].must.push_back({std::move(without_lexical)});
   std::vector<vec::VectorQuery> queries;
   for (const int leg : {0, 1}) {
-    if (counts[leg] > 0)
-      queries.push_back(LegQuery(legs, leg == 0, counts[leg], &filters[leg], false));
+    if (counts[leg] == 0) continue;
+    queries.push_back(LegQuery(legs, leg == 0, counts[leg], &filters[leg], false));
+    queries.back().params.exact = true;  // Each of them, not most.
   }
   if (queries.empty()) return Ok();
   MALMOI_TRY(auto outcomes, store.QueryBatch(queries, cancel));

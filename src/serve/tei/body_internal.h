@@ -22,8 +22,8 @@ struct Node {
   double real = 0;           // kFloat.
   std::string_view text = {};
   std::vector<Node> items = {};
-  std::vector<Member> members = {};  // In the order of the text, repeated keys too.
-  std::size_t begin = 0, end = 0;    // Bytes of the body.
+  std::vector<Member> members;     // In the order of the text, repeated keys too.
+  std::size_t begin = 0, end = 0;  // Bytes of the body.
 
   const Node* Find(std::string_view key) const;  // The last of that name.
 };
