@@ -344,8 +344,8 @@ double CpuSecondsOf(const Tokenizer& tokenizer, const std::string& text) {
   return best;
 }
 
-// Sixteen times the text may take 64 times as long (it leaves the caches), which is far from the 256
-// of a quadratic stage; a loaded machine gets three chances.
+// Sixteen times the text may take 64 times as long (it leaves the caches), which is far from the
+// 256 of a quadratic stage; a loaded machine gets three chances.
 TEST_CASE("one word of any length costs linear time") {
   const struct {
     const char* name;
