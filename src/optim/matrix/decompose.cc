@@ -63,7 +63,9 @@ Result<Eigen<T>> EigenSymmetric(const Matrix<T>& a) {
   T work_size = 0;
   int iwork_size = 0;
   Syevd(n, m.data(), out.values.data(), &work_size, -1, &iwork_size, -1);
-  std::vector<T> work(static_cast<std::size_t>(work_size));
+  // The answer is a T: f32 rounds it below what is needed from about 2,900 rows on.
+  std::vector<T> work(
+      std::max(static_cast<std::size_t>(work_size), 1 + 6 * a.rows + 2 * a.rows * a.rows));
   std::vector<int> iwork(static_cast<std::size_t>(iwork_size));
   if (const int info = Syevd(n, m.data(), out.values.data(), work.data(), Int(work.size()),
                              iwork.data(), Int(iwork.size()));
