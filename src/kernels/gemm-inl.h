@@ -15,6 +15,8 @@
 //
 // Each element of C is one chain of Dots over k. It does not depend on the tile's height, so a
 // row's bits do not depend on its neighbours.
+#include <utility>
+
 namespace malmoi::kernels {
 namespace {
 
@@ -140,27 +142,28 @@ constexpr std::size_t NextHeight(std::size_t rows, std::size_t most) {
   return (rows + tiles - 1) / tiles;
 }
 
-// A full tile of independent chains without memory: as fast as the level's instructions are.
-template <class P>
-inline std::size_t PeakKernel(std::size_t rounds) {
-  constexpr int kChains = P::kTileRows * P::kRegs;
+// A full tile of independent chains without memory: as fast as the level's instructions are. The
+// chains are written out, since what a loop indexes is kept in memory.
+template <class P, std::size_t... kChain>
+inline std::size_t PeakOfChains(std::size_t rounds, std::index_sequence<kChain...>) {
   alignas(64) char zeros[64] = {};
-  typename P::Acc acc[kChains];
-  for (int i = 0; i < kChains; ++i) acc[i] = P::Zero();
+  typename P::Acc acc[sizeof...(kChain)];
+  ((acc[kChain] = P::Zero()), ...);
   const typename P::Weight weight = P::LoadWeight(zeros);
   const typename P::Input input = P::LoadInput(zeros);
   for (std::size_t round = 0; round < rounds; ++round) {
-#pragma GCC unroll 32
-    for (int i = 0; i < kChains; ++i) {
-      acc[i] = P::Dot(acc[i], input, weight);
-      KeepInRegister(acc[i]);
-    }
+    ((acc[kChain] = P::Dot(acc[kChain], input, weight), KeepInRegister(acc[kChain])), ...);
   }
   alignas(64) char out[64];
-  for (int i = 0; i < kChains; ++i) P::Store(out, acc[i]);
+  (P::Store(out, acc[kChain]), ...);
   // Each step of k is one value, or the two or four that share a column's lane.
   constexpr std::size_t kColumnsOfChain = P::kColumns / P::kRegs;
-  return rounds * kChains * kColumnsOfChain * P::kUnit;
+  return rounds * sizeof...(kChain) * kColumnsOfChain * P::kUnit;
+}
+
+template <class P>
+inline std::size_t PeakKernel(std::size_t rounds) {
+  return PeakOfChains<P>(rounds, std::make_index_sequence<P::kTileRows * P::kRegs>());
 }
 
 template <class P, class Table>
