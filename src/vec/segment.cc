@@ -50,7 +50,7 @@ Result<std::shared_ptr<Segment>> Segment::Open(os::Vfs& vfs, const std::string& 
   s->map_ = std::move(mapping);
   MALMOI_TRY(s->ReadFooter(collection));
   MALMOI_TRY(s->CheckSections());
-  s->IndexIds();
+  MALMOI_TRY(s->IndexIds());
   for (Field& f : s->fields_) {
     for (const char c : f.has) {
       f.count += static_cast<std::uint64_t>(std::popcount(static_cast<unsigned char>(c)));
@@ -163,13 +163,15 @@ Status Segment::CheckSections() const {
   return Damaged("sections do not fit together");
 }
 
-void Segment::IndexIds() {
+Status Segment::IndexIds() {
   table_.assign(std::bit_ceil(static_cast<std::size_t>(info_.rows) * 2 + 1), 0);
   for (std::uint32_t row = 0; row < info_.rows; ++row) {
+    if (row > 0 && !(Id(row - 1) < Id(row))) return Damaged("its ids do not rise");
     std::size_t at = HashId(Id(row)) & (table_.size() - 1);
     while (table_[at] != 0) at = (at + 1) & (table_.size() - 1);
     table_[at] = row + 1;
   }
+  return Ok();
 }
 
 bool Segment::Verify(const void* data, std::size_t n) const {

@@ -107,7 +107,7 @@ class Segment : public Part {
   Status Place(const Section& section);
   Status CheckSections() const;
   bool CheckVectors(std::size_t field) const;
-  void IndexIds();
+  Status IndexIds();
   Error Damaged(const std::string& what) const;
   // Whether all blocks under [data, data + n) match their checksums.
   bool Verify(const void* data, std::size_t n) const;
