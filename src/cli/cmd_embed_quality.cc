@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "cli/commands.h"
+#include "cli/eval_store.h"
 #include "json/writer.h"
 #include "os/vfs.h"
 #include "rag/eval_runner.h"
@@ -135,12 +136,7 @@ Result<int> CmdEmbedQuality(const Context& context) {
       return Error(Code::kInvalidArgument, "embed quality needs a model: give --model");
     }
   }
-  const std::string directory = os::JoinPath(context.settings.Get("data"), "eval");
-  MALMOI_TRY(os::PosixVfs().MakeDirs(directory));
-  MALMOI_TRY(
-      const auto lock,
-      os::FileLock::Acquire(os::JoinPath(directory, "lock")).With("another eval is running"));
-  MALMOI_TRY(const auto database, vec::Database::Open(os::PosixVfs(), directory, threads));
+  MALMOI_TRY(const EvalStore store, OpenEvalStore(context, threads));
   if (!a.json) {
     std::fprintf(context.out, "%s, dense search; change from float32, mean cosine with it\n",
                  model.c_str());
@@ -149,7 +145,7 @@ Result<int> CmdEmbedQuality(const Context& context) {
   }
   std::vector<Row> rows;
   for (const std::string& folder : a.positional) {
-    MALMOI_TRY(auto row, Measure(context, folder, ports, embedders, *database)
+    MALMOI_TRY(auto row, Measure(context, folder, ports, embedders, *store.database)
                              .With("embed quality '" + folder + "'"));
     if (!a.json) PrintRow(context, row);
     rows.push_back(std::move(row));

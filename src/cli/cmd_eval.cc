@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "cli/commands.h"
+#include "cli/eval_store.h"
 #include "obs/progress.h"
 #include "os/vfs.h"
 #include "rag/eval_runner.h"
@@ -74,17 +75,12 @@ Result<int> CmdEval(const Context& context) {
     MALMOI_TRY(ports.embedder,
                rag::OpenEmbedder(context.settings.Get("model"), threads, precision));
   }
-  const std::string directory = os::JoinPath(context.settings.Get("data"), "eval");
-  MALMOI_TRY(os::PosixVfs().MakeDirs(directory));
-  MALMOI_TRY(
-      const auto lock,
-      os::FileLock::Acquire(os::JoinPath(directory, "lock")).With("another eval is running"));
-  MALMOI_TRY(const auto database, vec::Database::Open(os::PosixVfs(), directory, threads));
+  MALMOI_TRY(const EvalStore store, OpenEvalStore(context, threads));
 
   auto report = [&] {
     Bars bars(a.quiet || a.json);
     return rag::RunEval(
-        set, ports, *database, options,
+        set, ports, *store.database, options,
         [&](const char* phase, std::uint64_t done, std::uint64_t total) {
           bars.Update(phase, done, total);
         },

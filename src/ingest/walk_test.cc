@@ -1,50 +1,31 @@
 // Goal: the walk finds documents and nothing else; the watch tells of changes below the root.
-// Method: a small tree in the test's own folder.
+// Method: a small tree in a scratch folder.
 #include "ingest/walk.h"
 
 #include <doctest/doctest.h>
 #include <unistd.h>
 
-#include <cstdio>
-#include <cstdlib>
-
+#include "os/scratch_dir.h"
 #include "os/vfs.h"
 
 using namespace malmoi;
 using namespace malmoi::ingest;
 
-namespace {
-
-struct Folder {
-  Folder() {
-    path = std::string(P_tmpdir) + "/malmoi-walk-XXXXXX";
-    REQUIRE(::mkdtemp(path.data()) != nullptr);
-  }
-  ~Folder() { static_cast<void>(os::PosixVfs().RemoveAll(path).ok()); }
-  void Write(const std::string& name, std::string_view bytes) const {
-    const std::string full = os::JoinPath(path, name);
-    REQUIRE(os::PosixVfs().MakeDirs(std::string(os::DirName(full))).ok());
-    REQUIRE(os::WriteAtomically(os::PosixVfs(), full, bytes).ok());
-  }
-  std::string path;
-};
-
-}  // namespace
-
 TEST_CASE(
     "WalkFolder lists documents sorted, skips hidden and tools' folders, follows no link out") {
-  Folder outside;
+  const os::ScratchDir outside;
   outside.Write("secret.txt", "x");
-  Folder root;
+  const os::ScratchDir root;
   for (const char* name : {"b.md", "a/c.txt", "a/한글.md", ".git/config", "node_modules/x/y.js",
                            ".hidden", "~$a.docx"}) {
     root.Write(name, "text");
   }
-  REQUIRE(::symlink((outside.path + "/secret.txt").c_str(), (root.path + "/out.txt").c_str()) == 0);
-  REQUIRE(::symlink("b.md", (root.path + "/in.md").c_str()) == 0);
-  REQUIRE(::symlink(".", (root.path + "/loop").c_str()) == 0);
+  REQUIRE(::symlink((outside.path() + "/secret.txt").c_str(), (root.path() + "/out.txt").c_str()) ==
+          0);
+  REQUIRE(::symlink("b.md", (root.path() + "/in.md").c_str()) == 0);
+  REQUIRE(::symlink(".", (root.path() + "/loop").c_str()) == 0);
   std::vector<std::string> skipped;
-  auto files = WalkFolder(root.path, &skipped);
+  auto files = WalkFolder(root.path(), &skipped);
   REQUIRE(files.ok());
   std::vector<std::string> paths;
   for (const FoundFile& f : files.value()) {
@@ -55,17 +36,17 @@ TEST_CASE(
   CHECK(paths == std::vector<std::string>{"a/c.txt", "a/한글.md", "b.md", "in.md"});
   CHECK(skipped.size() == 2);
 
-  auto one = WalkFolder(root.path + "/b.md", nullptr);
+  auto one = WalkFolder(root.path() + "/b.md", nullptr);
   REQUIRE(one.ok());
   REQUIRE(one.value().size() == 1);
   CHECK(one.value()[0].path == "b.md");
-  CHECK(WalkFolder(root.path + "/none", nullptr).error().code() == Code::kNotFound);
+  CHECK(WalkFolder(root.path() + "/none", nullptr).error().code() == Code::kNotFound);
 }
 
 TEST_CASE("FolderWatch tells of files written, changed and removed, in new folders too") {
-  Folder root;
+  const os::ScratchDir root;
   root.Write("a.txt", "1");
-  auto watch = FolderWatch::Start(root.path);
+  auto watch = FolderWatch::Start(root.path());
   REQUIRE(watch.ok());
   CHECK_FALSE(watch.value()->Wait(10));
   root.Write("a.txt", "22");
@@ -74,8 +55,8 @@ TEST_CASE("FolderWatch tells of files written, changed and removed, in new folde
   CHECK(watch.value()->Wait(10'000));
   root.Write("new/deep/b.txt", "2");
   CHECK(watch.value()->Wait(10'000));
-  REQUIRE(os::PosixVfs().Remove(root.path + "/a.txt").ok());
+  REQUIRE(os::PosixVfs().Remove(root.path() + "/a.txt").ok());
   CHECK(watch.value()->Wait(10'000));
   CHECK_FALSE(watch.value()->Wait(10));
-  CHECK(FolderWatch::Start(root.path + "/none").error().code() == Code::kNotFound);
+  CHECK(FolderWatch::Start(root.path() + "/none").error().code() == Code::kNotFound);
 }
