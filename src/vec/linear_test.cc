@@ -119,7 +119,7 @@ TEST_CASE("the checker tells orders from none") {
 }
 
 TEST_CASE("points are linearizable under concurrent clients and checkpoints") {
-  constexpr std::size_t kThreads = 4, kPoints = 5, kCalls = 75;
+  constexpr std::size_t kThreads = 4, kPoints = 5, kCalls = 64;  // Gives no point more than 64.
   for (std::uint64_t round = 0; round < 6; ++round) {
     CAPTURE(round);
     os::FaultVfs vfs(round);
@@ -152,13 +152,7 @@ TEST_CASE("points are linearizable under concurrent clients and checkpoints") {
         }
       }
       CAPTURE(id);
-      // The first 64 by their beginning: those after them cannot be before what they saw.
-      std::sort(calls.begin(), calls.end(),
-                [](const Call& a, const Call& b) { return a.begin < b.begin; });
-      if (calls.size() > 64) {
-        const std::int64_t cut = calls[64].begin;
-        std::erase_if(calls, [&](const Call& call) { return call.end >= cut; });
-      }
+      // All of them: a call that is left out may have been seen by one that stays.
       CHECK(calls.size() > 30);
       CHECK(Checker(calls).HasOrder());
     }
