@@ -235,11 +235,13 @@ class Server : public HttpServer, public SessionHost {
 
   void StopAccepting() {
     if (stopping_) return;
+    stopping_ = true;
+    const auto all = sessions_;
+    // First all answers under way: who sees a connection closed knows that these are the last.
+    for (const auto& [raw, session] : all) session->DropKeepAlive();
     error_code ignored;
     acceptor_.close(ignored);
     pause_.cancel();
-    stopping_ = true;
-    const auto all = sessions_;
     for (const auto& [raw, session] : all) session->CloseIfIdle();
     Count();
   }

@@ -365,9 +365,11 @@ void Session::AnswerDone() {
 void Session::CloseIfIdle() {
   if (state_ == State::kIdle || state_ == State::kGreeting || state_ == State::kLinger) {
     Close();
-  } else if (exchange_ != nullptr) {
-    exchange_->DropKeepAlive();
   }
+}
+
+void Session::DropKeepAlive() {
+  if (exchange_ != nullptr) exchange_->DropKeepAlive();
 }
 
 void Session::Close() {

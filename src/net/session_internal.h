@@ -43,8 +43,10 @@ class Session : public std::enable_shared_from_this<Session> {
   Session(SessionHost* host, boost::asio::io_context* io, Socket socket);
   ~Session();
   void Run();
-  void Close();        // At once; an exchange under way is told.
-  void CloseIfIdle();  // For a graceful stop: after the request under way, if there is one.
+  void Close();  // At once; an exchange under way is told.
+  // For a graceful stop: a request under way is the last one, and without one the session closes.
+  void DropKeepAlive();
+  void CloseIfIdle();
 
  private:
   struct Parser;  // Beast's, confined to session.cc.
