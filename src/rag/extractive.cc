@@ -165,7 +165,7 @@ Result<Answer> AnswerExtractive(const Ports& ports, std::string_view question,
   MALMOI_TRY(const SentenceIndex index,
              SentenceIndex::Build(ports, question, passages, options.question_language, cancel));
   out.evidence = EvidenceOf(index, passages, SameLanguage(passages, options.question_language));
-  if (index.sentences().empty() || out.evidence < options.evidence_min) {
+  if (index.sentences().empty() || out.evidence < LeastEvidence(options)) {
     out.abstained = true;
     out.text = RefusalText(options.question_language);
     if (on_text) on_text(out.text);
