@@ -100,6 +100,13 @@ void ann_params(void* handle, std::uint32_t limit, std::uint32_t window, std::ui
                .rescore = rescore};
 }
 
+// Of searches to come: 0 what costs less, 1 a scan of the kept, 2 the graph.
+void ann_way(void* handle, int way) {
+  auto* h = static_cast<Handle*>(handle);
+  h->params.exhaustive = way == 1;
+  h->params.walk = way == 2;
+}
+
 // One query; the ids found, their number as result.
 int ann_search(void* handle, const float* query, std::uint32_t* ids) {
   auto* h = static_cast<Handle*>(handle);

@@ -69,6 +69,9 @@ std::vector<GraphIndex::Part> GraphIndex::Parts(const Landmarks& landmarks,
 }
 
 Status GraphIndex::Save(os::Vfs& vfs, const std::string& path) const {
+  if (options_.degree == 0) {
+    return Error(Code::kUnsupported, "save index " + path + ": it has codes alone");
+  }
   const std::lock_guard lock(write_mutex_);
   std::shared_ptr<const Landmarks> landmarks;
   {
@@ -152,6 +155,7 @@ Result<std::unique_ptr<GraphIndex>> GraphIndex::FromFile(os::Vfs& vfs, const std
   }
   if (metric > 2 || codes > 1) return Damaged("its metric or kind of codes is unknown");
   MALMOI_TRY(CheckIndexOptions(options));
+  if (options.degree == 0) return Damaged("it has no links");
   std::unique_ptr<GraphIndex> index(new GraphIndex(options));
   index->writable_ = false;
   index->trained_ = true;

@@ -67,6 +67,10 @@ class GraphIndex : public Index {
   void TrainLocked(std::span<const std::uint32_t> ids, const Rows& rows);
   void InsertBatch(std::span<const std::uint32_t> ids, const Rows& rows, os::ThreadPool* pool,
                    std::vector<Item>* items);
+  void InsertCodes(std::span<const std::uint32_t> ids, const Rows& rows, os::ThreadPool* pool);
+  void MakePresent(std::span<const std::uint32_t> ids);
+  void EncodeRow(std::uint32_t id, const Rows& rows, std::vector<float>* rotated,
+                 CodeQuery* query) const;
   void Prepare(std::uint32_t id, const Rows& rows, Item* item) const;
   void Renew(std::uint32_t id, Relinked* out, WalkScratch* scratch) const;
   void RefreshLandmarks();

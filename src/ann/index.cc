@@ -24,7 +24,8 @@ Status CheckIndexOptions(const IndexOptions& o) {
   if (o.capacity < 1 || o.capacity > Pool::kIdsMax - 2) {
     return OutOfRange("capacity", o.capacity, "1..2,147,483,646");
   }
-  if (o.degree < 4 || o.degree > 64) return OutOfRange("degree", o.degree, "4..64");
+  if (o.degree == 0) return Ok();  // Codes alone.
+  if (o.degree < 4 || o.degree > 64) return OutOfRange("degree", o.degree, "0 or 4..64");
   if (o.build_window < o.degree || o.build_window > 4096) {
     return OutOfRange("build_window", o.build_window, "degree..4,096");
   }
@@ -65,8 +66,8 @@ Status GraphIndex::Reserve() {
   MALMOI_TRY(take(&a.second, n * a.code_bytes));
   MALMOI_TRY(take(&a.factors, n));
   MALMOI_TRY(take(&a.fine_scale, n));
-  MALMOI_TRY(take(&a.links, n * a.degree));
-  MALMOI_TRY(take(&a.link_distance, n * a.degree));
+  if (a.degree > 0) MALMOI_TRY(take(&a.links, n * a.degree));
+  if (a.degree > 0) MALMOI_TRY(take(&a.link_distance, n * a.degree));
   if (options_.metric == Metric::kDot) MALMOI_TRY(take(&a.extra, n));
   MALMOI_TRY(take(&a.present, n / 64 + 1));
   MALMOI_TRY(take(&a.deleted, n / 64 + 1));

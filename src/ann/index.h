@@ -33,9 +33,11 @@ enum class Codes : std::uint8_t {
 struct IndexOptions {
   Metric metric = Metric::kCosine;
   Codes codes = Codes::kEight;
-  std::uint32_t dim = 0;             // 1..65,536.
-  std::uint32_t capacity = 0;        // Ids are below it; address space, not memory, is taken.
-  std::uint32_t degree = 32;         // Links of a node, 4..64.
+  std::uint32_t dim = 0;       // 1..65,536.
+  std::uint32_t capacity = 0;  // Ids are below it; address space, not memory, is taken.
+  // Links of a node, 4..64. 0: no graph; each search goes through the codes of all rows. Rows cost
+  // a fortieth to insert. Only in memory: Save and Relink give kUnsupported.
+  std::uint32_t degree = 32;
   std::uint32_t build_window = 128;  // Candidates a new node's links are chosen from, >= degree.
   float alpha = 1.2f;                // >= 1: how much longer a detour a left-out link may cause.
   std::uint64_t seed = 42;           // Of the rotation and of the entry points.
@@ -74,6 +76,7 @@ struct SearchParams {
   const Rows* rows = nullptr;        // Null: scores come from the codes.
   std::size_t rescore = 0;  // With rows: how many of the best are read; 0: limit * 2 or the window.
   bool exhaustive = false;  // Every id on codes, without the graph.
+  bool walk = false;  // The graph, even where a scan would cost less: for measurements and tests.
 };
 
 struct Found {

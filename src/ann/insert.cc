@@ -89,6 +89,10 @@ Status GraphIndex::Insert(std::span<const std::uint32_t> ids, const Rows& rows,
   if (ids.empty()) return Ok();
   MALMOI_TRY(CheckNew(ids, rows));
   if (!trained_) TrainLocked(ids, rows);
+  if (arrays_.degree == 0) {
+    InsertCodes(ids, rows, pool);
+    return Ok();
+  }
   std::vector<Item> items;
   while (!ids.empty()) {
     const std::size_t batch =
@@ -99,18 +103,46 @@ Status GraphIndex::Insert(std::span<const std::uint32_t> ids, const Rows& rows,
   return Ok();
 }
 
+// The row's codes; *query: it as a query for its neighbours.
+void GraphIndex::EncodeRow(std::uint32_t id, const Rows& rows, std::vector<float>* rotated,
+                           CodeQuery* query) const {
+  frame_.RowQuery(rows.Row(id), rotated, query);
+  const std::size_t at = std::size_t{id} * arrays_.code_bytes;
+  const CodeRow row = Encode(*rotated, frame_.blocks, arrays_.first + at, arrays_.second + at);
+  arrays_.factors[id] = {row.scale, query->norm2 / 2};
+  arrays_.fine_scale[id] = row.fine_scale;
+  if (arrays_.extra != nullptr) arrays_.extra[id] = query->extra;
+}
+
+void GraphIndex::InsertCodes(std::span<const std::uint32_t> ids, const Rows& rows,
+                             os::ThreadPool* pool) {
+  Run(pool, ids.size(), [&](std::size_t, std::size_t begin, std::size_t end) {
+    Visit visit(*this);
+    WalkScratch& scratch = visit.scratch();
+    for (std::size_t i = begin; i < end; ++i) {
+      EncodeRow(ids[i], rows, &scratch.rotated, &scratch.query);
+    }
+  });
+  MakePresent(ids);
+}
+
+void GraphIndex::MakePresent(std::span<const std::uint32_t> ids) {
+  std::uint32_t bound = bound_.load(std::memory_order_relaxed);
+  for (const std::uint32_t id : ids) {
+    SetBit(arrays_.present, id);
+    bound = std::max(bound, id + 1);
+  }
+  bound_.store(bound, std::memory_order_release);
+  size_.fetch_add(static_cast<std::uint32_t>(ids.size()), std::memory_order_acq_rel);
+  linked_ += static_cast<std::uint32_t>(ids.size());
+}
+
 void GraphIndex::Prepare(std::uint32_t id, const Rows& rows, Item* item) const {
   Visit visit(*this);
   WalkScratch& scratch = visit.scratch();
   item->id = id;
   item->linked = 0;
-  frame_.RowQuery(rows.Row(id), &item->rotated, &scratch.query);
-  const CodeRow row =
-      Encode(item->rotated, frame_.blocks, arrays_.first + std::size_t{id} * arrays_.code_bytes,
-             arrays_.second + std::size_t{id} * arrays_.code_bytes);
-  arrays_.factors[id] = {row.scale, scratch.query.norm2 / 2};
-  arrays_.fine_scale[id] = row.fine_scale;
-  if (arrays_.extra != nullptr) arrays_.extra[id] = scratch.query.extra;
+  EncodeRow(id, rows, &item->rotated, &scratch.query);
   Walk(arrays_, visit.landmarks(), bound_.load(std::memory_order_acquire), options_.build_window,
        &scratch);
   item->links.clear();
@@ -158,14 +190,7 @@ void GraphIndex::InsertBatch(std::span<const std::uint32_t> ids, const Rows& row
     if (item.linked != 0 || item.links.empty()) continue;
     ForceLink(&arrays_, item.fallback.id, item.id, item.fallback.distance);
   }
-  std::uint32_t bound = bound_.load(std::memory_order_relaxed);
-  for (const std::uint32_t id : ids) {
-    SetBit(arrays_.present, id);
-    bound = std::max(bound, id + 1);
-  }
-  bound_.store(bound, std::memory_order_release);
-  size_.fetch_add(static_cast<std::uint32_t>(ids.size()), std::memory_order_acq_rel);
-  linked_ += static_cast<std::uint32_t>(ids.size());
+  MakePresent(ids);
   if (linked_ - landmarks_at_ > landmarks_at_ / 4) RefreshLandmarks();
 }
 
@@ -229,8 +254,10 @@ void GraphIndex::Renew(std::uint32_t id, Relinked* out, WalkScratch* scratch) co
 
 Status GraphIndex::Relink(os::ThreadPool* pool) {
   const std::lock_guard lock(write_mutex_);
-  if (!writable_) {
-    return Error(Code::kUnsupported, "relink: an index opened from a file does not change");
+  if (!writable_ || arrays_.degree == 0) {
+    return Error(Code::kUnsupported, arrays_.degree == 0
+                                         ? "relink: the index has no links"
+                                         : "relink: an index opened from a file does not change");
   }
   if (deleted_.load(std::memory_order_relaxed) == 0) return Ok();
   const std::uint32_t bound = bound_.load(std::memory_order_relaxed);

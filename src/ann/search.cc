@@ -13,10 +13,28 @@ bool Before(const Found& a, const Found& b) {
   return a.score != b.score ? a.score > b.score : a.id < b.id;
 }
 
-// Whether scoring `count` ids costs less than a walk with this window: a hop through a filter costs
-// what about a hundred ids of a scan do (docs/decisions).
-bool ScanIsCheaper(std::uint64_t count, std::size_t window) {
-  return count <= 100 * (std::uint64_t{window} + 10);
+// What costs as much as reading a byte of codes in a scan, measured (docs/decisions/0006).
+constexpr double kListByte = 5.0;  // A byte of links, of which each leads to a test or two.
+constexpr double kCodeByte = 5.0;  // A byte of codes that a walk judges.
+constexpr double kFresh = 0.3;     // Of the rows behind a neighbour those that were not met before.
+
+// Whether scoring the `count` of `size` rows that a filter keeps costs less than a walk through it,
+// by the bytes that each reads.
+bool ScanIsCheaper(const Arrays& arrays, std::uint64_t count, std::uint64_t size,
+                   std::size_t window) {
+  const double code = static_cast<double>(arrays.code_bytes + sizeof(Factors));
+  const double degree = arrays.degree;
+  const double share = static_cast<double>(count) / static_cast<double>(std::max(size, count) + 1);
+  // A hop reads the node's links and those behind neighbours that are not kept, until it has a
+  // list's worth of rows (KeptNeighbours).
+  const double direct = degree * share;
+  const double behind =
+      std::min(degree - direct, (degree - direct) / std::max(direct * kFresh, 0.5));
+  const double judged = std::min(degree, direct * (1 + behind * kFresh));
+  const double hop =
+      (1 + behind) * degree * sizeof(std::uint32_t) * kListByte + judged * code * kCodeByte;
+  const double hops = static_cast<double>(window) + 4;  // A walk expands its whole pool.
+  return static_cast<double>(count) * code <= hops * hop;
 }
 
 }  // namespace
@@ -95,7 +113,8 @@ void GraphIndex::Candidates(const SearchParams& params, const Visit& visit,
   const std::uint64_t count =
       params.filter != nullptr ? std::min<std::uint64_t>(params.filter->count, size) : size;
   const bool all = params.filter == nullptr && !visit.deleted();
-  scratch->stats.scanned = params.exhaustive || (!all && ScanIsCheaper(count, window));
+  scratch->stats.scanned = params.exhaustive || arrays_.degree == 0 ||
+                           (!all && !params.walk && ScanIsCheaper(arrays_, count, size, window));
   if (scratch->stats.scanned) {
     Scan(arrays_, bound, window, keep, scratch);
   } else if (all) {

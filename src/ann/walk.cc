@@ -108,9 +108,17 @@ inline void PrefetchLinks(const Arrays& arrays, std::uint32_t id) {
   }
 }
 
+inline void PrefetchCodes(const Arrays& arrays, const std::uint32_t* ids, std::size_t n) {
+  for (std::size_t k = 0; k < n; ++k) {
+    const std::uint8_t* row = arrays.first + std::size_t{ids[k]} * arrays.code_bytes;
+    for (std::size_t at = 0; at < arrays.code_bytes; at += 64) __builtin_prefetch(row + at);
+    __builtin_prefetch(arrays.factors + ids[k]);
+  }
+}
+
 // Those that `keep` has, and those behind the others, up to twice the degree in all.
 std::size_t KeptNeighbours(const Arrays& arrays, std::uint32_t bound, std::uint32_t id,
-                           const Keep& keep, WalkScratch* scratch) {
+                           const Keep& keep, WalkScratch* scratch, std::uint32_t* out) {
   std::size_t n = 0;
   std::uint32_t to;
   std::vector<std::uint32_t>& detours = scratch->detours;
@@ -118,7 +126,7 @@ std::size_t KeptNeighbours(const Arrays& arrays, std::uint32_t bound, std::uint3
   for (std::uint32_t k = 0; k < arrays.degree && arrays.Link(id, k, &to); ++k) {
     if (to >= bound || !Visit(scratch, to)) continue;
     if (keep(to)) {
-      scratch->ids[n++] = to;
+      out[n++] = to;
     } else {
       PrefetchLinks(arrays, to);
       detours.push_back(to);
@@ -127,7 +135,7 @@ std::size_t KeptNeighbours(const Arrays& arrays, std::uint32_t bound, std::uint3
   const std::size_t most = arrays.degree;
   for (std::size_t d = 0; d < detours.size() && n < most; ++d) {
     for (std::uint32_t k = 0; k < arrays.degree && arrays.Link(detours[d], k, &to); ++k) {
-      if (to < bound && keep(to) && Visit(scratch, to)) scratch->ids[n++] = to;
+      if (to < bound && keep(to) && Visit(scratch, to)) out[n++] = to;
     }
   }
   return n;
@@ -173,16 +181,32 @@ void WalkKept(const Arrays& arrays, const Landmarks& landmarks, std::uint32_t bo
   Start(landmarks, bound, &keep, scratch);
   WalkState& s = scratch->state;
   const auto offer = Scores().offer;
-  for (std::size_t at = 0; at < s.size;) {
-    if ((s.keys[at] & 1) != 0) {
-      ++at;
-      continue;
+  const auto open_from = [&s](std::size_t at) {
+    while (at < s.size && (s.keys[at] & 1) != 0) ++at;
+    return at;
+  };
+  // As the walk without a filter (hop-inl.h): a node's neighbours are gathered, and their codes
+  // fetched, before those of the node before are judged.
+  std::uint32_t* ids = s.ids;
+  std::uint32_t* next = s.ids + judged + 4;
+  std::size_t n = 0, at = 0;
+  for (;;) {
+    at = open_from(at);
+    std::size_t next_n = 0;
+    std::uint64_t now = 0;
+    if (at < s.size) {
+      now = s.keys[at] |= 1;
+      ++s.hops;
+      next_n = KeptNeighbours(arrays, bound, IdOf(now), keep, scratch, next);
+      PrefetchCodes(arrays, next, next_n);
+      const std::size_t then = open_from(at);
+      if (then < s.size) PrefetchLinks(arrays, IdOf(s.keys[then]));
+    } else if (n == 0) {
+      break;
     }
-    const std::uint64_t now = s.keys[at] |= 1;
-    ++s.hops;
-    const std::size_t n = KeptNeighbours(arrays, bound, IdOf(now), keep, scratch);
-    if (at + 1 < s.size) PrefetchLinks(arrays, IdOf(s.keys[at + 1]));
-    if (offer(&s, s.ids, n) > now) at = 0;
+    if (offer(&s, ids, n) > now) at = 0;
+    std::swap(ids, next);
+    n = next_n;
   }
   End(scratch);
 }
