@@ -20,9 +20,10 @@ struct Handle {
   vec::VectorQuery query;
 };
 
-bool Good(const Status& status) {
-  if (!status.ok()) std::fprintf(stderr, "store: %s\n", status.error().message().c_str());
-  return status.ok();
+template <class T>
+bool Good(const Result<T>& result) {
+  if (!result.ok()) std::fprintf(stderr, "store: %s\n", result.error().message().c_str());
+  return result.ok();
 }
 
 Status Make(const char* folder, std::uint32_t dim, std::uint32_t threads, Handle* h) {
@@ -75,6 +76,49 @@ int store_optimize(void* handle) {
   return Good(vec::Optimize(*static_cast<Handle*>(handle)->c)) ? 0 : -1;
 }
 
+// A collection of sparse vectors "s", weighted by IDF; the folder is made.
+void* store_create_sparse(const char* folder, std::uint32_t threads) {
+  auto h = std::make_unique<Handle>();
+  const auto make = [&]() -> Status {
+    MALMOI_TRY(h->db, vec::Database::Open(os::PosixVfs(), folder, threads));
+    vec::CollectionConfig config;
+    config.sparse["s"] = {.idf = true};
+    MALMOI_TRY(h->c, h->db->Create("c", config));
+    return Ok();
+  };
+  return Good(make()) ? h.release() : nullptr;
+}
+
+// Rows [from, to) of a matrix in rows: row r has entries [starts[r], starts[r + 1]), indices
+// rising.
+int store_insert_sparse(void* handle, const std::uint64_t* starts, const std::uint32_t* indices,
+                        const float* values, std::uint32_t from, std::uint32_t to) {
+  std::vector<vec::Point> points;
+  for (std::uint32_t r = from; r < to; ++r) {
+    vec::Point p{.id = std::uint64_t{r}};
+    auto& v = p.vectors.sparse["s"];
+    v.indices.assign(indices + starts[r], indices + starts[r + 1]);
+    v.values.assign(values + starts[r], values + starts[r + 1]);
+    points.push_back(std::move(p));
+  }
+  return Good(static_cast<Handle*>(handle)->c->Upsert(points, {.wait = false})) ? 0 : -1;
+}
+
+// The hits' ids and scores, their number as result.
+int store_search_sparse(void* handle, const std::uint32_t* indices, const float* values,
+                        std::uint32_t n, std::uint32_t limit, std::uint32_t* ids, float* scores) {
+  vec::VectorQuery query{.using_vector = "s", .limit = limit, .with_payload = false};
+  query.vector = vec::SparseVector{{indices, indices + n}, {values, values + n}};
+  auto found = static_cast<Handle*>(handle)->c->Query(query);
+  if (!Good(found)) return -1;
+  int hits = 0;
+  for (const auto& hit : found.value().hits) {
+    ids[hits] = static_cast<std::uint32_t>(std::get<std::uint64_t>(hit.id));
+    scores[hits++] = hit.score;
+  }
+  return hits;
+}
+
 // `key` null: no filter; else points whose value is below `below`.
 void store_params(void* handle, std::uint32_t limit, std::uint32_t window, const char* key,
                   std::int32_t below) {
@@ -95,10 +139,7 @@ int store_search(void* handle, const float* query, std::uint32_t dim, std::uint3
   auto* h = static_cast<Handle*>(handle);
   h->query.vector = std::vector<float>(query, query + dim);
   auto found = h->c->Query(h->query);
-  if (!found.ok()) {
-    std::fprintf(stderr, "store: %s\n", found.error().message().c_str());
-    return -1;
-  }
+  if (!Good(found)) return -1;
   int n = 0;
   for (const auto& hit : found.value().hits) {
     ids[n++] = static_cast<std::uint32_t>(std::get<std::uint64_t>(hit.id));

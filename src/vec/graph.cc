@@ -38,9 +38,7 @@ std::uint64_t Bytes(std::int64_t kilobytes) {
 ann::IndexOptions OptionsOf(const Segment& segment, std::uint32_t number,
                             const Schema::Field& field, const GraphPlan& plan) {
   ann::IndexOptions options;
-  options.metric = field.distance == Distance::kCosine   ? ann::Metric::kCosine
-                   : field.distance == Distance::kEuclid ? ann::Metric::kEuclid
-                                                         : ann::Metric::kDot;
+  options.metric = MetricOf(field);
   options.dim = field.dim;
   options.capacity = std::max<std::uint32_t>(segment.rows(), 1);
   options.degree = plan.degree;
@@ -123,6 +121,12 @@ Result<std::unique_ptr<ann::Index>> Build(const ann::IndexOptions& options, cons
 }
 
 }  // namespace
+
+ann::Metric MetricOf(const Schema::Field& field) {
+  return field.distance == Distance::kCosine   ? ann::Metric::kCosine
+         : field.distance == Distance::kEuclid ? ann::Metric::kEuclid
+                                               : ann::Metric::kDot;
+}
 
 GraphPlan PlanGraph(const Schema::Field& field, const std::string& settings) {
   const json::Value shared = Object(settings);
@@ -208,6 +212,19 @@ std::uint64_t GraphSet::memory_bytes() const {
     sum += std::uint64_t{o.capacity} * ((o.dim + 127) / 128 * 128 + 12 + o.degree * 4);
   }
   return sum;
+}
+
+Result<std::shared_ptr<const ann::Index>> MakeCodes(const Segment& segment, std::uint32_t field,
+                                                    const Schema::Field& described,
+                                                    os::ThreadPool& pool,
+                                                    const std::function<bool()>& stop) {
+  ann::IndexOptions options;
+  options.metric = MetricOf(described);
+  options.dim = described.dim;
+  options.capacity = std::max<std::uint32_t>(segment.rows(), 1);
+  options.degree = 0;
+  MALMOI_TRY(auto built, Build(options, segment, field, described, pool, stop));
+  return std::shared_ptr<const ann::Index>(std::move(built));
 }
 
 bool LacksGraph(const Segment& segment, std::uint32_t field, const GraphPlan& plan) {

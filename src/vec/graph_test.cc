@@ -155,6 +155,37 @@ TEST_CASE("recall is kept while points come, go, are merged and opened again") {
   CHECK(Recall(*before, nullptr, 20).recall >= 0.95);
 }
 
+TEST_CASE("points in memory are searched by codes, as a snapshot and a filter have them") {
+  for (const Datatype datatype : {Datatype::kFloat32, Datatype::kFloat16}) {
+    CAPTURE(static_cast<int>(datatype));
+    os::FaultVfs vfs(6);
+    auto db = Database::Open(vfs, "/db", 2).value();
+    CollectionConfig config = Config(Distance::kCosine, datatype);
+    config.settings = R"({"optimizer_config":{"indexing_threshold":100}})";
+    auto c = db->Create("c", config).value();
+    Fill(*c, 0, 6000);
+    const auto before = c->View();
+    Fill(*c, 6000, kPoints);
+    CHECK(c->Info().indexed_vectors == 0);  // All of them are in memory.
+    Measured now = Recall(*c);
+    CHECK(now.recall >= 0.99);
+    CHECK(now.graphs == 40);                // Not every row was scored by its vector.
+    CHECK(Recall(*before).recall >= 0.99);  // Without what came after it.
+    const Filter few = Below("u", 20), half = Below("u", 500), cluster = Below("c", 3);
+    for (const Filter* filter : {&few, &half, &cluster}) CHECK(Recall(*c, filter).recall >= 0.98);
+    std::vector<PointId> gone;
+    for (std::uint64_t id = 0; id < kPoints; id += 2) gone.push_back(id);
+    REQUIRE(c->Delete(gone).ok());
+    CHECK(Recall(*c).recall >= 0.98);
+    CHECK(Recall(*before).recall >= 0.98);
+    // Written again: the older rows are not found.
+    Fill(*c, 0, 2000);
+    CHECK(Recall(*c).recall >= 0.98);
+    REQUIRE(c->Checkpoint().ok());
+    CHECK(Recall(*c).recall >= 0.95);
+  }
+}
+
 TEST_CASE("recall is kept with filters of every selectivity, correlated and not") {
   os::FaultVfs vfs(2);
   auto db = Database::Open(vfs, "/db", 2).value();

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/buffer.h"
+#include "vec/mem_codes_internal.h"
 #include "vec/ops_internal.h"
 #include "vec/part_internal.h"
 #include "vec/postings_internal.h"
@@ -90,6 +91,8 @@ class Memtable {
 
   const MemBlock& block(std::uint32_t i) const { return *blocks_[i]; }
   std::shared_ptr<const IdTable> table() const { return table_; }
+  MemCodes& codes() { return codes_; }
+  const MemCodes& codes() const { return codes_; }
   // The row of `id` among the first `rows` that reader `seq` sees.
   std::optional<RowRef> Find(const IdTable& table, std::uint32_t rows, const PointId& id,
                              std::uint64_t seq) const;
@@ -109,6 +112,7 @@ class Memtable {
   std::uint32_t rows_ = 0;
   std::size_t ids_ = 0;
   std::uint64_t bytes_ = 0;
+  MemCodes codes_;
 };
 
 }  // namespace malmoi::vec

@@ -131,6 +131,19 @@ std::string Store::GraphPath(std::uint64_t segment, std::uint32_t field) const {
   return Path("ann", segment) + "-" + std::to_string(field);
 }
 
+// What a fresh segment is searched by while it awaits its graph. Without it the search scans.
+void Store::MakeSegmentCodes(const Segment& segment, const OptimizerPlan& plan) const {
+  os::ThreadPool here(1, "codes");
+  for (std::uint32_t f = 0; f < plan.graphs.size(); ++f) {
+    if (!LacksGraph(segment, f, plan.graphs[f]) || segment.graphs().Get(f) != nullptr) continue;
+    auto codes = MakeCodes(segment, f, segment.schema().fields[f], here,
+                           [this] { return stopping_.load(); });
+    if (codes.ok() && codes.value() != nullptr) {
+      segment.graphs().Put(f, std::move(codes).value());
+    }
+  }
+}
+
 Status Store::MakeGraphs(const Snapshot& now, const Segment& segment, os::ThreadPool& pool,
                          const std::function<bool()>& stop) {
   for (std::uint32_t f = 0; f < now.plan->graphs.size(); ++f) {

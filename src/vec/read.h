@@ -36,7 +36,8 @@ struct Selection {
 
 using QueryVector = std::variant<std::vector<float>, SparseVector, MultiVector>;
 
-// How much work a search may save. The engine is exact where it has no graph to use.
+// How much work a search may save. The engine is exact where it has neither a graph nor codes to
+// use: where a segment's, or the memory's, vectors are smaller than `indexing_threshold`.
 struct SearchParams {
   bool exact = false;
   std::optional<std::uint32_t> ef = {};
@@ -80,7 +81,7 @@ struct Hit {
 
 struct QueryOutcome {
   std::vector<Hit> hits;     // Best first; ties by smaller id.
-  bool exact = true;         // Every live point that the filter keeps was scored.
+  bool exact = true;         // Every live point that the filter keeps was scored by its vector.
   std::uint64_t scored = 0;  // Points scored: work done, for the caller's metrics.
 };
 

@@ -183,13 +183,15 @@ CollectionInfo SnapshotReader::Info() const {
   bool in_memory = false;
   for (const MemView& mem : snapshot_->mems) {
     info.memory_bytes += mem.bytes;
+    for (const CodedRows& coded : mem.codes) info.memory_bytes += coded.memory_bytes();
     in_memory = in_memory || mem.rows > 0;
   }
   for (const auto& s : snapshot_->segments) {
     info.memory_bytes +=
         s->memory_bytes() + s->columns().memory_bytes() + s->graphs().memory_bytes();
     for (std::uint32_t f = 0; f < snapshot_->schema->fields.size(); ++f) {
-      if (s->graphs().Get(f) == nullptr) continue;
+      const auto graph = s->graphs().Get(f);
+      if (graph == nullptr || graph->options().degree == 0) continue;
       info.indexed_vectors +=
           s->CountHas(f) - std::min<std::uint64_t>(s->CountHas(f), s->deleted());
     }

@@ -15,6 +15,8 @@ Error Wrong(std::string message) {
   return Error(Code::kInvalidArgument, std::move(message));
 }
 
+}  // namespace
+
 Status CheckDense(const Schema::Field& field, std::uint32_t dim, std::span<const float> v) {
   if (dim != field.dim || v.size() % field.dim != 0) {
     return Wrong("vector '" + field.name + "' has " + std::to_string(dim) +
@@ -25,6 +27,8 @@ Status CheckDense(const Schema::Field& field, std::uint32_t dim, std::span<const
   }
   return Ok();
 }
+
+namespace {
 
 Status CheckMulti(const Schema::Field& field, const MultiVector& v) {
   if (v.data.empty() || v.dim == 0) {

@@ -51,6 +51,8 @@ Schema::Field FieldOf(const std::string& name, const SparseParams& params);
 Status CheckConfig(const CollectionConfig& config);
 Status CheckField(const Schema::Field& field);
 Status CheckVectors(const Schema& schema, const NamedVectors& vectors);
+// `v`: rows of `dim` numbers, which is to be the field's, all of them finite.
+Status CheckDense(const Schema::Field& field, std::uint32_t dim, std::span<const float> v);
 Status CheckJsonObject(std::string_view json, std::string_view what);
 
 // Numbers as the field stores them: of length 1 for cosine, then as its datatype. `v` is a whole

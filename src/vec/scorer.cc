@@ -36,6 +36,7 @@ class DenseScorer : public Scorer {
     }
   }
   float Score(float key) const override { return Distanced(field_.distance, key); }
+  std::span<const float> query() const override { return similarity_.query(); }
 
  private:
   const Schema::Field& field_;
@@ -94,27 +95,30 @@ class SparseScorer : public Scorer {
 Result<std::unique_ptr<Scorer>> MakeScorer(const Schema& schema, std::uint32_t number,
                                            const QueryVector& query, bool examples) {
   const Schema::Field& field = schema.fields[number];
+  const auto* one = std::get_if<std::vector<float>>(&query);
+  if (one != nullptr && field.kind == FieldKind::kDense) {
+    MALMOI_TRY(CheckDense(field, static_cast<std::uint32_t>(one->size()), *one).With("query"));
+    return std::unique_ptr<Scorer>(std::make_unique<DenseScorer>(field, number, *one));
+  }
   NamedVectors checked;
   if (const auto* sparse = std::get_if<SparseVector>(&query)) {
     checked.sparse[field.name] = *sparse;
   } else if (const auto* multi = std::get_if<MultiVector>(&query)) {
     checked.multi[field.name] = *multi;
   } else {
-    const auto& dense = std::get<std::vector<float>>(query);
+    const auto size = static_cast<std::uint32_t>(one->size());
     if (field.kind == FieldKind::kMulti) {  // A single vector is a multivector of one row.
-      checked.multi[field.name] = {static_cast<std::uint32_t>(dense.size()), dense};
+      checked.multi[field.name] = {size, *one};
     } else {
-      checked.dense[field.name] = dense;
+      checked.dense[field.name] = *one;
     }
   }
   MALMOI_TRY(CheckVectors(schema, checked).With("query"));
   std::unique_ptr<Scorer> out;
   if (!checked.sparse.empty()) {
     out = std::make_unique<SparseScorer>(number, std::get<SparseVector>(query), examples);
-  } else if (!checked.multi.empty()) {
-    out = std::make_unique<MultiScorer>(field, number, checked.multi[field.name]);
   } else {
-    out = std::make_unique<DenseScorer>(field, number, checked.dense[field.name]);
+    out = std::make_unique<MultiScorer>(field, number, checked.multi[field.name]);
   }
   return out;
 }

@@ -18,6 +18,8 @@ class Scorer {
   virtual void Rows(const Part& part, std::span<const std::uint32_t> rows, float* keys) const = 0;
   // The score that callers see of a key: a distance where the field's distance is one.
   virtual float Score(float key) const { return key; }
+  // The query as it would be stored, as floats; empty where it is not one dense vector.
+  virtual std::span<const float> query() const { return {}; }
 };
 
 // Errors: kInvalidArgument where the query is not of the field's form. `idf_weighted` sparse values

@@ -8,6 +8,9 @@ namespace malmoi::vec {
 namespace {
 
 constexpr std::uint32_t kScanRows = 1024;  // Scored at a time: 1.5 MB of 384 floats.
+// Up to so many are scanned on the caller's thread: where others keep the cores busy, waiting for a
+// second thread costs more than the scan.
+constexpr std::size_t kAloneRows = 2048;
 
 }  // namespace
 
@@ -42,13 +45,18 @@ Result<std::optional<Matcher>> Searcher::Match(const Filter* filter) const {
   return std::optional<Matcher>(std::move(matcher));
 }
 
-Result<std::unique_ptr<Scorer>> Searcher::ScorerFor(std::uint32_t field,
-                                                    const VectorQuery& query) const {
+Result<std::unique_ptr<Scorer>> Searcher::ScorerFor(std::uint32_t field, const VectorQuery& query,
+                                                    SparseVector* weighted) const {
   const Schema& schema = *snapshot_.schema;
   const auto one = [&](const QueryVector& v, bool example) -> Result<std::unique_ptr<Scorer>> {
     MALMOI_TRY(auto scorer, MakeScorer(schema, field, v, example));
-    if (!schema.fields[field].idf) return scorer;
-    return MakeScorer(schema, field, Weighted(field, std::get<SparseVector>(v)), example);
+    if (!schema.fields[field].sparse()) return scorer;
+    SparseVector by_idf = Weighted(field, std::get<SparseVector>(v));
+    if (schema.fields[field].idf) {
+      MALMOI_TRY(scorer, MakeScorer(schema, field, by_idf, example));
+    }
+    if (weighted != nullptr) *weighted = std::move(by_idf);
+    return scorer;
   };
   if (!query.combine) return one(query.vector, false);
   std::vector<std::unique_ptr<Scorer>> examples;
@@ -72,7 +80,8 @@ Result<QueryOutcome> Searcher::Run(const VectorQuery& query) const {
                                         std::to_string(kLimits.query_limit_max));
   }
   const Schema::Field& f = snapshot_.schema->fields[*field];
-  MALMOI_TRY(const auto scorer, ScorerFor(*field, query));
+  SparseVector weighted;
+  MALMOI_TRY(const auto scorer, ScorerFor(*field, query, &weighted));
   MALMOI_TRY(const auto matcher, Match(query.filter));
   Task task{
       .field = *field,
@@ -84,15 +93,14 @@ Result<QueryOutcome> Searcher::Run(const VectorQuery& query) const {
       .scorer = scorer.get(),
       .with_payload = query.with_payload};
   if (snapshot_.plan->graphs[*field].wanted && !query.combine && !query.params.exact) {
-    const std::string stored = StoredDense(f, std::get<std::vector<float>>(query.vector));
-    task.query = LoadDense(f, stored.data(), 1);
+    task.query = scorer->query();
     task.params = &query.params;
   }
   std::vector<Best> found(pool_.threads());
   if (task.matcher != nullptr && task.matcher->candidates() != nullptr) {
     Some(task, &found.front());
   } else if (f.sparse() && !query.combine) {
-    Sparse(task, Weighted(*field, std::get<SparseVector>(query.vector)), &found);
+    Sparse(task, weighted, &found);
   } else {
     Scan(task, &found);
   }
@@ -111,6 +119,7 @@ Result<QueryOutcome> Searcher::Finish(const Task& task, std::vector<Best>& found
   std::sort(all.begin(), all.end(), Better);
   if (all.size() > task.limit) all.resize(task.limit);
   std::string scratch;
+  out.hits.reserve(all.size());
   for (const Scored& s : all) {
     Hit hit{
         s.row.part->Id(s.row.row), task.scorer->Score(s.key), {}, s.row.part->Version(s.row.row)};
@@ -175,19 +184,31 @@ void Searcher::Scan(const Task& task, std::vector<Best>* found) const {
     std::uint32_t begin, end;
   };
   const auto kept_of = [&](std::size_t i) { return kept.empty() ? nullptr : &kept[i]; };
+  std::vector<char> done(parts_.size());
+  std::size_t first = snapshot_.segments.size();
+  for (const MemView& mem : snapshot_.mems) {
+    if (task.params == nullptr || first == parts_.size() || LeftOut(task, first)) break;
+    const std::size_t blocks = FromCodes(task, mem, first, kept, &found->front());
+    std::fill_n(done.begin() + static_cast<std::ptrdiff_t>(first), blocks, 1);
+    first += (mem.rows + kBlockRows - 1) / kBlockRows;
+  }
   std::vector<Work> ranges;
+  std::size_t rows = 0;
   for (std::size_t i = 0; i < parts_.size() && !Cancelled(); ++i) {
-    if (Approximate(task, i, kept_of(i), &found->front())) continue;
+    if (done[i] != 0 || Approximate(task, i, kept_of(i), &found->front())) continue;
+    rows += parts_[i].rows;
     for (std::uint32_t b = 0; b < parts_[i].rows; b += kScanRows) {
       ranges.push_back({i, b, std::min(b + kScanRows, parts_[i].rows)});
     }
   }
-  pool_.ParallelFor(ranges.size(), [&](std::size_t worker, std::size_t begin, std::size_t end) {
+  const auto scan = [&](std::size_t worker, std::size_t begin, std::size_t end) {
     for (std::size_t i = begin; i < end && !Cancelled(); ++i) {
       const Work& w = ranges[i];
       ScanRows(task, parts_[w.part], kept_of(w.part), w.begin, w.end, &(*found)[worker]);
     }
-  });
+  };
+  if (rows <= kAloneRows) return scan(0, 0, ranges.size());
+  pool_.ParallelFor(ranges.size(), scan);
 }
 
 Bitmap Searcher::Rows(const PartRef& part, const Matcher* matcher) const {

@@ -124,10 +124,9 @@ Status Searcher::Prepare(std::span<const VectorQuery> queries, std::uint32_t fie
     task.scorer = scorer.get();
     task.with_payload = query.with_payload;
     ignore = ignore || query.params.quantization.ignore;
+    const std::span<const float> row = scorer->query();
+    stored.insert(stored.end(), row.begin(), row.end());
     all->scorers.push_back(std::move(scorer));
-    const std::string row = StoredDense(described, std::get<std::vector<float>>(query.vector));
-    const std::vector<float> floats = LoadDense(described, row.data(), 1);
-    stored.insert(stored.end(), floats.begin(), floats.end());
   }
   all->prescan = Prescan::Create(described, stored);
   if (all->prescan == nullptr || ignore || !snapshot_.plan->graphs[field].bytes) return Ok();

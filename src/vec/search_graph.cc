@@ -10,6 +10,8 @@ namespace {
 constexpr std::size_t kWindowMax = 65'536;    // The index's limit.
 constexpr std::uint64_t kScoredAtOnce = 256;  // So few rows are scored themselves, all of them.
 constexpr double kDeletedMax = 0.3;           // Up to it deleted rows are left out afterwards.
+constexpr std::size_t kSureRows = 8;          // At least so many are scored to know codes' errors.
+constexpr float kErrors = 4;                  // Times the largest error seen: a row may be off by.
 
 }  // namespace
 
@@ -37,27 +39,71 @@ bool Searcher::Approximate(const Task& task, std::size_t part, const Bitmap* kep
   const auto graph = segment.graphs().Get(task.field);
   const GraphPlan& plan = snapshot_.plan->graphs[task.field];
   if (graph == nullptr || segment.vector_bytes(task.field) < plan.scan_bytes) return false;
-  std::vector<std::uint32_t> rows;
   const std::uint64_t count = kept == nullptr ? 0 : kept->Count();
-  if (kept != nullptr && count <= kScoredAtOnce) {
-    kept->ForEach([&](std::uint32_t r) {
-      if (segment.Has(task.field, r)) rows.push_back(r);
-    });
-  } else if (!FromGraph(task, segment, *graph, kept, count, &rows, best)) {
-    return false;
+  if (kept == nullptr || count > kScoredAtOnce) {
+    std::vector<ann::Found> found;
+    if (!FromGraph(task, segment, *graph, kept, count, &found, best)) return false;
+    Rescore(task, segment, found, best);
+    return true;
   }
-  Rescore(task, segment, &rows, best);
+  std::vector<ann::Found> all;
+  kept->ForEach([&](std::uint32_t r) {
+    if (segment.Has(task.field, r)) all.push_back({.id = r});
+  });
+  ScoreFound(task, segment, all, best);
   return true;
 }
 
-// Rows that are to be scored again, rising; false where the graph is of no use.
+// Searches the rows of a memtable that are there as codes; parts_[first] is its first block. The
+// number of blocks that are searched so: the others are to be scanned.
+std::size_t Searcher::FromCodes(const Task& task, const MemView& mem, std::size_t first,
+                                std::span<const Bitmap> kept, Best* best) const {
+  if (task.params == nullptr || task.field >= mem.codes.size()) return 0;
+  const CodedRows& coded = mem.codes[task.field];
+  const std::size_t blocks = coded.rows / kBlockRows;
+  const std::size_t wanted = Wanted(task);
+  if (blocks == 0 || task.limit == 0 || wanted * 8 > coded.rows) return 0;
+  // The index may have rows that came after the snapshot.
+  std::vector<std::uint64_t> words;
+  std::uint64_t count = 0;
+  for (std::size_t b = first; b < first + blocks; ++b) {
+    const Bitmap rows = kept.empty() ? Rows(parts_[b], nullptr) : kept[b];
+    words.insert(words.end(), rows.words().begin(), rows.words().end());
+    count += rows.Count();
+  }
+  const GraphPlan& plan = snapshot_.plan->graphs[task.field];
+  const ann::IdFilter filter{words, count};
+  ann::SearchParams params;
+  params.limit = wanted;
+  params.window =
+      std::min(kWindowMax, std::max<std::size_t>(task.params->ef.value_or(plan.window), wanted));
+  params.filter = &filter;
+  ann::SearchStats stats;
+  const auto found = coded.index->Search(task.query, params, &stats);
+  if (!found.ok()) return 0;  // A number whose square is not finite.
+  best->scored += stats.distances;
+  best->graph = true;
+  for (const ann::Found& f : found.value()) {
+    const RowRef row{parts_[first + f.id / kBlockRows].part, f.id % kBlockRows};
+    float key = 0;
+    task.scorer->Rows(*row.part, {&row.row, 1}, &key);
+    best->Offer(task, key, row);
+  }
+  return blocks;
+}
+
+// How many are asked of codes, so that the best are among them.
+std::size_t Searcher::Wanted(const Task& task) {
+  const double over = std::max(1.5, task.params->quantization.oversampling.value_or(1));
+  return static_cast<std::size_t>(std::ceil(static_cast<double>(task.limit) * over)) + 4;
+}
+
+// What the codes say are the best rows; false where the graph is of no use.
 bool Searcher::FromGraph(const Task& task, const Segment& segment, const ann::Index& graph,
-                         const Bitmap* kept, std::uint64_t count, std::vector<std::uint32_t>* rows,
+                         const Bitmap* kept, std::uint64_t count, std::vector<ann::Found>* visible,
                          Best* best) const {
   const GraphPlan& plan = snapshot_.plan->graphs[task.field];
-  const double over = std::max(1.5, task.params->quantization.oversampling.value_or(1));
-  const auto wanted =
-      static_cast<std::size_t>(std::ceil(static_cast<double>(task.limit) * over)) + 4;
+  const std::size_t wanted = Wanted(task);
   const std::size_t window = std::max<std::size_t>(task.params->ef.value_or(plan.window), wanted);
   // Where a good part of the segment is asked for, a scan costs less than the walk.
   if (task.limit == 0 || wanted * 8 > segment.rows()) return false;
@@ -88,29 +134,44 @@ bool Searcher::FromGraph(const Task& task, const Segment& segment, const ann::In
     auto found = graph.Search(task.query, params, &stats);
     if (!found.ok()) return false;  // A number whose square is not finite.
     best->scored += stats.distances;
-    best->graph = best->graph || !stats.scanned;
-    rows->clear();
-    for (const ann::Found& f : found.value()) {
-      if (kept != nullptr || segment.VisibleAt(f.id, snapshot_.seq)) rows->push_back(f.id);
+    best->graph = true;
+    *visible = std::move(found).value();
+    if (kept == nullptr && segment.deleted() > 0) {
+      std::erase_if(*visible,
+                    [&](const ann::Found& f) { return !segment.VisibleAt(f.id, snapshot_.seq); });
     }
     // Fewer than every second one left: the deleted rows lay close together.
-    if (share == 0 || rows->size() * 2 > wanted) break;
+    if (share == 0 || visible->size() * 2 > wanted) break;
   }
-  std::sort(rows->begin(), rows->end());
   return true;
 }
 
-// Rows rise.
-void Searcher::Rescore(const Task& task, const Part& part, std::vector<std::uint32_t>* rows,
+// Scores what the codes found, best first, on the vectors. Of the first it is seen by how much
+// codes are off; the others are read as long as that may make them hits.
+void Searcher::Rescore(const Task& task, const Segment& segment, std::span<const ann::Found> found,
                        Best* best) const {
-  const std::size_t bytes = snapshot_.schema->fields[task.field].row_bytes();
-  for (const std::uint32_t r : *rows) {
-    const char* row = part.Dense(task.field, r, r + 1);
-    for (std::size_t at = 0; row != nullptr && at < bytes; at += 64) __builtin_prefetch(row + at);
+  const std::size_t sure = std::min(found.size(), std::max(task.limit, kSureRows));
+  const float off = ScoreFound(task, segment, found.first(sure), best);
+  std::size_t end = found.size();
+  if (best->heap.size() == task.limit) {
+    const float least = best->heap.front().key - kErrors * off;
+    for (end = sure; end < found.size() && !(found[end].score < least);) ++end;
   }
-  std::vector<float> keys(rows->size());
-  task.scorer->Rows(part, *rows, keys.data());
-  for (std::size_t i = 0; i < rows->size(); ++i) best->Offer(task, keys[i], {&part, (*rows)[i]});
+  ScoreFound(task, segment, found.subspan(sure, end - sure), best);
+}
+
+// The largest difference between the codes' scores and those of the vectors.
+float Searcher::ScoreFound(const Task& task, const Segment& segment,
+                           std::span<const ann::Found> found, Best* best) const {
+  for (const ann::Found& f : found) segment.Prefetch(task.field, f.id);
+  float off = 0;
+  for (const ann::Found& f : found) {
+    float key = 0;
+    task.scorer->Rows(segment, {&f.id, 1}, &key);
+    best->Offer(task, key, {&segment, f.id});
+    off = std::max(off, std::abs(key - f.score));
+  }
+  return off;
 }
 
 }  // namespace malmoi::vec

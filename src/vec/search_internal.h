@@ -47,7 +47,7 @@ class Searcher {
     const Scorer* scorer = nullptr;
     bool with_payload = false;
     // Where graphs may be used: the query as it would be stored, and what was asked of the search.
-    std::vector<float> query = {};
+    std::span<const float> query = {};
     const SearchParams* params = nullptr;
   };
   struct Scored {
@@ -64,15 +64,23 @@ class Searcher {
     void Offer(const Task& task, float key, RowRef row);
   };
   Result<QueryOutcome> Finish(const Task& task, std::vector<Best>& found) const;
-  Result<std::unique_ptr<Scorer>> ScorerFor(std::uint32_t field, const VectorQuery& query) const;
+  // *weighted (null: not wanted): of a sparse query the one to search for.
+  Result<std::unique_ptr<Scorer>> ScorerFor(std::uint32_t field, const VectorQuery& query,
+                                            SparseVector* weighted = nullptr) const;
+  std::uint64_t CountGone(const PartRef& part, const Postings& list) const;
   void Scan(const Task& task, std::vector<Best>* found) const;
   bool Approximate(const Task& task, std::size_t part, const Bitmap* kept, Best* best) const;
   bool LeftOut(const Task& task, std::size_t part) const;
   bool FromGraph(const Task& task, const Segment& segment, const ann::Index& graph,
-                 const Bitmap* kept, std::uint64_t count, std::vector<std::uint32_t>* rows,
+                 const Bitmap* kept, std::uint64_t count, std::vector<ann::Found>* visible,
                  Best* best) const;  // `count`: rows that are kept.
-  void Rescore(const Task& task, const Part& part, std::vector<std::uint32_t>* rows,
+  std::size_t FromCodes(const Task& task, const MemView& mem, std::size_t first,
+                        std::span<const Bitmap> kept, Best* best) const;
+  static std::size_t Wanted(const Task& task);
+  void Rescore(const Task& task, const Segment& segment, std::span<const ann::Found> found,
                Best* best) const;
+  float ScoreFound(const Task& task, const Segment& segment, std::span<const ann::Found> found,
+                   Best* best) const;
   void ScanRows(const Task& task, const PartRef& part, const Bitmap* kept, std::uint32_t begin,
                 std::uint32_t end, Best* best) const;
   // Queries of one batch that scan the same rows (search_batch.cc).
@@ -96,7 +104,9 @@ class Searcher {
                    Prescan::Scratch* scratch) const;
   void Some(const Task& task, Best* best) const;
   void Sparse(const Task& task, const SparseVector& query, std::vector<Best>* found) const;
-  void SparsePart(const Task& task, const SparseVector& query, const PartRef& part,
+  void SparseAll(const Task& task, const SparseVector& query, const PartRef& part,
+                 Best* best) const;
+  bool SparseBest(const Task& task, const SparseVector& query, std::size_t number,
                   Best* best) const;
   SparseVector Weighted(std::uint32_t field, SparseVector query) const;
   std::vector<RowRef> Candidates(const Matcher& matcher) const;

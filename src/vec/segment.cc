@@ -198,7 +198,8 @@ Status Segment::Health() const {
 }
 
 std::uint64_t Segment::memory_bytes() const {
-  return table_.size() * 4 + info_.rows * 8ull + byte_rows_.memory_bytes();
+  return table_.size() * 4 + info_.rows * 8ull + byte_rows_.memory_bytes() +
+         impacts_.memory_bytes();
 }
 
 std::optional<std::uint32_t> Segment::Find(const PointId& id) const {
@@ -234,6 +235,15 @@ std::uint64_t Segment::Version(std::uint32_t row) const {
   if (versions_.empty()) return 0;
   const char* p = versions_.data() + static_cast<std::size_t>(row) * 8;
   return Verify(p, 8) ? Load<std::uint64_t>(p) : 0;
+}
+
+void Segment::Prefetch(std::uint32_t field, std::uint32_t row) const {
+  __builtin_prefetch(ids_.data() + std::size_t{row} * kIdBytes);
+  if (!versions_.empty()) __builtin_prefetch(versions_.data() + std::size_t{row} * 8);
+  if (field >= fields_.size() || fields_[field].dense.empty()) return;
+  const std::size_t bytes = schema_->fields[field].row_bytes();
+  const char* vector = fields_[field].dense.data() + row * bytes;
+  for (std::size_t at = 0; at < bytes; at += 64) __builtin_prefetch(vector + at);
 }
 
 bool Segment::Has(std::uint32_t field, std::uint32_t row) const {

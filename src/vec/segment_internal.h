@@ -12,6 +12,7 @@
 #include "os/vfs.h"
 #include "vec/byte_rows_internal.h"
 #include "vec/graph_internal.h"
+#include "vec/impacts_internal.h"
 #include "vec/part_internal.h"
 #include "vec/schema_internal.h"
 
@@ -69,6 +70,7 @@ class Segment : public Part {
 
   std::uint32_t rows() const { return info_.rows; }
   const SegmentInfo& info() const { return info_; }
+  const Schema& schema() const { return *schema_; }
   std::uint64_t memory_bytes() const;
   std::optional<std::uint32_t> Find(const PointId& id) const;
   // First row whose id is not below `id`.
@@ -81,6 +83,8 @@ class Segment : public Part {
   SparseRef Sparse(std::uint32_t field, std::uint32_t row) const override;
   Postings Find(std::uint32_t field, std::uint32_t term) const override;
   std::uint64_t Version(std::uint32_t row) const override;
+  // Asks for what a hit needs of a row of a dense vector: the vector, the id and the version.
+  void Prefetch(std::uint32_t field, std::uint32_t row) const;
   bool finished() const override { return true; }
   std::string_view Payload(std::uint32_t row, std::string* scratch) const override;
   // Rows of all that have the field, deleted ones included.
@@ -89,6 +93,7 @@ class Segment : public Part {
   std::uint64_t vector_bytes(std::uint32_t field) const;
   GraphSet& graphs() const { return graphs_; }
   ByteSet& byte_rows() const { return byte_rows_; }
+  ImpactSet& impacts() const { return impacts_; }
   Status Health() const override;
   // Reads all blocks; what is damaged, Health() says.
   void VerifyAll() const { (void)Verify(map_.bytes.data(), sections_end_); }
@@ -123,6 +128,7 @@ class Segment : public Part {
   std::vector<Field> fields_;
   mutable GraphSet graphs_;
   mutable ByteSet byte_rows_;
+  mutable ImpactSet impacts_;
   std::vector<std::uint32_t> table_;                               // Row + 1 by hash of id.
   mutable std::unique_ptr<std::atomic<std::uint8_t>[]> verified_;  // One a block.
   mutable std::atomic<std::uint64_t> damaged_at_{kNever};

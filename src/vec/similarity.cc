@@ -14,6 +14,7 @@ Similarity::Similarity(const Schema::Field& field, std::span<const float> query)
       row_bytes_(field.row_bytes()),
       stored_(StoredDense(field, query)),
       query_(LoadDense(field, stored_.data(), 1)) {
+  if (datatype_ != Datatype::kUint8) return;
   for (const float x : query_) query_length_ += x * x;
   query_length_ = std::sqrt(query_length_);
 }

@@ -16,6 +16,8 @@ class Similarity {
   Similarity(const Schema::Field& field, std::span<const float> query);
   // rows: out.size() stored rows, one after another, at any alignment.
   void Rows(const char* rows, std::span<float> out) const;
+  // In the stored form.
+  std::span<const float> query() const { return query_; }
 
  private:
   void Floats(const float* rows, std::span<float> out) const;

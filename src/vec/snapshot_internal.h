@@ -19,9 +19,10 @@ struct MemView {
   std::shared_ptr<const IdTable> ids;
   std::uint32_t rows = 0;
   std::uint64_t bytes = 0;
+  std::vector<CodedRows> codes;  // By field.
 
   static MemView Of(const std::shared_ptr<const Memtable>& table) {
-    return {table, table->table(), table->rows(), table->bytes()};
+    return {table, table->table(), table->rows(), table->bytes(), table->codes().view()};
   }
   std::optional<RowRef> Find(const PointId& id, std::uint64_t seq) const {
     return table->Find(*ids, rows, id, seq);

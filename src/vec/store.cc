@@ -173,6 +173,7 @@ std::optional<std::string> Store::error() const {
 void Store::Publish() {
   RefreshPlan();
   next_.checkpoint_seq = manifest_.base_seq - 1;
+  mem_->codes().Follow(*mem_, *next_.schema, *next_.plan);
   next_.mems.back() = MemView::Of(mem_);
   auto snapshot = std::make_shared<const Snapshot>(next_);
   const std::lock_guard lock(snapshot_mutex_);

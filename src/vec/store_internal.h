@@ -169,6 +169,7 @@ class Store {
   Status WriteManifest(const Manifest& manifest);
   Status MakeGraphs(const Snapshot& now, const Segment& segment, os::ThreadPool& pool,
                     const std::function<bool()>& stop);
+  void MakeSegmentCodes(const Segment& segment, const OptimizerPlan& plan) const;
   std::string GraphPath(std::uint64_t segment, std::uint32_t field) const;
   void RefreshPlan();
   bool SealDue() const;
