@@ -323,9 +323,9 @@ ENGINES = {
     "svs-int8": lambda x, d, t: Svs(x, d, "int8"),
     "edge": Edge,
     "edge-int8": lambda x, d, t: Edge(x, d, None, "int8"),
-    "edge-turbo": lambda x, d, t: Edge(x, d, None, "turbo"),
+    "edge-turbo": lambda x, d, t: Edge(x, d, t, "turbo"),
 }
-FILTERED = ("malmoi", "malmoi-store", "edge")
+FILTERED = ("malmoi", "malmoi-store", "edge", "edge-turbo")
 
 
 def tags_of(x):
@@ -449,6 +449,18 @@ def at_recall(points, wanted):
     return points[0][1] if points and points[0][0] >= wanted else None
 
 
+def filter_table(curves, engines):
+    """Queries per second at recall 0.95 by filter; "-" where no window reaches it."""
+    engines = [e for e in engines if e in FILTERED]
+    print(" ".join(["filter".ljust(10)] + [e.rjust(14) for e in engines]))
+    for key in "ua":
+        for kept in KEPT:
+            name = f"{key} {kept / 10} %"
+            rates = [at_recall(curves.get(f"{e} {name}", []), 0.95) for e in engines]
+            print(" ".join([name.ljust(10)] + [f"{r:14.0f}" if r else "-".rjust(14)
+                                               for r in rates]))
+
+
 def plot(curves, path):
     import matplotlib
     matplotlib.use("Agg")
@@ -495,6 +507,8 @@ def main():
         run(name, args, emit)
     for name, points in curves.items():
         emit(engine=name, **{f"qps_at_{r}": at_recall(points, r) for r in (0.95, 0.99)})
+    if args.filters:
+        filter_table(curves, args.engines.split(","))
     if args.out:
         args.out.write_text(json.dumps(results, indent=1))
     if args.plot:
