@@ -30,7 +30,7 @@ def test_curves_on_a_file_of_vectors(malmoi_binary, tmp_path):
     assert {"", "u 0.1 %", "u 50.0 %", "a 10.0 %"} <= filters
     # So few vectors are scanned: every answer is exact.
     assert min(m["recall"] for m in found["curve"]) == 1
-    assert found["figures"]["inserts with live index, points/s"] > 0
+    assert found["figures"]["inserts with live index at full speed, points/s"] > 0
     assert not (tmp_path / "data" / "bench-recall").exists()
 
 
