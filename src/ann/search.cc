@@ -14,9 +14,9 @@ bool Before(const Found& a, const Found& b) {
 }
 
 // What costs as much as reading a byte of codes in a scan, measured (docs/decisions/0006).
-constexpr double kListByte = 5.0;  // A byte of links, of which each leads to a test or two.
-constexpr double kCodeByte = 5.0;  // A byte of codes that a walk judges.
-constexpr double kFresh = 0.3;     // Of the rows behind a neighbour those that were not met before.
+constexpr double kListByte = 10.0;  // A byte of links, of which each leads to a test or two.
+constexpr double kCodeByte = 3.0;   // A byte of codes that a walk judges.
+constexpr double kFresh = 0.3;  // Of the rows behind a neighbour those that were not met before.
 
 // Whether scoring the `count` of `size` rows that a filter keeps costs less than a walk through it,
 // by the bytes that each reads.
