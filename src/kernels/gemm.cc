@@ -106,6 +106,7 @@ const GemmTable& GemmOfLevel(int level, int precision) {
       return kScalarBf16;
     case Precision::kInt8:
       if (tiles) return kTilesInt8;
+      if (at >= os::CpuLevel::kAvx512Bf16) return kNativeInt8;
       if (at >= os::CpuLevel::kAvx512Vnni) return kVnniInt8;
       if (at == os::CpuLevel::kAvx512) return kAvx512Int8;
       if (at == os::CpuLevel::kAvx2) return kAvx2Int8;

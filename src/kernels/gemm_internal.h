@@ -93,7 +93,7 @@ extern const RowTable kScalarRows;
 extern const GemmTable kAvx2Float, kAvx2Bf16, kAvx2Int8;
 extern const GemmTable kAvx512Float, kAvx512Bf16, kAvx512Int8;
 extern const GemmTable kVnniInt8;
-extern const GemmTable kNativeBf16;
+extern const GemmTable kNativeBf16, kNativeInt8;
 extern const GemmTable kTilesBf16, kTilesInt8;
 extern const RowTable kAvx2Rows, kAvx512Rows;
 void NativeBf16Attention(const RawAttention& r);

@@ -124,9 +124,6 @@ os::CpuLevel KernelLevel(os::CpuLevel level, Precision precision) {
   if (precision == Precision::kBfloat16 && level == os::CpuLevel::kAvx512Vnni) {
     return os::CpuLevel::kAvx512;
   }
-  if (precision == Precision::kInt8 && level == os::CpuLevel::kAvx512Bf16) {
-    return os::CpuLevel::kAvx512Vnni;
-  }
   return level;
 }
 

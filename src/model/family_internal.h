@@ -59,6 +59,9 @@ struct LayerNames {
 };
 // As transformers names them in its own NomicBERT and GTE.
 LayerNames GatedNames(const std::string& layer);
+// In int8 the values' product stays in bfloat16, as AttentionLayer::value: it is a twelfth of the
+// products, and what int8 loses there is more than in all others together
+// (docs/decisions/0009-own-products.md).
 Result<Layer> LoadPostNormLayer(const WeightReader& reader, const Stack& stack, float eps,
                                 const LayerNames& names);
 

@@ -97,6 +97,14 @@ class Pass {
                      .y = arena_.qkv.data(),
                      .ldy = stack_.qkv_width()},
                     team_);
+    if (!layer.value.empty()) {
+      layer.value.Apply({.x = Input(layer.input, 0, tokens_),
+                         .ldx = hidden_,
+                         .rows = tokens_,
+                         .y = arena_.qkv.data() + layer.qkv.n(),
+                         .ldy = stack_.qkv_width()},
+                        team_);
+    }
     if (layer.rope >= 0 || !layer.query.empty()) Rotate(layer);
     Attend(layer);
     Output(layer.out, arena_.context.data(), stack_.heads * stack_.head_dim, layer.branch,

@@ -31,6 +31,7 @@ constexpr std::size_t kMiddlePadding = 16;
 // What post_norm_internal.h keeps beside x, context and middle; nothing in f32.
 struct NarrowArena {
   NarrowBuffer x, context, middle;
+  NarrowBuffer value;  // x again, for AttentionLayer::value.
   void Grow(const Stack& stack, std::size_t tokens);
 };
 

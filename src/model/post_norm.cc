@@ -44,14 +44,15 @@ class Pass {
         hidden_(stack.hidden),
         precision_(stack.precision()),
         level_(stack.level()),
-        bf16_attention_(AttendsInBf16(stack)) {}
+        bf16_attention_(AttendsInBf16(stack)),
+        values_apart_(!stack.layers.front().attention.value.empty()) {}
 
   void Run(const Probe* probe) {
     Embed();
     See(probe, 0);
     std::size_t done = 0;
     for (const Layer& layer : stack_.layers) {
-      ProjectQkv(layer.attention.qkv);
+      ProjectQkv(layer.attention);
       Attend();
       const std::size_t block = precision_ == Precision::kInt8 ? kRowBlockInt8 : kRowBlock;
       for (std::size_t row = 0; row < tokens_; row += block) {
@@ -90,7 +91,7 @@ class Pass {
         EmbedToken(input, batch_, t, place, {arena_.x.data() + row * hidden_, hidden_});
       }
     }
-    Normalize(input.norm, 0, tokens_);
+    NormalizeLast(input.norm, 0, tokens_);
   }
 
   // This part's columns, then all parts'.
@@ -102,20 +103,25 @@ class Pass {
     barrier_.Wait();
   }
 
-  void ProjectQkv(const Linear& qkv) {
+  // Queries and keys, and the values where these are not a product of their own.
+  void ProjectQkv(const AttentionLayer& layer) {
+    ProjectTo(0, layer.qkv, narrow_.x.view());
+    if (!layer.value.empty()) ProjectTo(layer.qkv.n(), layer.value, narrow_.value.view());
+  }
+  void ProjectTo(std::size_t column, const Linear& linear, const kernels::Activations& x) {
     kernels::GemmArgs args{.a = arena_.x.data(),
                            .lda = hidden_,
-                           .narrow = narrow_.x.view(),
+                           .narrow = x,
                            .m = tokens_,
-                           .c = arena_.qkv.data(),
+                           .c = arena_.qkv.data() + column,
                            .ldc = 3 * hidden_,
                            .epilogue = kernels::Epilogue::kBias};
     if (bf16_attention_) {
       args.out_form = kernels::GemmArgs::Out::kBf16;
-      args.out = arena_.qkv.data();
+      args.out = reinterpret_cast<char*>(arena_.qkv.data()) + column * 2;
       args.out_stride = 3 * hidden_ * 2;
     }
-    Product(qkv, args);
+    Product(linear, args);
   }
 
   // Heads in turn; a part takes whole heads.
@@ -199,7 +205,7 @@ class Pass {
     to_x.lda = MiddleStride(stack_);
     to_x.narrow = narrow_.middle.view();
     Product(layer.feed.down, to_x);
-    Normalize(layer.feed.result, row, rows);
+    NormalizeLast(layer.feed.result, row, rows);
   }
 
   void FeedUp(const Linear& up, std::size_t row, std::size_t rows) {
@@ -224,14 +230,29 @@ class Pass {
     barrier_.Wait();
   }
 
+  // Rows that the next layer's projections read.
+  void NormalizeLast(const Norm& norm, std::size_t row, std::size_t rows) {
+    if (values_apart_) {
+      const Range mine = Mine(rows);
+      NormalizeMine(norm, row, mine);
+      kernels::Narrow(Precision::kBfloat16, level_, arena_.x.data() + (row + mine.begin) * hidden_,
+                      hidden_, mine.end - mine.begin, hidden_,
+                      narrow_.value.view().Rows(row + mine.begin));
+      barrier_.Wait();
+    } else {
+      Normalize(norm, row, rows);
+    }
+  }
   void Normalize(const Norm& norm, std::size_t row, std::size_t rows) {
-    const Range mine = Mine(rows);
+    NormalizeMine(norm, row, Mine(rows));
+    barrier_.Wait();
+  }
+  void NormalizeMine(const Norm& norm, std::size_t row, Range mine) {
     kernels::LayerNormNarrow(
         precision_, level_, arena_.x.data() + (row + mine.begin) * hidden_, mine.end - mine.begin,
         hidden_, norm.gamma.data(), norm.beta.data(), norm.eps,
         precision_ == Precision::kFloat32 ? kernels::Activations{}
                                           : narrow_.x.view().Rows(row + mine.begin));
-    barrier_.Wait();
   }
 
   const Stack& stack_;
@@ -245,6 +266,7 @@ class Pass {
   const Precision precision_;
   const os::CpuLevel level_;
   const bool bf16_attention_;
+  const bool values_apart_;
 };
 
 }  // namespace
@@ -263,6 +285,9 @@ void NarrowArena::Grow(const Stack& stack, std::size_t tokens) {
   x.Grow(precision, stack.level(), tokens, stack.hidden);
   context.Grow(precision, stack.level(), tokens, stack.hidden);
   middle.Grow(precision, stack.level(), std::min(tokens, kRowBlock), stack.width);
+  if (!stack.layers.front().attention.value.empty()) {
+    value.Grow(Precision::kBfloat16, stack.level(), tokens, stack.hidden);
+  }
 }
 
 bool IsPostNorm(const Stack& stack) {

@@ -38,6 +38,7 @@ struct InputEmbedding {
 struct AttentionLayer {
   Norm input;       // Before: pre-norm families.
   Linear qkv;       // Query heads, key heads, value heads as one product.
+  Linear value;     // Where it is not absent, qkv has the first two only.
   Norm query, key;  // Each head by itself (Qwen3, Gemma3).
   int rope = -1;    // Index into Stack::ropes.
   std::size_t before = kernels::kAllTokens, after = kernels::kAllTokens;

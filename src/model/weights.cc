@@ -19,9 +19,15 @@ Result<T> Corrupt(Result<T> result) {
 }
 
 Status CheckFinite(const std::string& name, std::span<const float> values) {
-  float sum = 0;
-  for (const float v : values) sum += v * 0.0f;  // 0, or NaN once one is not finite.
-  if (sum == 0) return Ok();
+  // 0, or NaN once one is not finite; several sums, since one would wait for itself.
+  constexpr std::size_t kSums = 8;
+  float sums[kSums] = {};
+  const std::size_t whole = values.size() / kSums * kSums;
+  for (std::size_t i = 0; i < whole; i += kSums) {
+    for (std::size_t j = 0; j < kSums; ++j) sums[j] += values[i + j] * 0.0f;
+  }
+  for (std::size_t i = whole; i < values.size(); ++i) sums[0] += values[i] * 0.0f;
+  if (std::all_of(sums, sums + kSums, [](float sum) { return sum == 0; })) return Ok();
   return Error(Code::kCorruption, "tensor '" + name +
                                       "' has values that are no finite numbers: the file is "
                                       "damaged, or was saved from a training that diverged");
@@ -81,7 +87,8 @@ Result<Norm> WeightReader::RmsNorm(const std::string& name, std::size_t dim, flo
   return norm;
 }
 
-Result<Linear> WeightReader::Stacked(const std::vector<Part>& parts, std::size_t k) const {
+Result<Linear> WeightReader::Stacked(const std::vector<Part>& parts, std::size_t k,
+                                     kernels::Precision precision) const {
   std::size_t n = 0;
   for (const Part& part : parts) n += part.rows;
   Buffer<float> w(n * k);
@@ -89,17 +96,17 @@ Result<Linear> WeightReader::Stacked(const std::vector<Part>& parts, std::size_t
   std::size_t row = 0;
   for (const Part& part : parts) {
     const std::span<float> to = w.span().subspan(row * k, part.rows * k);
-    MALMOI_TRY(const tensor::TensorView* view,
-               Find(part.name + ".weight", {Size(part.rows), Size(k)}));
-    tensor::WidenF32(*view, 0, to);
+    const std::size_t whole = part.whole == 0 ? part.rows : part.whole;
+    MALMOI_TRY(const tensor::TensorView* view, Find(part.name + ".weight", {Size(whole), Size(k)}));
+    tensor::WidenF32(*view, part.first * k, to);
     MALMOI_TRY(CheckFinite(prefix_ + part.name + ".weight", to));
     if (Has(part.name + ".bias")) {
-      MALMOI_TRY(const auto bias, Load(part.name + ".bias", {Size(part.rows)}));
-      std::copy_n(bias.data(), part.rows, b.data() + row);
+      MALMOI_TRY(const auto bias, Load(part.name + ".bias", {Size(whole)}));
+      std::copy_n(bias.data() + part.first, part.rows, b.data() + row);
     }
     row += part.rows;
   }
-  return Linear(w.span(), n, k, b.span(), precision_);
+  return Linear(w.span(), n, k, b.span(), precision);
 }
 
 Result<Linear> WeightReader::Swapped(const std::string& name, std::size_t rows,

@@ -30,6 +30,7 @@ class WeightReader {
   void ChoosePrefix(const std::vector<std::string>& prefixes, const std::string& name);
   WeightReader At(const std::string& prefix) const;  // Below an absolute prefix.
 
+  kernels::Precision precision() const { return precision_; }
   bool Has(const std::string& name) const { return file_->Find(prefix_ + name) != nullptr; }
   const std::shared_ptr<const tensor::SafeTensors>& file() const { return file_; }
 
@@ -46,8 +47,14 @@ class WeightReader {
   struct Part {
     std::string name;
     std::size_t rows;
+    std::size_t first = 0;  // Where only rows first .. first + rows of it are wanted,
+    std::size_t whole = 0;  // how many it has; 0: `rows`.
   };
-  Result<Linear> Stacked(const std::vector<Part>& parts, std::size_t k) const;
+  Result<Linear> Stacked(const std::vector<Part>& parts, std::size_t k) const {
+    return Stacked(parts, k, precision_);
+  }
+  Result<Linear> Stacked(const std::vector<Part>& parts, std::size_t k,
+                         kernels::Precision precision) const;
   Result<Linear> One(const std::string& name, std::size_t n, std::size_t k) const {
     return Stacked({{name, n}}, k);
   }

@@ -85,7 +85,12 @@ class HandlerPool {
       queue_.pop_front();
       ++busy_;
       lock.unlock();
-      if (!job.exchange->cancel().IsSet()) Handle(job);
+      if (job.exchange->cancel().IsSet()) {
+        // Without an answer the connection would stay, and with it a file and the server's stop.
+        job.exchange->Send(ErrorResponse(503, "gone", "the client ended before its turn came"));
+      } else {
+        Handle(job);
+      }
       job = {};
       lock.lock();
       --busy_;

@@ -40,6 +40,7 @@ class Client {
     if (fd_ >= 0) ::close(fd_);
     fd_ = -1;
   }
+  void EndSending() { ::shutdown(fd_, SHUT_WR); }
   void Send(std::string_view bytes) {
     while (!bytes.empty()) {
       const ssize_t n = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
@@ -262,6 +263,33 @@ TEST_CASE("requests past the queue get 503 with Retry-After") {
   CHECK(Has(texts[refused], "Retry-After: 1\r\n"));
   CHECK(Has(texts[1 - refused], "done"));
   CHECK(Has(first.All(), "done"));
+}
+
+TEST_CASE("a client that ends while its request waits leaves no connection behind") {
+  std::promise<void> open, busy;
+  const auto gate = open.get_future().share();
+  const auto server = Serve({.handler_threads = 1}, [&](const Request& r, Responder& out) {
+    if (r.path == "/1") {
+      busy.set_value();
+      gate.wait();
+    }
+    out.Send({.body = "done"});
+  });
+  Client first(server->port());
+  first.Send("GET /1 HTTP/1.1\r\n" + kEnd);
+  busy.get_future().wait();
+  Client leaver(server->port());
+  leaver.Send("GET /2 HTTP/1.1\r\nHost: a\r\n\r\n");
+  leaver.EndSending();
+  // The I/O thread answers this by itself, after it has seen the end above.
+  Client third(server->port());
+  third.Send("GET / HTTP/9.9\r\n" + kEnd);
+  CHECK(Has(third.All(), " 400 "));
+  open.set_value();
+  CHECK(Has(first.All(), "done"));
+  const std::string answer = leaver.All();  // To the end, which was missing.
+  CHECK(Has(answer, "HTTP/1.1 "));
+  CHECK(!Has(answer, "<timeout>"));
 }
 
 TEST_CASE("50 clients at once") {

@@ -97,7 +97,12 @@ inline __m512i Bf16Bits(V16 a) {
   return _mm512_mask_or_epi32(up, nan, u, _mm512_set1_epi32(0x400000));
 }
 inline void StoreBf16(void* p, V16 a) {
+#ifdef __AVX512BF16__
+  // The same but for denormals, which become zero; the products of this level read them as zero.
+  const __m256i out = (__m256i)_mm512_cvtneps_pbh(a.v);
+#else
   const __m256i out = _mm512_cvtepi32_epi16(_mm512_srli_epi32(Bf16Bits(a), 16));
+#endif
   _mm256_storeu_si256(static_cast<__m256i*>(p), out);
 }
 inline V16 RoundBf16(V16 a) {

@@ -24,6 +24,9 @@ using PairTiles = TileTable<PairDot, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12>;
 
 const GemmTable kNativeBf16 = {
     4, kBf16Form, 2, 2, 1, GemmKernel<PairDot, PairTiles>, PeakKernel<PairDot>};
+// As the level below has it, with results rounded to bfloat16 by one instruction.
+const GemmTable kNativeInt8 = {
+    4, kByteForm, 4, 1, 1, GemmKernel<ByteDot, ByteTiles>, PeakKernel<ByteDot>};
 void NativeBf16Attention(const RawAttention& r) {
   AttentionKernel<PairDot, PairTiles, true>(r);
 }

@@ -70,14 +70,33 @@ LayerNames GatedNames(const std::string& layer) {
           .feed_norm = layer + "post_mlp_layernorm"};
 }
 
+Status LoadQkv(const WeightReader& reader, const std::vector<std::string>& names, std::size_t h,
+               AttentionLayer* to) {
+  const bool stacked = names.size() == 1;
+  std::vector<WeightReader::Part> parts;
+  if (stacked) {
+    parts.push_back({.name = names[0], .rows = 2 * h, .whole = 3 * h});
+  } else {
+    parts = {{.name = names[0], .rows = h}, {.name = names[1], .rows = h}};
+  }
+  WeightReader::Part value{.name = names.back(), .rows = h};
+  if (stacked) value = {.name = names[0], .rows = h, .first = 2 * h, .whole = 3 * h};
+  if (reader.precision() == kernels::Precision::kInt8) {
+    MALMOI_TRY(to->value, reader.Stacked({value}, h, kernels::Precision::kBfloat16));
+  } else {
+    parts.push_back(value);
+  }
+  MALMOI_TRY(to->qkv, reader.Stacked(parts, h));
+  return Ok();
+}
+
 Result<Layer> LoadPostNormLayer(const WeightReader& reader, const Stack& stack, float eps,
                                 const LayerNames& names) {
   const std::size_t h = stack.hidden;
-  std::vector<WeightReader::Part> qkv, up;
-  for (const std::string& name : names.qkv) qkv.push_back({name, 3 * h / names.qkv.size()});
+  std::vector<WeightReader::Part> up;
   for (const std::string& name : names.up) up.push_back({name, stack.width});
   Layer layer;
-  MALMOI_TRY(layer.attention.qkv, reader.Stacked(qkv, h));
+  MALMOI_TRY(LoadQkv(reader, names.qkv, h, &layer.attention));
   MALMOI_TRY(layer.attention.out, reader.One(names.out, h, h));
   MALMOI_TRY(layer.attention.result, reader.LayerNorm(names.attention_norm, h, eps));
   MALMOI_TRY(layer.feed.up, reader.Stacked(up, h));

@@ -137,7 +137,10 @@ class ServerImpl : public Server {
     options.body_bytes_max = service_.options.payload_limit;
     options.tls_certificate = service_.options.tls_cert;
     options.tls_key = service_.options.tls_key;
-    options.refusal = Refusal;
+    options.refusal = [this](int status, const std::string& message) {
+      if (status == 503) service_.metrics.Failure("overloaded");  // No handler has seen it.
+      return Refusal(status, message);
+    };
     const auto handler = [this](const net::Request& request, net::Responder& responder) {
       responder.Send(Handle(request, responder.cancel()));
     };
