@@ -34,7 +34,7 @@ class PackedWeights {
 };
 // How W lies in memory: [n, k], or transposed, [k, n].
 enum class WeightLayout : bool { kRows, kColumns };
-// `k` up to 65,536 for kInt8 (MALMOI_CHECK). Cost: some 4 ns a value; for kBfloat16 .3 ns, so that
+// `k` up to 65,536 for kInt8 (MALMOI_CHECK). Cost: some 4 ns a value; for kBfloat16 .4 ns, so that
 // factors which are used once can be packed too.
 std::unique_ptr<PackedWeights> PackWeights(std::span<const float> w, std::size_t n, std::size_t k,
                                            Precision precision = Precision::kFloat32,
