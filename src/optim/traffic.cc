@@ -78,7 +78,7 @@ void PlainTraffic::Walk(std::size_t begin, std::size_t end, std::size_t step, bo
 double PlainTraffic::Measure(std::size_t threads, int runs) {
   os::ThreadPool pool(threads, "traffic");
   double best = 0;
-  for (const std::size_t step : {64, 256, 1024, 4096}) {
+  for (const std::size_t step : {64, 128, 256, 512, 1024, 4096}) {
     for (const bool around : {false, true}) {
       constexpr std::size_t kPiece = std::size_t{1} << 18;
       const double ms = MedianMs(runs, [&] {

@@ -10,8 +10,8 @@ namespace malmoi::optim {
 
 // What memory gives to a pass that reads `read` bytes a parameter and writes `written` of them
 // back: the yardstick that a step is compared with. It does no arithmetic, keeps no tensors and no
-// order, and is the best of eight ways to walk: streams of up to four bytes a parameter that
-// advance together by 64, 256, 1,024 or 4,096 parameters, written back as usual or past the caches.
+// order, and is the best of twelve ways to walk: streams of up to four bytes a parameter that
+// advance together by 64 to 4,096 parameters, written back as usual or past the caches.
 // Streams begin a few lines off a page, each elsewhere, as tensors do: at equal offsets they would
 // push each other out of the cache, and the yardstick would flatter what it measures.
 class PlainTraffic {
