@@ -40,7 +40,7 @@ void Product(double alpha, const Matrix<float>& a, const kernels::PackedWeights&
     kernels::Activations block;
     block.data = rounded.data();
     block.stride = stride;
-    kernels::Narrow(kBf16, w.level(), &a.data[row * a.cols], a.cols, rows, a.cols, block);
+    kernels::Narrow(kBf16, w.level(), a.data.data() + row * a.cols, a.cols, rows, a.cols, block);
     kernels::GemmArgs args;
     args.narrow = block;
     args.m = rows;
