@@ -2,14 +2,17 @@
 """Step times of malmoi's optimizers beside torch's fused ones and pytorch-optimizer's, in one process.
 
     optim_vs_torch.py [--params 25] [--threads 2] [--all] [--only adamw,lion] [--rounds 3]
-                      [--parts fused,elementwise,reduction,matrix,overhead] [--out results.json]
+                      [--parts fused,elementwise,reduction,matrix,overhead]
+                      [--out results.json [--resume]]
+    optim_vs_torch.py --summary results.json
 
 The tensors are those of a 12-layer transformer (145 of them). malmoi runs through its Python
 package; with bf16 or 8-bit states and bf16 gradients through the C interface, as torch's gradients
 have the parameter's type. pytorch-optimizer runs as its for-loop and, where it has one, as foreach;
-the better of both counts. Each figure is a median of --rounds steps after two others; the contestants
-of one rule are measured right after each other. Without --all: a selection that takes some minutes.
-What the reference cannot run is named with its error.
+the better of both counts. Each figure is a median of --rounds steps after two others (at least two of them, in at most --budget
+seconds), beside it the least; the contestants of one rule are measured right after each other.
+Without --all: a selection that takes some minutes. What the reference cannot run is named with its
+error. --out is written after every rule, and --resume leaves out what it has: all rules take long.
 """
 import argparse
 import ctypes
@@ -63,6 +66,12 @@ def transformer(n):
     return shapes + [(max(rest // d, 1), d)]
 
 
+class Times(float):
+    """The median of some times in milliseconds; .least is the best of them."""
+
+    least = 0.0
+
+
 def median_ms(step, rounds, budget=20.0):
     start = time.perf_counter()
     for _ in range(2):
@@ -74,14 +83,16 @@ def median_ms(step, rounds, budget=20.0):
         begin = time.perf_counter()
         step()
         times.append(1e3 * (time.perf_counter() - begin))
-    return statistics.median(times)
+    out = Times(statistics.median(times))
+    out.least = min(times)
+    return out
 
 
 class Tensors:
     """Parameters with gradients, shared by all contestants."""
 
-    def __init__(self, torch, shapes):
-        self.torch = torch
+    def __init__(self, torch, shapes, budget=20.0):
+        self.torch, self.budget = torch, budget
         torch.manual_seed(0)
         self.params = []
         for shape in shapes:
@@ -112,7 +123,7 @@ class Tensors:
         """Milliseconds, or the error as text."""
         try:
             optimizer = make()
-            return median_ms(self.step_of(optimizer, name), rounds)
+            return median_ms(self.step_of(optimizer, name), rounds, self.budget)
         except Exception as e:  # The reference's own failures are part of the answer.
             return f"{type(e).__name__}: {str(e).splitlines()[0][:90] if str(e) else ''}"
         finally:
@@ -163,11 +174,35 @@ class Run:
             self.reference = None
             print(f"pytorch-optimizer is not there ({e}): no ratios to it")
         self.rows = []
+        if arguments.resume and arguments.out and os.path.exists(arguments.out):
+            with open(arguments.out) as f:
+                kept = json.load(f)
+            same = (kept["params"], kept["threads"]) == (arguments.params, arguments.threads)
+            if not same:
+                raise SystemExit(f"{arguments.out} has other --params or --threads: not resumed")
+            self.rows = kept["rows"]
+
+    def has(self, part, name):
+        return any(r["part"] == part and r["name"] == name for r in self.rows)
+
+    def save(self):
+        if not self.args.out:
+            return
+        with open(self.args.out + ".part", "w") as f:
+            json.dump({"params": self.args.params, "threads": self.args.threads,
+                       "torch": self.torch.__version__, "rows": self.rows}, f, indent=1)
+        os.replace(self.args.out + ".part", self.args.out)
 
     def row(self, part, name, **figures):
+        for key, value in list(figures.items()):
+            if isinstance(value, Times):
+                figures[key.replace("_ms", "_least_ms")] = value.least
         self.rows.append({"part": part, "name": name, **figures})
+        self.save()
         text = [f"{part:12} {name:22}"]
         for key, value in figures.items():
+            if "least" in key:
+                continue
             if isinstance(value, float):
                 value = f"{value:.2f}" if "ratio" in key or value < 10 else f"{value:.1f}"
             text.append(f"{key} {value}")
@@ -200,8 +235,9 @@ class Run:
                      ratio=theirs / own)
 
     def against_reference(self, part, t, names):
-        ratios = {}
         for name in names:
+            if self.has(part, name):
+                continue
             own = t.measure(self.make_ours(t, name), name, self.args.rounds)
             figures = {"ours_ms": own}
             best = None
@@ -213,14 +249,9 @@ class Run:
                     if isinstance(value, float):
                         best = value if best is None else min(best, value)
             if best is not None and isinstance(own, float):
-                figures["ratio"] = ratios[name] = best / own
+                figures["ratio"] = best / own
             self.row(part, name, **figures)
-        if ratios:
-            low = {n: round(r, 2) for n, r in sorted(ratios.items(), key=lambda x: x[1]) if r < 2.5}
-            print(f"{part}: median ratio {statistics.median(ratios.values()):.2f} of {len(ratios)}; "
-                  f"below 2.5: {low or 'none'}", flush=True)
-            self.rows.append({"part": part, "name": "summary", "count": len(ratios),
-                              "median_ratio": statistics.median(ratios.values()), "low": low})
+        summarise(self.rows, part)
 
     def make_reference(self, t, name, foreach):
         cls = self.reference.load_optimizer(name)
@@ -234,7 +265,7 @@ class Run:
 
     def matrix(self, names):
         for shape in MATRIX_SHAPES:
-            t = Tensors(self.torch, [shape] * self.args.matrices)
+            t = Tensors(self.torch, [shape] * self.args.matrices, self.args.budget)
             self.against_reference(f"{shape[0]}x{shape[1]}", t, names)
 
     def overhead(self):
@@ -250,6 +281,15 @@ class Run:
                  import_ms=1e3 * statistics.median(times))
 
 
+def summarise(rows, part):
+    ratios = {r["name"]: r["ratio"] for r in rows if r["part"] == part and "ratio" in r}
+    if not ratios:
+        return
+    low = {n: round(r, 2) for n, r in sorted(ratios.items(), key=lambda x: x[1]) if r < 2.5}
+    print(f"{part}: median ratio {statistics.median(ratios.values()):.2f} of {len(ratios)}; "
+          f"below 2.5: {low or 'none'}", flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -260,8 +300,17 @@ def main():
     parser.add_argument("--parts", default="fused,elementwise,reduction,matrix,overhead")
     parser.add_argument("--only", default="", help="registry names, comma-separated")
     parser.add_argument("--all", action="store_true", help="every elementwise and reduction rule")
+    parser.add_argument("--budget", type=float, default=20, help="seconds a contestant")
     parser.add_argument("--out")
+    parser.add_argument("--resume", action="store_true", help="keep the rows that --out has")
+    parser.add_argument("--summary", help="print the medians of such a file, measure nothing")
     arguments = parser.parse_args()
+    if arguments.summary:
+        with open(arguments.summary) as f:
+            rows = json.load(f)["rows"]
+        for part in dict.fromkeys(r["part"] for r in rows):
+            summarise(rows, part)
+        return
     run = Run(arguments)
     only = [n for n in arguments.only.split(",") if n]
     every = {"elementwise": ELEMENTWISE, "reduction": REDUCTION, "matrix": MATRIX}
@@ -270,7 +319,7 @@ def main():
     for part in arguments.parts.split(","):
         names = [n for n in chosen.get(part, []) if not only or n in only]
         if part in ("fused", "elementwise", "reduction") and tensors is None:
-            tensors = Tensors(run.torch, transformer(int(arguments.params * 1e6)))
+            tensors = Tensors(run.torch, transformer(int(arguments.params * 1e6)), arguments.budget)
         if part == "fused":
             run.fused(tensors)
         elif part == "matrix":
@@ -281,10 +330,6 @@ def main():
             run.overhead()
         elif names:
             run.against_reference(part, tensors, names)
-    if arguments.out:
-        with open(arguments.out, "w") as f:
-            json.dump({"params": arguments.params, "threads": arguments.threads,
-                       "torch": run.torch.__version__, "rows": run.rows}, f, indent=1)
 
 
 if __name__ == "__main__":

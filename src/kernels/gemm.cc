@@ -15,13 +15,13 @@ namespace {
 class Packed final : public PackedWeights {
  public:
   Packed(os::CpuLevel level, Precision precision, std::span<const float> w, std::size_t n,
-         std::size_t k)
+         std::size_t k, WeightLayout layout)
       : level_(level),
         precision_(precision),
         table_(GemmOfLevel(static_cast<int>(level), static_cast<int>(precision))),
         n_(n),
         k_(k),
-        panels_(Pack(table_, w, n, k)) {}
+        panels_(Pack(table_, w, n, k, layout == WeightLayout::kColumns)) {}
 
   std::size_t n() const override { return n_; }
   std::size_t k() const override { return k_; }
@@ -145,11 +145,11 @@ double PeakRate(Precision precision, os::CpuLevel level) {
 }
 
 std::unique_ptr<PackedWeights> PackWeights(std::span<const float> w, std::size_t n, std::size_t k,
-                                           Precision precision) {
+                                           Precision precision, WeightLayout layout) {
   MALMOI_CHECK(w.size() == n * k);
   constexpr std::size_t kMostIntegers = 65'536;  // 255 x 127 of them are below 2^31.
   MALMOI_CHECK(precision != Precision::kInt8 || k <= kMostIntegers);
-  return std::make_unique<Packed>(os::ActiveCpuLevel(), precision, w, n, k);
+  return std::make_unique<Packed>(os::ActiveCpuLevel(), precision, w, n, k, layout);
 }
 
 std::size_t ActivationStride(Precision precision, os::CpuLevel level, std::size_t k) {

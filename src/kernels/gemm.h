@@ -32,9 +32,13 @@ class PackedWeights {
   virtual os::CpuLevel level() const = 0;         // That it was packed for.
   virtual os::CpuLevel kernel_level() const = 0;  // Of the code that runs: at most level().
 };
-// `k` up to 65,536 for kInt8 (MALMOI_CHECK).
+// How W lies in memory: [n, k], or transposed, [k, n].
+enum class WeightLayout : bool { kRows, kColumns };
+// `k` up to 65,536 for kInt8 (MALMOI_CHECK). Cost: some 4 ns a value; for kBfloat16 .4 ns, so that
+// factors which are used once can be packed too.
 std::unique_ptr<PackedWeights> PackWeights(std::span<const float> w, std::size_t n, std::size_t k,
-                                           Precision precision = Precision::kFloat32);
+                                           Precision precision = Precision::kFloat32,
+                                           WeightLayout layout = WeightLayout::kRows);
 
 // Rows of activations in the form that products of one precision read at one level (a private
 // matter: bfloat16, bytes, or wider where the level has no products of these). Rows are `stride`

@@ -1,9 +1,11 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <vector>
 
 #include "base/check.h"
 #include "kernels/packing_internal.h"
+#include "os/cpu_info.h"
 
 namespace malmoi::kernels {
 namespace {
@@ -53,10 +55,86 @@ void Spread(const std::uint8_t* from, std::size_t units, std::uint8_t* to) {
   }
 }
 
+// Column c of the panels from w[0], w[stride], ...; `column` has room for the padded column and is
+// zero past k.
+void PackColumn(const GemmTable& table, const float* w, std::size_t stride, std::size_t k,
+                std::size_t c, std::span<std::uint8_t> column, Panels* out) {
+  std::vector<float> gathered;
+  if (stride != 1) {
+    gathered.resize(k);
+    for (std::size_t i = 0; i < k; ++i) gathered[i] = w[i * stride];
+  }
+  const std::span<const float> from =
+      stride == 1 ? std::span(w, k) : std::span<const float>(gathered);
+  const std::size_t unit_bytes = table.unit * table.weight_bytes;
+  const std::size_t units = column.size() / unit_bytes;
+  const float scale = table.weight_bytes == 1 ? ColumnScale(from) : 0;
+  const float inverse = scale > 0 ? 1 / scale : 0;
+  const std::int64_t sum = Convert(from, table.weight_bytes, inverse, column.data());
+  std::uint8_t* to = out->values.data() + c / kPanel * out->panel_bytes + c % kPanel * unit_bytes;
+  unit_bytes == 4 ? Spread<4>(column.data(), units, to) : Spread<2>(column.data(), units, to);
+  if (table.weight_bytes == 1) {
+    out->scales[c] = scale;
+    out->sums[c] = scale * static_cast<float>(sum);
+  }
+}
+
+// The same for pairs of bfloat16, whose matrices optimizers make anew for every product: rows are
+// rounded by the level's own lanes and pairs moved as one.
+void RoundRows(const float* x, std::size_t ldx, std::size_t rows, std::size_t n, std::size_t stride,
+               void* out) {
+  RawNarrow r{};
+  r.x = const_cast<float*>(x);  // Written only where there is a gamma.
+  r.ldx = ldx;
+  r.rows = rows;
+  r.n = n;
+  r.form = kBf16Form;
+  r.out = out;
+  r.stride = stride;
+  RowsOfLevel(static_cast<int>(os::ActiveCpuLevel())).narrow(r);
+}
+
+std::size_t RoundedStride(std::size_t n) {
+  return (2 * n + 63) / 64 * 64;
+}
+
+void PackRowPairs(std::span<const float> w, std::size_t n, std::size_t k, Panels* out) {
+  const std::size_t stride = RoundedStride(k), pairs = (k + 1) / 2;
+  Buffer<std::uint32_t> rounded(kPanel * stride / 4);
+  for (std::size_t c = 0; c < n; c += kPanel) {
+    const std::size_t columns = std::min(kPanel, n - c);
+    RoundRows(w.data() + c * k, k, columns, k, stride, rounded.data());
+    auto* to = reinterpret_cast<std::uint32_t*>(out->values.data() + c / kPanel * out->panel_bytes);
+    for (std::size_t s = 0; s < pairs; ++s) {
+      for (std::size_t j = 0; j < columns; ++j) {
+        to[s * kPanel + j] = rounded[j * stride / 4 + s];
+      }
+    }
+  }
+}
+
+void PackColumnPairs(std::span<const float> w, std::size_t n, std::size_t k, Panels* out) {
+  const std::size_t stride = RoundedStride(n), half = stride / 2;
+  Buffer<std::uint16_t> rounded(2 * half);
+  for (std::size_t i = 0; i < k; i += 2) {
+    RoundRows(w.data() + i * n, n, std::min<std::size_t>(2, k - i), n, stride, rounded.data());
+    if (i + 1 == k) std::fill_n(rounded.data() + half, half, std::uint16_t{0});
+    for (std::size_t c = 0; c < n; c += kPanel) {
+      auto* to = reinterpret_cast<std::uint32_t*>(
+          out->values.data() + c / kPanel * out->panel_bytes + i / 2 * 4 * kPanel);
+      const std::uint16_t *even = rounded.data() + c, *odd = even + half;
+      for (std::size_t j = 0; j < kPanel; ++j) {
+        to[j] = even[j] | static_cast<std::uint32_t>(odd[j]) << 16;
+      }
+    }
+  }
+}
+
 }  // namespace
 
-Panels Pack(const GemmTable& table, std::span<const float> w, std::size_t n, std::size_t k) {
-  const std::size_t columns = (n + 2 * kPanel - 1) / (2 * kPanel) * (2 * kPanel);
+Panels Pack(const GemmTable& table, std::span<const float> w, std::size_t n, std::size_t k,
+            bool columns) {
+  const std::size_t padded = (n + 2 * kPanel - 1) / (2 * kPanel) * (2 * kPanel);
   const std::size_t multiple = table.step_multiple;
   const std::size_t units = (k + table.unit - 1) / table.unit;
   const std::size_t unit_bytes = table.unit * table.weight_bytes;
@@ -64,23 +142,22 @@ Panels Pack(const GemmTable& table, std::span<const float> w, std::size_t n, std
   Panels out;
   out.steps = (units + multiple - 1) / multiple * multiple;
   out.panel_bytes = out.steps * kPanel * unit_bytes;
-  out.values = Buffer<std::uint8_t>(columns / kPanel * out.panel_bytes);
+  out.values = Buffer<std::uint8_t>(padded / kPanel * out.panel_bytes);
   if (table.weight_bytes == 1) {
-    out.scales = Buffer<float>(columns);
-    out.sums = Buffer<float>(columns);
+    out.scales = Buffer<float>(padded);
+    out.sums = Buffer<float>(padded);
   }
-  Buffer<std::uint8_t> column(units * unit_bytes);  // Zero past k.
-  for (std::size_t c = 0; c < n; ++c) {
-    const std::span<const float> from = w.subspan(c * k, k);
-    const float scale = table.weight_bytes == 1 ? ColumnScale(from) : 0;
-    const float inverse = scale > 0 ? 1 / scale : 0;
-    const std::int64_t sum = Convert(from, table.weight_bytes, inverse, column.data());
-    std::uint8_t* to = out.values.data() + c / kPanel * out.panel_bytes + c % kPanel * unit_bytes;
-    unit_bytes == 4 ? Spread<4>(column.data(), units, to) : Spread<2>(column.data(), units, to);
-    if (table.weight_bytes == 1) {
-      out.scales[c] = scale;
-      out.sums[c] = scale * static_cast<float>(sum);
+  if (table.weight_bytes == 2 && table.unit == 2) {
+    if (columns) {
+      PackColumnPairs(w, n, k, &out);
+    } else {
+      PackRowPairs(w, n, k, &out);
     }
+    return out;
+  }
+  Buffer<std::uint8_t> column(units * unit_bytes);
+  for (std::size_t c = 0; c < n; ++c) {
+    PackColumn(table, w.data() + (columns ? c : c * k), columns ? n : 1, k, c, column.span(), &out);
   }
   return out;
 }

@@ -15,6 +15,8 @@ struct Panels {
   std::size_t panel_bytes = 0, steps = 0;
   Buffer<float> scales, sums;  // A column's, for bytes.
 };
-Panels Pack(const GemmTable& table, std::span<const float> w, std::size_t n, std::size_t k);
+// `w` is [n, k], or [k, n] where `columns`.
+Panels Pack(const GemmTable& table, std::span<const float> w, std::size_t n, std::size_t k,
+            bool columns = false);
 
 }  // namespace malmoi::kernels

@@ -322,3 +322,27 @@ TEST_CASE("Attention over bfloat16 equals the definition") {
     }
   }
 }
+
+TEST_CASE("Weights packed from their transpose are the same weights") {
+  for (const auto precision : {Precision::kFloat32, Precision::kBfloat16, Precision::kInt8}) {
+    for (const std::size_t n : {1u, 15u, 16u, 33u, 70u}) {
+      for (const std::size_t k : {1u, 2u, 7u, 64u, 65u}) {
+        CAPTURE(n);
+        CAPTURE(k);
+        const auto w = Random(n * k, 6);
+        std::vector<float> turned(w.size());
+        for (std::size_t i = 0; i < w.size(); ++i) turned[i % k * n + i / k] = w[i];
+        AtEveryLevel([&](os::CpuLevel level) {
+          const auto& table =
+              kernels::GemmOfLevel(static_cast<int>(level), static_cast<int>(precision));
+          const auto rows = kernels::Pack(table, w, n, k);
+          const auto columns = kernels::Pack(table, turned, n, k, true);
+          REQUIRE(rows.values.size() == columns.values.size());
+          CHECK(std::memcmp(rows.values.data(), columns.values.data(), rows.values.size()) == 0);
+          REQUIRE(rows.sums.size() == columns.sums.size());
+          for (std::size_t i = 0; i < rows.sums.size(); ++i) CHECK(rows.sums[i] == columns.sums[i]);
+        });
+      }
+    }
+  }
+}

@@ -312,11 +312,11 @@ TEST_CASE("8-bit codes are on their grid, whatever the length") {
       for (std::size_t i = 0; i < n; ++i) {
         const float scale = scales[i / kQ8Block], unit = scale > 0 ? std::fabs(x[i]) / scale : 0;
         const double step = non_negative ? 1.0 / 255 : 1.0 / 127;
-        // Half a step of the root that is on a linear grid, and a little for its rounding.
+        // Half a step of the root that is on a linear grid, and 255 times the polynomial's 1.4e-5.
         const double root = non_negative ? std::sqrt(std::sqrt(unit)) : std::sqrt(unit);
         const double got = std::fabs(back[i]) / (scale > 0 ? scale : 1.0f);
         const double kept = non_negative ? std::sqrt(std::sqrt(got)) : std::sqrt(got);
-        CHECK(std::fabs(kept - root) <= (root > 0 && root < step ? step : 0.501 * step));
+        CHECK(std::fabs(kept - root) <= (root > 0 && root < step ? step : 0.504 * step));
         CHECK(x[i] * back[i] >= 0);
       }
     }

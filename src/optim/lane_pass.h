@@ -35,6 +35,7 @@ inline constexpr unsigned kP = 1, kG = 2, kU = 4, kS0 = 8, kS1 = 16, kS2 = 32, k
 template <class T>
 struct PassArgs {
   T* stream[kStreams];  // p, g, u, s0 ...; null where unused. g is only read.
+  bool halves = false;  // f32 only: g and the states are bf16, which the kernel widens and narrows.
   T constant[kConstants];
   T grad_scale = 1;
   T l2 = 0;          // g += l2 * p, after decay.

@@ -167,7 +167,9 @@ void RunLanes(const KernelBodies& bodies, const Use& use, unsigned staged, std::
   AddSums(*args, out);
 }
 
-// Runs a job over ranges of its elements, through copies in L1 where a stream is kept otherwise.
+// Runs a job over ranges of its elements. Where gradient and states are all bf16 the kernel reads
+// and writes them itself. All else that is not kept as the arithmetic wants it passes through
+// copies in L1: 8-bit codes, f64, states of several kinds, bf16 parameters, grids, tails.
 template <class T>
 class Runner {
  public:
@@ -176,13 +178,19 @@ class Runner {
     for (int s = 0; s < kStreams; ++s) {
       if (use_.Any(s) && !Direct(job.source[s], job.f64)) staged_ |= 1u << s;
     }
+    halves_ = sizeof(T) == sizeof(float) && AllHalves();
   }
 
   // Elements [begin, end); columns s6 and s7 of a grid begin at `col`.
   void Run(std::size_t begin, std::size_t end, std::size_t col, const Grid<T>* grid,
            PassSums* out) {
+    std::size_t i = begin;
+    if (halves_ && grid == nullptr) {
+      i = end - (end - begin) % kLanesOf<T>;
+      if (i > begin) RunHalves(begin, i, out);
+    }
     const std::size_t step = staged_ == 0 ? end - begin : kStage;
-    for (std::size_t i = begin; i < end; i += step) {
+    for (; i < end; i += step) {
       const std::size_t n = std::min(step, end - i);
       Fill(i, n);
       if (grid != nullptr) Columns(*grid, col + (i - begin));
@@ -195,6 +203,28 @@ class Runner {
   double* down = nullptr;  // Of column 0.
 
  private:
+  // g and every state bf16, of which there is one; p and u as the lanes have them.
+  bool AllHalves() const {
+    bool state = false;
+    for (int s = 0; s < kStreams; ++s) {
+      if (!use_.Any(s)) continue;
+      const bool half = job_.source[s].data != nullptr && job_.source[s].storage == Storage::kBf16;
+      if (half != (s == 1 || s >= 3)) return false;
+      state = state || s >= 3;
+    }
+    return state;
+  }
+  void RunHalves(std::size_t begin, std::size_t end, PassSums* out) {
+    for (int s = 0; s < kStreams; ++s) {
+      const PassJob::Source& source = job_.source[s];
+      if (!use_.Any(s) || source.data == nullptr) continue;
+      const std::size_t size = source.storage == Storage::kBf16 ? 2 : sizeof(T);
+      args.stream[s] = reinterpret_cast<T*>(static_cast<char*>(source.data) + begin * size);
+    }
+    args.halves = true;
+    RunLanes(bodies_, use_, staged_, end - begin, &args, out);
+    args.halves = false;
+  }
   void Fill(std::size_t i, std::size_t n) {
     for (int s = 0; s < kStreams; ++s) {
       const PassJob::Source& source = job_.source[s];
@@ -232,7 +262,8 @@ class Runner {
   const PassJob& job_;
   const Use use_;
   const KernelBodies& bodies_;
-  unsigned staged_ = 0;
+  unsigned staged_ = 0;  // Streams not kept as lanes are, by bit.
+  bool halves_ = false;
   StageBuffers<T> stage_;
 };
 

@@ -6,7 +6,9 @@
 // the arithmetic wants them pass. For tensor_step.cc.
 namespace malmoi::optim {
 
-inline constexpr std::size_t kStage = 1024;    // Elements converted at a time.
+// Elements converted at a time: so few that the processor still works on one stage's arithmetic
+// while it begins to read the next. A multiple of 256.
+inline constexpr std::size_t kStage = 512;
 inline constexpr std::size_t kMostLanes = 16;  // Of any level and type.
 
 // Elements [begin, begin + n) of a stream as numbers, and back. `begin` is a multiple of 256 where

@@ -46,44 +46,62 @@ OPTIM_INLINE V Sign(V a) {
   return Select(Gt(a, zero), V::Set(1), Select(Lt(a, zero), V::Set(-1), a));
 }
 
-template <class Body, class V>
+// g and the states, which may be bf16.
+template <bool kHalves, class V>
+OPTIM_INLINE V LoadStream(const PassArgs<typename V::T>& a, int s, std::size_t i) {
+  if constexpr (kHalves) {
+    return LoadHalf(reinterpret_cast<const unsigned short*>(a.stream[s]) + i);
+  } else {
+    return V::Load(a.stream[s] + i);
+  }
+}
+template <bool kHalves, class V>
+OPTIM_INLINE void StoreStream(const PassArgs<typename V::T>& a, int s, std::size_t i, V x) {
+  if constexpr (kHalves) {
+    StoreHalf(reinterpret_cast<unsigned short*>(a.stream[s]) + i, x);
+  } else {
+    x.Store(a.stream[s] + i);
+  }
+}
+
+template <class Body, bool kHalves, class V>
 OPTIM_INLINE void UpdateAt(Lane<V>& x, const PassArgs<typename V::T>& a, bool needs_p,
-                           typename V::T* const* stream, std::size_t i) {
+                           std::size_t i) {
   constexpr unsigned r = Body::kReads;
   constexpr unsigned w = Body::kWrites;
   constexpr bool kDirection = (w & kU) != 0;
-  if ((r & kP) != 0 || needs_p) x.p = V::Load(stream[0] + i) * V::Set(a.decay);
+  if ((r & kP) != 0 || needs_p) x.p = V::Load(a.stream[0] + i) * V::Set(a.decay);
   if constexpr ((r & kG) != 0) {
-    x.g = V::Load(stream[1] + i) * V::Set(a.grad_scale);
+    x.g = LoadStream<kHalves, V>(a, 1, i) * V::Set(a.grad_scale);
     if (a.l2 != 0) x.g = Fma(V::Set(a.l2), x.p, x.g);
   }
-  if constexpr ((r & kU) != 0) x.u = V::Load(stream[2] + i);
-  if constexpr ((r & kS0) != 0) x.s0 = V::Load(stream[3] + i);
-  if constexpr ((r & kS1) != 0) x.s1 = V::Load(stream[4] + i);
-  if constexpr ((r & kS2) != 0) x.s2 = V::Load(stream[5] + i);
-  if constexpr ((r & kS3) != 0) x.s3 = V::Load(stream[6] + i);
-  if constexpr ((r & kS4) != 0) x.s4 = V::Load(stream[7] + i);
-  if constexpr ((r & kS5) != 0) x.s5 = V::Load(stream[8] + i);
-  if constexpr ((r & kS6) != 0) x.s6 = V::Load(stream[9] + i);
-  if constexpr ((r & kS7) != 0) x.s7 = V::Load(stream[10] + i);
+  if constexpr ((r & kU) != 0) x.u = V::Load(a.stream[2] + i);
+  if constexpr ((r & kS0) != 0) x.s0 = LoadStream<kHalves, V>(a, 3, i);
+  if constexpr ((r & kS1) != 0) x.s1 = LoadStream<kHalves, V>(a, 4, i);
+  if constexpr ((r & kS2) != 0) x.s2 = LoadStream<kHalves, V>(a, 5, i);
+  if constexpr ((r & kS3) != 0) x.s3 = LoadStream<kHalves, V>(a, 6, i);
+  if constexpr ((r & kS4) != 0) x.s4 = LoadStream<kHalves, V>(a, 7, i);
+  if constexpr ((r & kS5) != 0) x.s5 = LoadStream<kHalves, V>(a, 8, i);
+  if constexpr ((r & kS6) != 0) x.s6 = LoadStream<kHalves, V>(a, 9, i);
+  if constexpr ((r & kS7) != 0) x.s7 = LoadStream<kHalves, V>(a, 10, i);
   x.at = i;
   Body::Update(x);
   if constexpr (kDirection) {
     if (a.keep_u) {
-      x.u.Store(stream[2] + i);
+      x.u.Store(a.stream[2] + i);
     } else {
-      (Fma(V::Set(-a.step), x.u, x.p) * V::Set(a.post_decay)).Store(stream[0] + i);
+      (Fma(V::Set(-a.step), x.u, x.p) * V::Set(a.post_decay)).Store(a.stream[0] + i);
     }
   }
-  if constexpr ((w & kP) != 0) x.p.Store(stream[0] + i);
-  if constexpr ((w & kS0) != 0) x.s0.Store(stream[3] + i);
-  if constexpr ((w & kS1) != 0) x.s1.Store(stream[4] + i);
-  if constexpr ((w & kS2) != 0) x.s2.Store(stream[5] + i);
-  if constexpr ((w & kS3) != 0) x.s3.Store(stream[6] + i);
-  if constexpr ((w & kS4) != 0) x.s4.Store(stream[7] + i);
-  if constexpr ((w & kS5) != 0) x.s5.Store(stream[8] + i);
-  if constexpr ((w & kS6) != 0) x.s6.Store(stream[9] + i);
-  if constexpr ((w & kS7) != 0) x.s7.Store(stream[10] + i);
+  if constexpr ((w & kP) != 0) x.p.Store(a.stream[0] + i);
+  if constexpr ((w & kS0) != 0) StoreStream<kHalves, V>(a, 3, i, x.s0);
+  if constexpr ((w & kS1) != 0) StoreStream<kHalves, V>(a, 4, i, x.s1);
+  if constexpr ((w & kS2) != 0) StoreStream<kHalves, V>(a, 5, i, x.s2);
+  if constexpr ((w & kS3) != 0) StoreStream<kHalves, V>(a, 6, i, x.s3);
+  if constexpr ((w & kS4) != 0) StoreStream<kHalves, V>(a, 7, i, x.s4);
+  if constexpr ((w & kS5) != 0) StoreStream<kHalves, V>(a, 8, i, x.s5);
+  if constexpr ((w & kS6) != 0) StoreStream<kHalves, V>(a, 9, i, x.s6);
+  if constexpr ((w & kS7) != 0) StoreStream<kHalves, V>(a, 10, i, x.s7);
 }
 
 // Adds lanes [0, count) one after the other: a tail, whose other lanes are padding.
@@ -108,8 +126,8 @@ __attribute__((noinline)) void RaiseTops(const V* tops, std::size_t count, PassA
   }
 }
 
-template <class Body, class V, class T>
-void RunPass(PassArgs<T>* args) {
+template <class Body, bool kHalves, class V, class T>
+__attribute__((noinline)) void RunForm(PassArgs<T>* args) {
   const PassArgs<T> a = *args;
   constexpr bool kDirection = (Body::kWrites & kU) != 0;
   const bool needs_p = a.l2 != 0 || (kDirection && !a.keep_u);
@@ -121,7 +139,7 @@ void RunPass(PassArgs<T>* args) {
   for (std::size_t begin = 0; begin < a.n; begin += kSumBlock) {
     const std::size_t end = begin + kSumBlock < a.n ? begin + kSumBlock : a.n;
     for (std::size_t i = begin; i < end; i += V::kLanes) {
-      UpdateAt<Body, V>(x, a, needs_p, a.stream, i);
+      UpdateAt<Body, kHalves, V>(x, a, needs_p, i);
     }
     if (x.reduces) {
       if (a.tail != 0) break;
@@ -138,6 +156,14 @@ void RunPass(PassArgs<T>* args) {
     if (a.tail != 0) AddTail<V, T>(sums, args);
     RaiseTops<V, T>(tops, a.tail != 0 ? a.tail : V::kLanes, args);
   }
+}
+template <class Body, class V, class T>
+void RunPass(PassArgs<T>* args) {
+  constexpr bool kStates = ((Body::kReads | Body::kWrites) & ~(kP | kG | kU)) != 0;
+  if constexpr (sizeof(T) == sizeof(float) && kStates) {
+    if (args->halves) return RunForm<Body, true, V, T>(args);
+  }
+  RunForm<Body, false, V, T>(args);
 }
 
 }  // namespace

@@ -2,16 +2,14 @@
 
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <cmath>
 #include <map>
 
-#include "base/clock.h"
 #include "base/strings.h"
 #include "optim/engine.h"
 #include "optim/optimizer.h"
 #include "optim/storage.h"
-#include "os/thread_pool.h"
+#include "optim/traffic.h"
 
 namespace malmoi::optim {
 namespace {
@@ -34,21 +32,6 @@ std::vector<Shape> TransformerShapes(std::size_t n) {
   const auto left = static_cast<std::int64_t>((n > sum ? n - sum : 0)) / d;
   add({std::max<std::int64_t>(left, 1), d});
   return out;
-}
-
-// The median of `runs`, or of as many as fit in ten seconds, at least three.
-double MedianMs(int runs, const std::function<void()>& work) {
-  const std::int64_t all = MonotonicNs();
-  work();
-  work();
-  std::vector<double> times;
-  for (int i = 0; i < runs && (i < 3 || SecondsSince(all) < 10); ++i) {
-    const std::int64_t start = MonotonicNs();
-    work();
-    times.push_back(1e3 * SecondsSince(start));
-  }
-  std::sort(times.begin(), times.end());
-  return times[times.size() / 2];
 }
 
 struct Kind {
@@ -128,74 +111,6 @@ class Bench {
   std::vector<Shape> shapes_;
   std::vector<Buffer<float>> parameters_, grads_;
   std::vector<Buffer<std::uint16_t>> halves_;
-};
-
-// Reads `read` bytes a parameter and writes `written` of them back, one addition an eight bytes, in
-// streams of four bytes a parameter that advance together: GB/s, at the best of several block
-// sizes. Streams begin a few lines off a page, each elsewhere, as tensors do: at equal offsets they
-// would push each other out of the cache, and the yardstick would flatter what it measures.
-class PlainTraffic {
- public:
-  PlainTraffic(std::size_t parameters, double read, double written) : n_(parameters) {
-    AddStreams(written, true);
-    AddStreams(read - written, false);
-  }
-  double Measure(std::size_t threads, int runs) {
-    os::ThreadPool pool(threads, "traffic");
-    double best = 0;
-    for (const std::size_t block : {std::size_t{256}, std::size_t{1024}, std::size_t{4096}}) {
-      const std::size_t blocks = n_ / block, piece = std::max<std::size_t>(1, (1 << 18) / block);
-      const double ms = MedianMs(runs, [&] {
-        std::atomic<std::size_t> next{0};
-        pool.ParallelFor(threads, [&](std::size_t, std::size_t, std::size_t) {
-          for (std::size_t b = next.fetch_add(piece); b < blocks; b = next.fetch_add(piece)) {
-            for (std::size_t i = b; i < std::min(blocks, b + piece); ++i) Move(i, block);
-          }
-        });
-      });
-      best = std::max(best, bytes_ / ms / 1e6);
-    }
-    return best;
-  }
-
- private:
-  typedef std::uint64_t Words __attribute__((vector_size(32), aligned(8), may_alias));
-
-  void AddStreams(double bytes, bool writes) {
-    for (double left = bytes; left > 0.01; left -= 4) {
-      const double width = std::min(left, 4.0);
-      widths_.push_back(width);
-      writes_.push_back(writes);
-      bytes_ += width * static_cast<double>(n_) * (writes ? 2 : 1);
-      offsets_.push_back(arrays_.size() * 40);  // Words: five lines further for each.
-      arrays_.emplace_back(static_cast<std::size_t>(width * static_cast<double>(n_)) / 64 * 8 + 8 +
-                           offsets_.back());
-    }
-  }
-
-  void Move(std::size_t block, std::size_t size) {
-    for (std::size_t s = 0; s < arrays_.size(); ++s) {
-      const auto at = [&](std::size_t b) {
-        return static_cast<std::size_t>(static_cast<double>(b * size) * widths_[s]) / 32;
-      };
-      auto* words = reinterpret_cast<Words*>(arrays_[s].data() + offsets_[s]);
-      const std::size_t begin = at(block), end = at(block + 1);
-      if (writes_[s]) {
-        for (std::size_t i = begin; i < end; ++i) words[i] += 1;
-      } else {
-        Words sum = {};
-        for (std::size_t i = begin; i < end; ++i) sum += words[i];
-        asm volatile("" ::"m"(sum));
-      }
-    }
-  }
-
-  std::size_t n_;
-  double bytes_ = 0;
-  std::vector<double> widths_;
-  std::vector<bool> writes_;
-  std::vector<std::size_t> offsets_;
-  std::vector<Buffer<std::uint64_t>> arrays_;
 };
 
 std::string OneOf() {

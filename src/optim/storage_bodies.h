@@ -86,7 +86,7 @@ void ToBf16Body(const float* in, std::uint16_t* out, std::size_t n) {
 }
 
 // Sixteen codes at a time; the last ones of an array through a copy.
-F32 Decode(const std::uint8_t* codes, bool non_negative, F32 scale) {
+OPTIM_INLINE F32 Decode(const std::uint8_t* codes, bool non_negative, F32 scale) {
   const F32 q = LoadBytes(codes);
   if (non_negative) {
     const F32 r = q * F32::Set(1.0f / 255.0f);
@@ -116,80 +116,155 @@ void FromQ8Body(const std::uint8_t* in, const float* scales, bool non_negative, 
 }
 
 float LargestOf(const float* in, std::size_t n) {
-  F32 top = F32::Set(0);
-  const std::size_t whole = n - n % F32::kLanes;
-  for (std::size_t i = 0; i < whole; i += F32::kLanes) top = Max(Abs(F32::Load(in + i)), top);
-  float lanes[F32::kLanes];
-  top.Store(lanes);
-  // Magnitudes are ordered as their bits are, whose maximum the compiler finds in a few steps.
-  std::uint32_t bits[F32::kLanes], most = 0;
-  __builtin_memcpy(bits, lanes, sizeof(bits));
-  for (const std::uint32_t b : bits) most = b > most ? b : most;
-  float largest;
-  __builtin_memcpy(&largest, &most, sizeof(largest));
-  for (std::size_t i = whole; i < n; ++i) {
+  constexpr std::size_t kLanes = F32::kLanes, kStep = 4 * kLanes;
+  F32 top[4] = {F32::Set(0), F32::Set(0), F32::Set(0), F32::Set(0)};
+  std::size_t i = 0;
+  for (; i + kStep <= n; i += kStep) {
+    for (std::size_t t = 0; t < 4; ++t) top[t] = Max(Abs(F32::Load(in + i + t * kLanes)), top[t]);
+  }
+  for (; i + kLanes <= n; i += kLanes) top[0] = Max(Abs(F32::Load(in + i)), top[0]);
+  float largest = MaxLane(Max(Max(top[0], top[1]), Max(top[2], top[3])));
+  for (; i < n; ++i) {
     const float a = __builtin_fabsf(in[i]);
     largest = a > largest ? a : largest;
   }
   return largest;
 }
 
-// 1 / sqrt(x) from its bits, to 3 %.
-F32 GuessInverseRoot(F32 x) {
-#if defined(__AVX512F__)
-  const __m512i bits = _mm512_srli_epi32(_mm512_castps_si512(x.v), 1);
-  return {_mm512_castsi512_ps(_mm512_sub_epi32(_mm512_set1_epi32(0x5f3759df), bits))};
-#else
-  std::uint32_t bits[F32::kLanes];
-  float lanes[F32::kLanes];
-  x.Store(lanes);
-  __builtin_memcpy(bits, lanes, sizeof(bits));
-  for (std::uint32_t& b : bits) b = 0x5f3759dfu - (b >> 1);
-  __builtin_memcpy(lanes, bits, sizeof(lanes));
-  return F32::Load(lanes);
-#endif
+// Codes are roots of x / top. A root by the bits of x, to 4 %, times a polynomial in what is left
+// of it: no division and no square root, whose unit a step's own arithmetic keeps busy, no
+// multiplication by 1 / top, which is in the polynomial's factors, and equal on every processor.
+// The polynomials are minimax fits over all mantissas, to 1.6e-5 and 1.4e-5: a fiftieth of a code
+// and less. For normal numbers; 0 for 0.
+//
+// sqrt(x) = x y (c0 + c1 u + c2 u^2) with y near .9 / sqrt(x) and u = x y^2.
+constexpr int kSquareGuess = 0x5f1f59df;
+constexpr float kSquare[3] = {2.1094522f, -1.7788229f, 0.67442256f};
+// x^(1/4) = x y^3 (c0 + c1 u + c2 u^2 + c3 u^3) with y near 1.15 / x^(1/4) and u = x y^4.
+constexpr int kFourthGuess = 0x4f70cae6;
+constexpr float kFourth[4] = {2.0068407f, -1.5012721f, 0.55457830f, -0.078513339f};
+
+// Adding 1.5 * 2^23 rounds to integers, which then are the low bits.
+constexpr float kToInteger = 12582912.0f;
+// Below this a block is multiplied by 2^64 first: its small values may be subnormal.
+constexpr float kSmallTop = 1e-24f, kEnlarge = 18446744073709551616.0f;
+// (What is still smaller then is zero, or within a few units of what f32 can hold at all.)
+constexpr float kLargest = 3.4028235e38f;
+
+// A root of x in two factors, of which the second, a polynomial with coefficients c, is positive.
+template <bool kNonNegative>
+OPTIM_INLINE void Root(F32 x, const F32* c, F32* front, F32* factor) {
+  if constexpr (kNonNegative) {
+    const F32 y = MinusShifted<2>(kFourthGuess, x);
+    const F32 y2 = y * y, w = x * y2, u = w * y2;
+    *front = w * y;
+    *factor = Fma(Fma(Fma(c[3], u, c[2]), u, c[1]), u, c[0]);
+  } else {
+    const F32 y = MinusShifted<1>(kSquareGuess, x);
+    *front = x * y;
+    const F32 u = *front * y;
+    *factor = Fma(Fma(c[2], u, c[1]), u, c[0]);
+  }
 }
-// To 5e-6, which is a fiftieth of what moves a code: two Newton steps cost less than a division or
-// a root, and are equal on every processor. Finite for 0.
-F32 InverseRoot(F32 x) {
-  const F32 h = x * F32::Set(-0.5f), c = F32::Set(1.5f);
-  F32 y = GuessInverseRoot(x);
-  y = y * Fma(h * y, y, c);
-  return y * Fma(h * y, y, c);
+template <bool kNonNegative>
+OPTIM_INLINE float Coefficient(int i) {
+  return kNonNegative ? kFourth[i] : i < 3 ? kSquare[i] : 0.0f;
 }
 
-void Encode(F32 x, bool non_negative, F32 inverse, std::uint8_t* codes) {
-  const F32 one = F32::Set(1), half = F32::Set(0.5f);
-  const F32 part = Min(Abs(x) * inverse, one);  // NaN counts as the largest.
-  const F32 down = InverseRoot(part);
-  if (non_negative) {
-    const F32 least = Select(Gt(part, F32::Set(0)), one, F32::Set(0));
-    // The inverse root of the inverse root; of 0 it is 1e-10.
-    StoreBytes(codes, Max(Fma(InverseRoot(down), F32::Set(255.0f), half), least));
-  } else {
-    const F32 code = Trunc(Fma(part * down, F32::Set(127.0f), half));
-    const F32 middle = F32::Set(128);
-    StoreBytes(codes, Select(Lt(x, F32::Set(0)), middle - code, middle + code));
+// What the root of each of sixteen tops is multiplied by to become the largest code.
+template <bool kNonNegative>
+F32 CodeScales(F32 tops) {
+  F32 c[4], front, factor;
+  for (int i = 0; i < 4; ++i) c[i] = F32::Set(Coefficient<kNonNegative>(i));
+  Root<kNonNegative>(tops, c, &front, &factor);
+  return F32::Set(kNonNegative ? 255.0f : 127.0f) / (front * factor);
+}
+
+// The codes of one block, whose largest magnitude is `top`, normal and finite.
+template <bool kNonNegative>
+struct Encoder {
+  F32 top, least, c[4];
+
+  OPTIM_INLINE Encoder(float largest, float scale) {
+    constexpr float kLeast = 0.51f / 255;  // What would round to 0 and is none becomes 1.
+    top = F32::Set(largest);
+    least = F32::Set(largest * (kLeast * kLeast * kLeast * kLeast));
+    for (int i = 0; i < 4; ++i) c[i] = F32::Set(Coefficient<kNonNegative>(i) * scale);
+  }
+  OPTIM_INLINE void Encode(F32 x, std::uint8_t* codes) const {
+    F32 size = MinBits(Abs(x), top), front, factor;  // NaN counts as the largest.
+    if constexpr (kNonNegative) {
+      Root<true>(RaiseNonzero(size, least), c, &front, &factor);
+      StoreLowBytes(codes, Fma(front, factor, F32::Set(kToInteger)));
+    } else {
+      Root<false>(size, c, &front, &factor);
+      StoreLowBytes(codes, Fma(front, CopySign(factor, x), F32::Set(kToInteger + 128)));
+    }
+  }
+};
+
+template <bool kNonNegative>
+OPTIM_INLINE void ToQ8Block(const float* in, std::size_t count, float top, float scale,
+                            std::uint8_t* out) {
+  constexpr std::size_t kLanes = F32::kLanes;
+  const Encoder<kNonNegative> encoder(top, scale);
+  const std::size_t whole = count - count % kLanes;
+  for (std::size_t i = 0; i < whole; i += kLanes) encoder.Encode(F32::Load(in + i), out + i);
+  if (whole == count) return;
+  float values[kLanes] = {};
+  std::uint8_t codes[kLanes];
+  for (std::size_t i = whole; i < count; ++i) values[i - whole] = in[i];
+  encoder.Encode(F32::Load(values), codes);
+  for (std::size_t i = whole; i < count; ++i) out[i] = codes[i - whole];
+}
+
+// A block that is all but zero, or is not finite.
+__attribute__((noinline)) float Tame(const float* in, std::size_t count, float top, float* out) {
+  const float factor = top < kSmallTop ? kEnlarge : 1.0f;
+  for (std::size_t i = 0; i < count; ++i) out[i] = in[i] * factor;
+  const float larger = top * factor;
+  return larger < kLargest ? larger : kLargest;
+}
+
+// Blocks in groups: what a block's codes depend on takes long to come through, from the largest
+// value to the last factor, so it is made for many at once.
+template <bool kNonNegative>
+void ToQ8Group(const float* in, std::size_t n, std::uint8_t* out, float* scales) {
+  float tops[F32::kLanes], factors[F32::kLanes], tamed[kBlock];
+  for (float& top : tops) top = 1;
+  const std::size_t blocks = (n + kBlock - 1) / kBlock;
+  for (std::size_t b = 0; b < blocks; ++b) {
+    const std::size_t count = n - b * kBlock < kBlock ? n - b * kBlock : kBlock;
+    scales[b] = tops[b] = LargestOf(in + b * kBlock, count);
+    if (!(tops[b] >= kSmallTop && tops[b] <= kLargest)) {
+      tops[b] = Tame(in + b * kBlock, count, tops[b], tamed);
+    }
+  }
+  CodeScales<kNonNegative>(F32::Load(tops)).Store(factors);
+  for (std::size_t b = 0; b < blocks; ++b) {
+    const float* from = in + b * kBlock;
+    const std::size_t count = n - b * kBlock < kBlock ? n - b * kBlock : kBlock;
+    if (tops[b] < kSmallTop) {
+      for (std::size_t i = 0; i < count; ++i) out[b * kBlock + i] = kNonNegative ? 0 : 128;
+      continue;
+    }
+    if (scales[b] < kSmallTop) {
+      Tame(from, count, scales[b], tamed);
+      from = tamed;
+    }
+    ToQ8Block<kNonNegative>(from, count, tops[b], factors[b], out + b * kBlock);
   }
 }
 
 void ToQ8Body(const float* in, bool non_negative, std::uint8_t* out, float* scales, std::size_t n) {
-  constexpr std::size_t kLanes = F32::kLanes;
-  for (std::size_t b = 0; b < n; b += kBlock) {
-    const std::size_t count = b + kBlock < n ? kBlock : n - b;
-    const std::size_t whole = count - count % kLanes;
-    const float top = LargestOf(in + b, count);
-    scales[b / kBlock] = top;
-    const F32 inverse = F32::Set(top > 0 ? 1.0f / top : 0.0f);
-    for (std::size_t i = b; i < b + whole; i += kLanes) {
-      Encode(F32::Load(in + i), non_negative, inverse, out + i);
+  constexpr std::size_t kGroup = F32::kLanes * kBlock;
+  for (std::size_t i = 0; i < n; i += kGroup) {
+    const std::size_t count = n - i < kGroup ? n - i : kGroup;
+    if (non_negative) {
+      ToQ8Group<true>(in + i, count, out + i, scales + i / kBlock);
+    } else {
+      ToQ8Group<false>(in + i, count, out + i, scales + i / kBlock);
     }
-    if (whole == count) continue;
-    float values[kLanes] = {};
-    std::uint8_t codes[kLanes];
-    for (std::size_t i = whole; i < count; ++i) values[i - whole] = in[b + i];
-    Encode(F32::Load(values), non_negative, inverse, codes);
-    for (std::size_t i = whole; i < count; ++i) out[b + i] = codes[i - whole];
   }
 }
 

@@ -86,22 +86,56 @@ inline double SumLanes(F64 x) {
   return _mm_cvtsd_f64(_mm_add_sd(s2, _mm_unpackhi_pd(s2, s2)));
 }
 
-// Unsigned bytes as numbers, and numbers from 0 to 255 as bytes; Trunc and StoreBytes cut fractions
-// off.
+// Halves are bf16, rounded to nearest even. Unsigned bytes as numbers; the low bytes of lanes;
+// `from` minus a lane's bits shifted right; the magnitude of x with another's sign; the smaller of
+// two as unsigned integers; what is not zero, of non-negative lanes, raised to the least; the
+// largest lane, none of which is NaN.
 inline F32 LoadBytes(const unsigned char* p) {
   const __m128i b = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
   return {_mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(b)),
           _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_srli_si128(b, 8)))};
 }
-inline void StoreBytes(unsigned char* p, F32 x) {
-  const __m256i pairs = _mm256_packus_epi32(_mm256_cvttps_epi32(x.a), _mm256_cvttps_epi32(x.b));
+inline void StoreLowBytes(unsigned char* p, F32 x) {
+  const __m256i low = _mm256_set1_epi32(0xff);
+  const __m256i pairs = _mm256_packus_epi32(_mm256_and_si256(_mm256_castps_si256(x.a), low),
+                                            _mm256_and_si256(_mm256_castps_si256(x.b), low));
   const __m256i w = _mm256_permute4x64_epi64(pairs, 0xd8);
   _mm_storeu_si128(reinterpret_cast<__m128i*>(p),
                    _mm_packus_epi16(_mm256_castsi256_si128(w), _mm256_extracti128_si256(w, 1)));
 }
-inline F32 Trunc(F32 x) {
-  return {_mm256_cvtepi32_ps(_mm256_cvttps_epi32(x.a)),
-          _mm256_cvtepi32_ps(_mm256_cvttps_epi32(x.b))};
+template <int kShift>
+inline F32 MinusShifted(int from, F32 x) {
+  const auto part = [from](__m256 v) {
+    const __m256i shifted = _mm256_srli_epi32(_mm256_castps_si256(v), kShift);
+    return _mm256_castsi256_ps(_mm256_sub_epi32(_mm256_set1_epi32(from), shifted));
+  };
+  return {part(x.a), part(x.b)};
+}
+inline F32 CopySign(F32 x, F32 sign) {
+  const __m256 minus = _mm256_set1_ps(-0.0f);
+  return {_mm256_or_ps(_mm256_andnot_ps(minus, x.a), _mm256_and_ps(minus, sign.a)),
+          _mm256_or_ps(_mm256_andnot_ps(minus, x.b), _mm256_and_ps(minus, sign.b))};
+}
+inline __m256 MinBits(__m256 a, __m256 b) {
+  return _mm256_castsi256_ps(_mm256_min_epu32(_mm256_castps_si256(a), _mm256_castps_si256(b)));
+}
+inline F32 MinBits(F32 x, F32 y) {
+  return {MinBits(x.a, y.a), MinBits(x.b, y.b)};
+}
+inline F32 RaiseNonzero(F32 x, F32 least) {
+  const auto part = [](__m256 v, __m256 low) {
+    const __m256i bits = _mm256_castps_si256(v);
+    const __m256i none = _mm256_cmpeq_epi32(bits, _mm256_setzero_si256());
+    const __m256i raised = _mm256_max_epu32(bits, _mm256_castps_si256(low));
+    return _mm256_castsi256_ps(_mm256_andnot_si256(none, raised));
+  };
+  return {part(x.a, least.a), part(x.b, least.b)};
+}
+inline float MaxLane(F32 x) {
+  const __m256 m8 = _mm256_max_ps(x.a, x.b);
+  const __m128 m4 = _mm_max_ps(_mm256_castps256_ps128(m8), _mm256_extractf128_ps(m8, 1));
+  const __m128 m2 = _mm_max_ps(m4, _mm_movehl_ps(m4, m4));
+  return _mm_cvtss_f32(_mm_max_ss(m2, _mm_movehdup_ps(m2)));
 }
 
 inline void Widen(F32 x, F64* low, F64* high) {
@@ -117,6 +151,13 @@ inline void AddWide(double* at, F64 x) {
   AddTo(at, x.a);
   AddTo(at + 4, x.b);
 }
+inline F32 LoadHalf(const unsigned short* p) {
+  const auto part = [](const unsigned short* at) {
+    const __m128i b = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(b), 16));
+  };
+  return {part(p), part(p + 8)};
+}
 inline F32 RoundHalf(F32 x) {
   const auto round = [](__m256 v) {
     const __m256i u = _mm256_castps_si256(v);
@@ -129,6 +170,13 @@ inline F32 RoundHalf(F32 x) {
         _mm256_and_si256(picked, _mm256_set1_epi32(static_cast<int>(0xffff0000u))));
   };
   return {round(x.a), round(x.b)};
+}
+inline void StoreHalf(unsigned short* p, F32 x) {
+  const F32 rounded = RoundHalf(x);
+  const __m256i r = _mm256_srli_epi32(_mm256_castps_si256(rounded.a), 16);
+  const __m256i s = _mm256_srli_epi32(_mm256_castps_si256(rounded.b), 16);
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
+                      _mm256_permute4x64_epi64(_mm256_packus_epi32(r, s), 0xd8));
 }
 inline F32 Narrow(F64 low, F64 high) {
   return {_mm256_set_m128(_mm256_cvtpd_ps(low.b), _mm256_cvtpd_ps(low.a)),

@@ -98,11 +98,46 @@ inline F32 LoadBytes(const unsigned char* p) {
   const __m128i b = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
   return {_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(b))};
 }
-inline void StoreBytes(unsigned char* p, F32 x) {
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtusepi32_epi8(_mm512_cvttps_epi32(x.v)));
+inline F32 LoadHalf(const unsigned short* p) {
+  const __m256i b = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+  return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(b), 16))};
 }
-inline F32 Trunc(F32 x) {
-  return {_mm512_cvtepi32_ps(_mm512_cvttps_epi32(x.v))};
+inline void StoreHalf(unsigned short* p, F32 x) {
+  const __m512i u = _mm512_castps_si512(x.v);
+  const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(u, 16), _mm512_set1_epi32(1));
+  const __m512i up = _mm512_add_epi32(_mm512_add_epi32(u, _mm512_set1_epi32(0x7fff)), odd);
+  const __mmask16 nan = _mm512_cmp_ps_mask(x.v, x.v, _CMP_UNORD_Q);
+  const __m512i picked = _mm512_mask_or_epi32(up, nan, u, _mm512_set1_epi32(0x400000));
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
+                      _mm512_cvtepi32_epi16(_mm512_srli_epi32(picked, 16)));
+}
+inline void StoreLowBytes(unsigned char* p, F32 x) {
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(_mm512_castps_si512(x.v)));
+}
+template <int kShift>
+inline F32 MinusShifted(int from, F32 x) {
+  const __m512i shifted = _mm512_srli_epi32(_mm512_castps_si512(x.v), kShift);
+  return {_mm512_castsi512_ps(_mm512_sub_epi32(_mm512_set1_epi32(from), shifted))};
+}
+inline F32 CopySign(F32 x, F32 sign) {
+  const __m512i minus = _mm512_set1_epi32(static_cast<int>(0x80000000u));
+  return {_mm512_castsi512_ps(_mm512_ternarylogic_epi32(minus, _mm512_castps_si512(sign.v),
+                                                        _mm512_castps_si512(x.v), 0xca))};
+}
+inline F32 MinBits(F32 a, F32 b) {
+  return {
+      _mm512_castsi512_ps(_mm512_min_epu32(_mm512_castps_si512(a.v), _mm512_castps_si512(b.v)))};
+}
+inline F32 RaiseNonzero(F32 x, F32 least) {
+  const __m512i bits = _mm512_castps_si512(x.v);
+  return {_mm512_castsi512_ps(_mm512_mask_max_epu32(bits, _mm512_test_epi32_mask(bits, bits), bits,
+                                                    _mm512_castps_si512(least.v)))};
+}
+inline float MaxLane(F32 x) {
+  const __m256 m8 = _mm256_max_ps(_mm512_castps512_ps256(x.v), _mm512_extractf32x8_ps(x.v, 1));
+  const __m128 m4 = _mm_max_ps(_mm256_castps256_ps128(m8), _mm256_extractf128_ps(m8, 1));
+  const __m128 m2 = _mm_max_ps(m4, _mm_movehl_ps(m4, m4));
+  return _mm_cvtss_f32(_mm_max_ss(m2, _mm_movehdup_ps(m2)));
 }
 
 inline void Widen(F32 x, F64* low, F64* high) {

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/strings.h"
+#include "optim/matrix/lanes.h"
 #include "optim/matrix/torch_order.h"
 
 namespace malmoi::optim::matrix {
@@ -42,6 +43,11 @@ QuinticWeights WeightsAt(const NewtonSchulzOptions& options, int step) {
   return options.weights[std::min(static_cast<std::size_t>(step), options.weights.size() - 1)];
 }
 
+void DivideBy(Precision p, float norm, Matrix<float>* x) {
+  if (p == Precision::kBf16) return RunDense(RoundedQuotient, x->size(), {norm}, x->data.data());
+  for (float& v : x->data) v = RoundTo(p, v / norm);
+}
+
 bool Restarts(const NewtonSchulzOptions& options, int step) {
   return std::find(options.restarts.begin(), options.restarts.end(), step) !=
          options.restarts.end();
@@ -56,7 +62,7 @@ float RoundTo(Precision precision, float x) {
 
 void RoundTo(Precision precision, std::span<float> x) {
   if (precision == Precision::kBf16)
-    for (float& v : x) v = RoundBf16(v);
+    RunDense(RoundedToHalf, x.size(), {}, x.data());
   else if (precision == Precision::kF16)
     for (float& v : x) v = RoundF16(v);
 }
@@ -134,12 +140,12 @@ Matrix<float> NewtonSchulz(const Matrix<T>& g, const NewtonSchulzOptions& option
   float norm = RoundTo(p, NormF32(x.data));
   if (options.safety != 1.0) norm = RoundTo(p, norm * static_cast<float>(options.safety));
   norm = std::max(norm, RoundTo(p, static_cast<float>(options.eps)));
-  for (float& v : x.data) v = RoundTo(p, v / norm);
+  DivideBy(p, norm, &x);
   for (int step = 0; step < options.steps; ++step) {
     const auto [w0, w1, w2] = WeightsAt(options, step);
     const Matrix<float> a = LowGram(p, x);
     Matrix<float> b = a;
-    LowProduct(p, w2, a, a, w1, &b);
+    LowProduct(p, w2, a, a, w1, &b, Layout::kRows, true);
     Matrix<float> next = x;
     LowProduct(p, 1.0, b, x, w0, &next);
     x = std::move(next);
@@ -155,7 +161,7 @@ Matrix<float> GramNewtonSchulz(const Matrix<T>& g, const NewtonSchulzOptions& op
   float norm = NormF32(g.rows > g.cols ? Transpose(x).data : x.data);
   if (options.safety != 1.0) norm *= static_cast<float>(options.safety);
   norm = std::max(norm, static_cast<float>(options.eps));
-  for (float& v : x.data) v = RoundTo(p, v / norm);
+  DivideBy(p, norm, &x);
   if (options.steps > 0) {
     Matrix<float> gram = LowGram(p, x);
     Matrix<float> factor;

@@ -3,6 +3,8 @@
 #include <cmath>
 #include <vector>
 
+#include "optim/matrix/bf16_product.h"
+
 namespace malmoi::optim::matrix {
 namespace {
 
@@ -67,6 +69,7 @@ bool Ordered(Precision precision, const Matrix<float>& a, const Matrix<float>& b
              Matrix<float>* out) {
   const std::size_t size = a.rows * a.cols * b.cols;
   if (precision == Precision::kF32 || size > kFollowed) return false;
+  *out = Matrix<float>(a.rows, b.cols);
   if (precision == Precision::kBf16 && size > kOwnLoops) {
     Pairs(a, b, out);
     return true;
@@ -86,12 +89,14 @@ bool Ordered(Precision precision, const Matrix<float>& a, const Matrix<float>& b
 }  // namespace
 
 void LowProduct(Precision precision, double alpha, const Matrix<float>& a, const Matrix<float>& b,
-                double beta, Matrix<float>* c, Layout layout_b) {
+                double beta, Matrix<float>* c, Layout layout_b, bool symmetric) {
   const auto scale = static_cast<float>(alpha), keep = static_cast<float>(beta);
-  Matrix<float> sums(c->rows, c->cols);
+  Matrix<float> sums;
   if (Ordered(precision, a, b, layout_b == Layout::kColumns, &sums)) {
     for (std::size_t i = 0; i < c->size(); ++i)
       c->data[i] = std::fma(keep, c->data[i], scale * sums.data[i]);
+  } else if (precision == Precision::kBf16 && HasBf16Products()) {
+    return Bf16Product(alpha, a, b, beta, c, symmetric);
   } else {
     MultiplyAdd(scale, a, Op::kNone, b, Op::kNone, keep, c);
   }
@@ -99,9 +104,11 @@ void LowProduct(Precision precision, double alpha, const Matrix<float>& a, const
 }
 
 Matrix<float> LowGram(Precision precision, const Matrix<float>& x, Layout layout) {
-  Matrix<float> out(x.rows, x.rows);
+  const bool small = precision != Precision::kF32 && x.rows * x.cols * x.rows <= kFollowed;
+  if (!small && precision == Precision::kBf16 && HasBf16Products()) return Bf16Gram(x);
+  Matrix<float> out;
   // The second factor is a view of the first, turned: columns where x lies in rows.
-  if (!Ordered(precision, x, Transpose(x), layout == Layout::kRows, &out)) out = Gram(x);
+  if (!small || !Ordered(precision, x, Transpose(x), layout == Layout::kRows, &out)) out = Gram(x);
   RoundTo(precision, out.data);
   return out;
 }

@@ -16,8 +16,10 @@ namespace malmoi::optim::matrix {
 enum class Layout : unsigned char { kRows, kColumns };
 
 // beta c + alpha a b, rounded to `precision`: f32 sums, then one fused multiply-add with c.
+// `symmetric`: a and b are, and a b = b a; large bf16 products then take half the work.
 void LowProduct(Precision precision, double alpha, const Matrix<float>& a, const Matrix<float>& b,
-                double beta, Matrix<float>* c, Layout layout_b = Layout::kRows);
+                double beta, Matrix<float>* c, Layout layout_b = Layout::kRows,
+                bool symmetric = false);
 // x x^T, rounded. `layout`: of x in the reference's memory.
 Matrix<float> LowGram(Precision precision, const Matrix<float>& x, Layout layout = Layout::kRows);
 

@@ -194,6 +194,12 @@ OPTIM_KERNEL(PartialDirection, kG | kS0 | kS1, kS0 | kS1 | kU) {
   x.s1 = Fma(x.c(2) * x.g, x.g, x.s1 * x.c(1));
   x.u = x.s0 / Pow(Sqrt(x.s1) + x.c(4), x.c(5));
 }
+// The same with exponent 1/2, of which torch makes a root as well.
+OPTIM_KERNEL(PartialRootDirection, kG | kS0 | kS1, kS0 | kS1 | kU) {
+  x.s0 = Lerp(x.s0, x.g, x.c(0));
+  x.s1 = Fma(x.c(2) * x.g, x.g, x.s1 * x.c(1));
+  x.u = x.s0 / Sqrt(Sqrt(x.s1) + x.c(4));
+}
 // c: 0, 1 weights of g and g^2, 2 nu1, 3 1-nu1, 4 nu2, 5 1-nu2, 6 eps.
 OPTIM_KERNEL(QuasiDirection, kG | kS0 | kS1, kS0 | kS1 | kU) {
   const auto g2 = x.g * x.g;
@@ -676,7 +682,7 @@ struct PAdam : AdamLike {
     if (partial == 0.5) {
       t.Update(AdamDirection, {1.0 - betas[0], betas[1], 1.0 - betas[1], 1.0, eps, 1.0}, step);
     } else {
-      t.Update(PartialDirection,
+      t.Update(partial == 0.25 ? PartialRootDirection : PartialDirection,
                {1.0 - betas[0], betas[1], 1.0 - betas[1], 1.0, eps, 2.0 * partial}, step);
     }
   }

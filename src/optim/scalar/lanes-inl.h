@@ -126,13 +126,36 @@ OPTIM_LANES(F64, double, 8)
 inline F32 LoadBytes(const unsigned char* p) {
   OPTIM_EACH(F32, static_cast<float>(static_cast<int>(p[i])))
 }
-inline void StoreBytes(unsigned char* p, const F32& x) {
-  for (std::size_t i = 0; i < F32::kLanes; ++i) {
-    p[i] = static_cast<unsigned char>(static_cast<int>(x.v[i]));
-  }
+inline std::uint32_t BitsOf(float x) {
+  std::uint32_t bits;
+  __builtin_memcpy(&bits, &x, sizeof(bits));
+  return bits;
 }
-inline F32 Trunc(const F32& x) {
-  OPTIM_EACH(F32, static_cast<float>(static_cast<int>(x.v[i])))
+inline float FromBits(std::uint32_t bits) {
+  float x;
+  __builtin_memcpy(&x, &bits, sizeof(x));
+  return x;
+}
+inline void StoreLowBytes(unsigned char* p, const F32& x) {
+  for (std::size_t i = 0; i < F32::kLanes; ++i) p[i] = static_cast<unsigned char>(BitsOf(x.v[i]));
+}
+template <int kShift>
+inline F32 MinusShifted(int from, const F32& x) {
+  OPTIM_EACH(F32, FromBits(static_cast<std::uint32_t>(from) - (BitsOf(x.v[i]) >> kShift)))
+}
+inline F32 CopySign(const F32& x, const F32& sign) {
+  OPTIM_EACH(F32, __builtin_copysignf(x.v[i], sign.v[i]))
+}
+inline F32 MinBits(const F32& a, const F32& b) {
+  OPTIM_EACH(F32, BitsOf(a.v[i]) < BitsOf(b.v[i]) ? a.v[i] : b.v[i])
+}
+inline F32 RaiseNonzero(const F32& x, const F32& least) {
+  OPTIM_EACH(F32, BitsOf(x.v[i]) == 0 || BitsOf(x.v[i]) >= BitsOf(least.v[i]) ? x.v[i] : least.v[i])
+}
+inline float MaxLane(const F32& x) {
+  float most = x.v[0];
+  for (const float lane : x.v) most = lane > most ? lane : most;
+  return most;
 }
 
 inline void Widen(const F32& x, F64* low, F64* high) {
@@ -154,6 +177,14 @@ inline float RoundHalf1(float x) {
 }
 inline F32 RoundHalf(const F32& x) {
   OPTIM_EACH(F32, RoundHalf1(x.v[i]))
+}
+inline F32 LoadHalf(const unsigned short* p) {
+  OPTIM_EACH(F32, FromBits(static_cast<std::uint32_t>(p[i]) << 16))
+}
+inline void StoreHalf(unsigned short* p, const F32& x) {
+  for (std::size_t i = 0; i < F32::kLanes; ++i) {
+    p[i] = static_cast<unsigned short>(BitsOf(RoundHalf1(x.v[i])) >> 16);
+  }
 }
 inline F32 Narrow(const F64& low, const F64& high) {
   F32 o;

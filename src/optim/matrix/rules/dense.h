@@ -4,8 +4,10 @@
 #include <cmath>
 #include <span>
 #include <string>
+#include <type_traits>
 #include <vector>
 
+#include "optim/matrix/lanes.h"
 #include "optim/matrix/matrix.h"
 #include "optim/matrix/torch_order.h"
 #include "optim/rule.h"
@@ -41,6 +43,10 @@ inline double Fused(double a, double b, double c) {
 template <class T>
 void LerpInto(std::span<T> a, std::span<const T> b, double weight) {
   const T w = static_cast<T>(weight);
+  if constexpr (std::is_same_v<T, float>) {
+    if (w < T(0.5)) return RunDense(LerpFromNear, a.size(), {w}, a.data(), b.data());
+    return RunDense(LerpFromFar, a.size(), {w - T(1)}, a.data(), b.data());
+  }
   if (w < T(0.5)) {
     for (std::size_t i = 0; i < a.size(); ++i) a[i] = Fused(w, b[i] - a[i], a[i]);
   } else {
@@ -50,12 +56,17 @@ void LerpInto(std::span<T> a, std::span<const T> b, double weight) {
 template <class T>
 void Scale(std::span<T> a, double factor) {
   const T f = static_cast<T>(factor);
+  if constexpr (std::is_same_v<T, float>) return RunDense(MultiplyBy, a.size(), {f}, a.data());
   for (T& v : a) v *= f;
 }
 // a += alpha b.
 template <class T, class U>
 void AddScaled(std::span<T> a, const U& b, double alpha) {
   const T f = static_cast<T>(alpha);
+  if constexpr (std::is_same_v<T, float> &&
+                std::is_same_v<std::remove_cvref_t<decltype(*std::data(b))>, float>) {
+    return RunDense(AddMultiple, a.size(), {f}, a.data(), std::data(b));
+  }
   for (std::size_t i = 0; i < a.size(); ++i) a[i] = Fused(f, static_cast<T>(b[i]), a[i]);
 }
 // v = beta v + (1 - beta) g g.
@@ -63,6 +74,9 @@ template <class T>
 void SquareInto(std::span<T> v, std::span<const T> g, double beta) {
   const T b = static_cast<T>(beta);
   const T c = static_cast<T>(1.0 - beta);
+  if constexpr (std::is_same_v<T, float>) {
+    return RunDense(AverageSquare, v.size(), {c, b}, v.data(), g.data());
+  }
   for (std::size_t i = 0; i < v.size(); ++i) v[i] = Fused(c * g[i], g[i], b * v[i]);
 }
 template <class T>

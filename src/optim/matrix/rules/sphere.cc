@@ -41,7 +41,7 @@ Matrix<float> MatrixSign(const Matrix<float>& x, std::int64_t steps) {
     const auto& w = kWeights[std::min<std::size_t>(static_cast<std::size_t>(i), 7)];
     const Matrix<float> a = LowGram(kBf, y, layout);
     Matrix<float> b = a;
-    LowProduct(kBf, w[2], a, a, w[1], &b);
+    LowProduct(kBf, w[2], a, a, w[1], &b, Layout::kRows, true);
     Matrix<float> next = y;
     LowProduct(kBf, 1.0, b, y, w[0], &next, layout);
     y = std::move(next);

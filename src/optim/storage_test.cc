@@ -1,0 +1,223 @@
+// Goal: numbers kept in bf16 or 8 bits are the same on every processor level, whether a kernel
+// reads them itself or through copies, whatever their size; and are what storage.h says.
+// Method: conversions and passes at each level over values from subnormal to infinite, compared bit
+// for bit with the scalar level, and with the same pass over f32 copies.
+#include "optim/storage.h"
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <vector>
+
+#include "optim/rules/adam_kernels.h"
+#include "optim/tensor_step.h"
+#include "os/cpu_info.h"
+
+namespace malmoi::optim {
+namespace {
+
+// Between -1 and 1, of all sizes down to 2^-16.
+std::vector<float> Values(std::size_t n, std::uint64_t seed) {
+  std::vector<float> out(n);
+  std::uint64_t state = seed * 2 + 1;
+  for (float& v : out) {
+    state = state * 6364136223846793005ull + 1442695040888963407ull;
+    const auto unit = static_cast<float>(state >> 40) / 16777216.0f - 0.5f;
+    v = std::ldexp(unit, -static_cast<int>(state >> 20 & 15));
+  }
+  return out;
+}
+
+template <class T>
+bool Same(const std::vector<T>& a, const std::vector<T>& b) {
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0;
+}
+
+struct Codes {
+  std::vector<std::uint8_t> codes;
+  std::vector<float> scales;
+  bool operator==(const Codes& o) const { return Same(codes, o.codes) && Same(scales, o.scales); }
+};
+Codes Encoded(const std::vector<float>& x, bool non_negative) {
+  Codes out{std::vector<std::uint8_t>(x.size()),
+            std::vector<float>((x.size() + kQ8Block - 1) / kQ8Block)};
+  ToQ8(x.data(), non_negative, out.codes.data(), out.scales.data(), x.size());
+  return out;
+}
+std::vector<float> Decoded(const Codes& c, bool non_negative) {
+  std::vector<float> out(c.codes.size());
+  FromQ8(c.codes.data(), c.scales.data(), non_negative, out.data(), out.size());
+  return out;
+}
+
+// f() at every level, each result equal to the first.
+template <class F>
+void SameAtEveryLevel(F f) {
+  bool first = true;
+  decltype(f()) scalar;
+  for (const os::CpuLevel level : os::AvailableCpuLevels()) {
+    const os::CpuLevel before = os::SetCpuLevelForTest(level);
+    CAPTURE(static_cast<int>(level));
+    auto result = f();
+    os::SetCpuLevelForTest(before);
+    if (first) {
+      scalar = std::move(result);
+      first = false;
+    } else {
+      CHECK(result == scalar);
+    }
+  }
+}
+
+}  // namespace
+
+TEST_CASE("8-bit codes of any block: equal at every level, and kept when they are encoded again") {
+  for (const float size : {1.0f, 1e30f, 3e38f, 1e-20f, 1e-30f, 1e-37f, 1e-40f, 0.0f}) {
+    CAPTURE(size);
+    for (const bool non_negative : {false, true}) {
+      auto x = Values(5000, 3);
+      for (float& v : x) v = size * (non_negative ? std::fabs(v) : v);
+      SameAtEveryLevel([&] { return Encoded(x, non_negative); });
+      const Codes codes = Encoded(x, non_negative);
+      const auto back = Decoded(codes, non_negative);
+      if (size > 1e-25f) CHECK(Encoded(back, non_negative) == codes);
+      std::size_t lost = 0;
+      for (std::size_t i = 0; i < x.size(); ++i) {
+        const float scale = codes.scales[i / kQ8Block];
+        // A block of subnormal numbers may become zeros.
+        if (scale < 1e-42f) continue;
+        if (!(std::fabs(back[i] - x[i]) <= 0.017f * scale)) ++lost;
+        if (non_negative && x[i] > 0 && codes.codes[i] == 0) ++lost;
+      }
+      CHECK(lost == 0);
+    }
+  }
+}
+
+TEST_CASE("8-bit codes of what is not finite are equal at every level; NaN counts as the largest") {
+  auto x = Values(700, 5);
+  x[3] = std::numeric_limits<float>::quiet_NaN();
+  x[300] = std::numeric_limits<float>::infinity();
+  x[650] = -std::numeric_limits<float>::infinity();
+  SameAtEveryLevel([&] { return Encoded(x, false); });
+  SameAtEveryLevel([&] { return Encoded(x, true); });
+  CHECK(Encoded(x, false).codes[3] == 255);
+  CHECK(Encoded(x, true).codes[3] == 255);
+}
+
+namespace {
+
+// An Adam step over n elements whose states are kept as `storage` says, p and g as halves say.
+struct AdamPass {
+  std::size_t n;
+  Storage storage;
+  bool half_p, half_g;
+  std::vector<float> p, g, m, v, scales_m, scales_v;
+  std::vector<std::uint16_t> p16, g16, m16, v16;
+  std::vector<std::uint8_t> m8, v8;
+
+  AdamPass(std::size_t count, Storage s, bool hp, bool hg)
+      : n(count),
+        storage(s),
+        half_p(hp),
+        half_g(hg),
+        p(Values(n, 1)),
+        g(Values(n, 2)),
+        m(Values(n, 3)),
+        v(Values(n, 4)),
+        scales_m((n + 255) / 256),
+        scales_v((n + 255) / 256),
+        p16(n),
+        g16(n),
+        m16(n),
+        v16(n),
+        m8(n),
+        v8(n) {
+    for (float& x : v) x = x * x;
+    ToBf16(p.data(), p16.data(), n), ToBf16(g.data(), g16.data(), n);
+    ToBf16(m.data(), m16.data(), n), ToBf16(v.data(), v16.data(), n);
+    ToQ8(m.data(), false, m8.data(), scales_m.data(), n);
+    ToQ8(v.data(), true, v8.data(), scales_v.data(), n);
+  }
+  PassJob Job() {
+    PassJob job;
+    job.kernel = &AdamDirection;
+    job.n = n;
+    const double constants[] = {0.1, 0.999, 0.001, 1.0, 1e-8, 1.0, 0.0};
+    std::copy(std::begin(constants), std::end(constants), job.constant);
+    job.step = 1e-3, job.decay = 0.999;
+    return job;
+  }
+  void Run() {
+    PassJob job = Job();
+    job.source[0] = {half_p ? static_cast<void*>(p16.data()) : p.data(),
+                     half_p ? Storage::kBf16 : Storage::kF32, nullptr, false};
+    job.source[1] = {half_g ? static_cast<void*>(g16.data()) : g.data(),
+                     half_g ? Storage::kBf16 : Storage::kF32, nullptr, false};
+    const bool bytes = storage == Storage::kQ8;
+    job.source[3] = {bytes ? static_cast<void*>(m8.data()) : m16.data(), storage, scales_m.data(),
+                     false};
+    job.source[4] = {bytes ? static_cast<void*>(v8.data()) : v16.data(), storage, scales_v.data(),
+                     true};
+    PassSums unused;
+    RunRange(job, 0, n, &unused);
+  }
+  // The same by copies: everything to f32, one pass, everything back.
+  void RunByCopies() {
+    if (half_p) FromBf16(p16.data(), p.data(), n);
+    if (half_g) FromBf16(g16.data(), g.data(), n);
+    const bool bytes = storage == Storage::kQ8;
+    if (bytes) {
+      FromQ8(m8.data(), scales_m.data(), false, m.data(), n);
+      FromQ8(v8.data(), scales_v.data(), true, v.data(), n);
+    } else {
+      FromBf16(m16.data(), m.data(), n), FromBf16(v16.data(), v.data(), n);
+    }
+    PassJob job = Job();
+    float* const streams[] = {p.data(), g.data(), nullptr, m.data(), v.data()};
+    for (int s = 0; s < 5; ++s) job.source[s].data = streams[s];
+    PassSums unused;
+    RunRange(job, 0, n, &unused);
+    if (half_p) ToBf16(p.data(), p16.data(), n);
+    if (bytes) {
+      ToQ8(m.data(), false, m8.data(), scales_m.data(), n);
+      ToQ8(v.data(), true, v8.data(), scales_v.data(), n);
+    } else {
+      ToBf16(m.data(), m16.data(), n), ToBf16(v.data(), v16.data(), n);
+    }
+  }
+  bool operator==(const AdamPass& o) const {
+    const bool same_p = half_p ? Same(p16, o.p16) : Same(p, o.p);
+    return same_p && Same(m16, o.m16) && Same(v16, o.v16) && Same(m8, o.m8) && Same(v8, o.v8) &&
+           Same(scales_m, o.scales_m) && Same(scales_v, o.scales_v);
+  }
+};
+
+}  // namespace
+
+TEST_CASE("kernels that read small states themselves give the bits of copies, at every level") {
+  for (const Storage storage : {Storage::kBf16, Storage::kQ8}) {
+    for (const std::size_t n : {1u, 15u, 16u, 17u, 255u, 256u, 300u, 1023u, 1024u, 1041u, 3000u}) {
+      for (int halves = 0; halves < 4; ++halves) {
+        CAPTURE(n);
+        CAPTURE(halves);
+        AdamPass direct(n, storage, (halves & 1) != 0, (halves & 2) != 0);
+        AdamPass copied = direct;
+        for (const os::CpuLevel level : os::AvailableCpuLevels()) {
+          const os::CpuLevel before = os::SetCpuLevelForTest(level);
+          AdamPass here = direct;
+          here.Run();
+          os::SetCpuLevelForTest(before);
+          AdamPass there = copied;
+          there.RunByCopies();
+          CAPTURE(static_cast<int>(level));
+          CHECK(here == there);
+        }
+      }
+    }
+  }
+}
+
+}  // namespace malmoi::optim
