@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """The project's Python environment, build/venv: Debian 12 refuses to install beside its own Python.
 
-    environment.py [REQUIREMENTS.txt ...]      prints the path of the environment's interpreter
+    environment.py [--folder F] [REQUIREMENTS.txt ...]    prints the path of the environment's interpreter
 
-Requirement files are installed with their hashes required and without dependency resolution, so
+F is build/venv where it is not given. Requirement files are installed with their hashes required and without dependency resolution, so
 each must be complete. A file that is installed already is skipped (its own hash is the stamp).
 """
 import hashlib
@@ -14,7 +14,6 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "build" / "venv"
-PYTHON = FOLDER / "bin" / "python"
 
 
 class SetupError(Exception):
@@ -32,28 +31,32 @@ def run(command, what, env=None):
     return done.stdout
 
 
-def ensure(requirements=()):
+def ensure(requirements=(), folder=FOLDER):
     """Creates the environment and installs the files; returns its interpreter's path."""
-    if not PYTHON.exists() or not (FOLDER / "bin" / "pip").exists():
-        print("python: making build/venv", file=sys.stderr)
-        run([sys.executable, "-m", "venv", "--clear", FOLDER],
-            "make build/venv (Debian: apt install python3-venv)")
+    python, name = folder / "bin" / "python", f"build/{folder.name}"
+    if not python.exists() or not (folder / "bin" / "pip").exists():
+        print(f"python: making {name}", file=sys.stderr)
+        run([sys.executable, "-m", "venv", "--clear", folder],
+            f"make {name} (Debian: apt install python3-venv)")
     for path in map(pathlib.Path, requirements):
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        stamp = FOLDER / f"installed-{path.stem}"
+        stamp = folder / f"installed-{path.stem}"
         if stamp.exists() and stamp.read_text() == digest:
             continue
-        print(f"python: installing {path.name} into build/venv", file=sys.stderr)
-        run([PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps",
+        print(f"python: installing {path.name} into {name}", file=sys.stderr)
+        run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps",
              "--require-hashes", "--only-binary=:all:", "-r", path], f"install {path.name}",
             env=dict(os.environ, PIP_PROGRESS_BAR="off"))
         stamp.write_text(digest)
-    return PYTHON
+    return python
 
 
 def main(arguments):
+    folder = FOLDER
+    if arguments[:1] == ["--folder"] and len(arguments) > 1:
+        folder, arguments = pathlib.Path(arguments[1]).resolve(), arguments[2:]
     try:
-        print(ensure(arguments))
+        print(ensure(arguments, folder))
     except (OSError, SetupError) as error:
         print(f"python environment: {error}", file=sys.stderr)
         return 3
