@@ -168,6 +168,7 @@ void AddServeStore(CLI::App* serve, Arguments* out) {
   option("host", "address (default 127.0.0.1)");
   option("port", "port of the REST API (default 6333); 0: any free one, for gRPC too");
   option("grpc-port", "port of the gRPC API (default 6334); 0: any free one; null: none");
+  option("memory-budget", "MiB that the process may hold beside mapped files (default: no limit)");
 }
 
 void AddStoreCopy(Builder* b, Arguments* out) {

@@ -28,7 +28,8 @@ Result<serve::StoreSettings> ReadSettings(const std::map<std::string, std::strin
   for (const auto& [name, key] :
        {std::pair{"storage", "storage.storage_path"},
         std::pair{"snapshots", "storage.snapshots_path"}, std::pair{"host", "service.host"},
-        std::pair{"port", "service.http_port"}, std::pair{"grpc-port", "service.grpc_port"}}) {
+        std::pair{"port", "service.http_port"}, std::pair{"grpc-port", "service.grpc_port"},
+        std::pair{"memory-budget", "storage.memory_budget_mb"}}) {
     if (!flag(name).empty()) given[key] = flag(name);
   }
   if (flag("port") == "0" && flag("grpc-port").empty() && settings.grpc_port) {
@@ -53,6 +54,7 @@ Result<int> CmdServeStore(const Context& context) {
   options.vfs = &vfs;
   options.directory = os::JoinPath(settings.storage, "collections");
   options.threads = threads;
+  options.memory_bytes = settings.memory_budget_mb << 20;
   options.vectorizer = models.get();
   MALMOI_TRY(const auto service, qdrant::Service::Open(options));
   for (const auto& [name, reason] : service->Damaged()) {

@@ -1,5 +1,6 @@
 #include "json/scanner.h"
 
+#include <array>
 #include <bit>
 #include <charconv>
 #include <cmath>
@@ -17,6 +18,15 @@ constexpr std::uint64_t kHighs = 0x8080808080808080;
 // Powers of ten that a double holds exactly.
 constexpr double kTens[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
                             1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+// A product with one is off by an ulp or two, as NearMiddle allows.
+constexpr double kTenths[] = {1e-0, 1e-1, 1e-2, 1e-3,  1e-4,  1e-5,  1e-6,
+                              1e-7, 1e-8, 1e-9, 1e-10, 1e-11, 1e-12, 1e-13};
+// Element n keeps the last n - 8 bytes in memory of eight.
+constexpr std::uint64_t kLastBytes[] = {
+    0,     0,           0,           0,           0,           0,           0,           0,
+    0,     ~0ull << 56, ~0ull << 48, ~0ull << 40, ~0ull << 32, ~0ull << 24, ~0ull << 16, ~0ull << 8,
+    ~0ull, ~0ull,       ~0ull,       ~0ull,       ~0ull,       ~0ull};
+constexpr int kPlainDigits = 13;
 constexpr int kDigitsMax = 19;  // Of a u64, whatever they are.
 
 bool IsDigit(char c) {
@@ -92,6 +102,12 @@ int SomeDigits(const char* at, std::uint64_t* number) {
   *number = EightValues(static_cast<std::uint64_t>(digits)) * 100'000'000 +
             EightValues(static_cast<std::uint64_t>(digits >> 64));
   return count;
+}
+
+// Whether a double is within some ulps of the middle between two floats.
+bool NearMiddle(double value) {
+  const auto low = std::bit_cast<std::uint64_t>(value) & 0x1FFFFFFF;  // What a float lacks.
+  return low - 0x0FFFFFF0 <= 0x20;
 }
 
 }  // namespace
@@ -186,6 +202,35 @@ bool Scanner::Number() {
   return Digits() && at_ - exponent <= 2;
 }
 
+bool Scanner::Plain(Scalar* kind, std::int64_t* integer, double* number) {
+  Blanks();
+  if (at_ == end_) return false;
+  switch (*at_) {
+    case 'n':
+      *kind = Scalar::kNull;
+      return Word("null");
+    case 'f':
+      *kind = Scalar::kFalse;
+      return Word("false");
+    case 't':
+      *kind = Scalar::kTrue;
+      return Word("true");
+    default:
+      break;
+  }
+  const char* begin = at_;
+  if (!Number()) return false;
+  const std::string_view text(begin, static_cast<std::size_t>(at_ - begin));
+  if (text.find_first_of(".eE") == std::string_view::npos) {
+    *kind = Scalar::kInt;
+    const auto [stop, error] = std::from_chars(begin, at_, *integer);
+    return error == std::errc() && stop == at_;
+  }
+  *kind = Scalar::kDouble;
+  const auto [stop, error] = std::from_chars(begin, at_, *number);
+  return error == std::errc() && stop == at_;
+}
+
 bool Scanner::SlowFloat(const char* begin, float* out) {
   at_ = begin;
   if (!Number()) return false;
@@ -231,12 +276,52 @@ bool Scanner::Float(float* out) {
   const bool exponent = at_ != end_ && (*at_ == 'e' || *at_ == 'E');
   if (count > kDigitsMax || exponent) return SlowFloat(begin, out);
   const double value = static_cast<double>(digits) / kTens[fraction];
-  const auto low = std::bit_cast<std::uint64_t>(value) & 0x1FFFFFFF;  // What a float lacks.
-  if (low - 0x0FFFFFF0 <= 0x20) return SlowFloat(begin, out);
+  if (NearMiddle(value)) return SlowFloat(begin, out);
   // All that is not 0 is at least 1e-19 and at most 1e19 here: no float is subnormal or too large.
   const bool minus = negative && (digits != 0 || fraction != 0);  // The integer -0 is 0.
   *out = static_cast<float>(minus ? -value : value);
   return true;
+}
+
+// Numbers as writers make them, "-0.123,": a digit, a point, up to 13 digits and the comma, without
+// a blank. Takes as many as there are, to the start of the one after. Where a number ends is found
+// before it is read, so that several are under way at a time; signs and lengths take no branch,
+// since the numbers of one array differ.
+void Scanner::PlainFloats(std::vector<float>* out) {
+  const char* at = at_;
+  std::array<float, 64> taken;  // The vector's own end would be written for each.
+  std::size_t count = 0;
+  while (end_ - at >= 16 && at - begin_ >= 16) {
+    std::uint64_t first, second;
+    std::memcpy(&first, at, 8);
+    std::memcpy(&second, at + 8, 8);
+    const std::uint64_t low = Zeros(first ^ kOnes * ',');
+    const std::uint64_t high = Zeros(second ^ kOnes * ',');
+    const int size = low != 0 ? std::countr_zero(low) / 8 : 8 + std::countr_zero(high) / 8;
+    const int negative = (first & 0xFF) == '-';
+    const int some = size - 2 - negative;  // Digits behind the point.
+    const auto whole = static_cast<unsigned char>(at[negative] - '0');
+    if (size == 16 || some < 1 || some > kPlainDigits || whole > 9 || at[negative + 1] != '.')
+      break;
+    // The sixteen characters before the comma, those before the digits made 0.
+    std::memcpy(&first, at + size - 16, 8);
+    std::memcpy(&second, at + size - 8, 8);
+    first = (first ^ kOnes * '0') & kLastBytes[some];
+    second = (second ^ kOnes * '0') & kLastBytes[some + 8];
+    if ((NoDigits(first) | NoDigits(second)) != 0) break;
+    const std::uint64_t digits =
+        whole * kWholeTens[some] + EightValues(first) * 100'000'000 + EightValues(second);
+    const double value = static_cast<double>(digits) * kTenths[some];
+    if (NearMiddle(value)) break;
+    const auto bits = std::bit_cast<std::uint32_t>(static_cast<float>(value));
+    taken[count++] = std::bit_cast<float>(bits | static_cast<std::uint32_t>(negative) << 31);
+    at += size + 1;
+    if (count < taken.size()) continue;
+    out->insert(out->end(), taken.begin(), taken.end());
+    count = 0;
+  }
+  out->insert(out->end(), taken.begin(), taken.begin() + count);
+  at_ = at;
 }
 
 bool Scanner::Floats(std::vector<float>* out) {
@@ -245,6 +330,7 @@ bool Scanner::Floats(std::vector<float>* out) {
   if (Take(']')) return true;
   out->reserve(floats_);  // Of the last array: lists are mostly of one length.
   do {
+    PlainFloats(out);
     if (!Float(&out->emplace_back())) return false;
   } while (Take(','));
   floats_ = out->size();

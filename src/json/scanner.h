@@ -18,7 +18,8 @@ namespace malmoi::json {
 // Views point into the text. Not thread-safe.
 class Scanner {
  public:
-  explicit Scanner(std::string_view text) : at_(text.data()), end_(text.data() + text.size()) {}
+  explicit Scanner(std::string_view text)
+      : begin_(text.data()), at_(text.data()), end_(text.data() + text.size()) {}
 
   // One of {}[],:
   bool Take(char c) {
@@ -39,6 +40,10 @@ class Scanner {
   bool PlainString(std::string_view* out);
   // "null"
   bool Null();
+  // null, true, false or a number; those without fraction and exponent are kInt. Of numbers the
+  // value is set.
+  enum class Scalar : std::uint8_t { kNull, kFalse, kTrue, kInt, kDouble };
+  bool Plain(Scalar* kind, std::int64_t* integer, double* number);
   // An integer of 0 to 2^64 - 1, without sign, fraction and exponent.
   bool Uint(std::uint64_t* out);
   // An array of numbers, each rounded to double and then to float, as Parse's values are. About
@@ -59,9 +64,11 @@ class Scanner {
   bool Word(std::string_view word);
   bool Number();
   bool Digits();
+  void PlainFloats(std::vector<float>* out);
   bool Float(float* out);
   bool SlowFloat(const char* begin, float* out);
 
+  const char* begin_;
   const char* at_;
   const char* end_;
   std::size_t floats_ = 0;  // Of the last array.

@@ -87,6 +87,31 @@ TEST_CASE("no cut and no changed byte is taken that Parse refuses") {
   CHECK(both > 1000);
 }
 
+TEST_CASE("lists as writers make them are those of Parse, whatever stands among them") {
+  std::mt19937_64 random(7);
+  for (int round = 0; round < 3000; ++round) {
+    std::string text = round % 2 == 0 ? "[" : "                 [";
+    for (int i = 0; i < 24; ++i) {
+      const double value = static_cast<double>(static_cast<std::int64_t>(random()) >> 20) * 0x1p-40;
+      char number[64];
+      const int digits = static_cast<int>(random() % 15) + 1;
+      std::snprintf(number, sizeof number, "%.*f", digits, value);
+      constexpr const char* kOthers[] = {"-0.0", "0", "-7", "1e-5", "12.5", "9.0E2", "-0.00000001"};
+      text += random() % 8 == 0 ? kOthers[random() % 7] : number;
+      text += random() % 16 == 0 ? " ," : ",";
+    }
+    text += "0.5]";
+    CHECK(SameFloats(text));
+    std::string changed = text;  // What is broken is refused or read as Parse reads it.
+    changed[random() % changed.size()] = "0123456789.,-e +x]["[random() % 19];
+    Scanner in(changed);
+    std::vector<float> taken;
+    if (!in.Floats(&taken) || !in.AtEnd()) continue;
+    CHECK(json::Parse(changed).ok());
+    if (json::Parse(changed).ok()) CHECK(SameFloats(changed));
+  }
+}
+
 TEST_CASE("numbers are those of Parse, bit for bit") {
   CHECK(SameFloats("[]"));
   CHECK(SameFloats("[0, -0, -0.0, 1, 3.4028234e38, 1e-45, 16777217, 16777219.0, 0.1, 1e22]"));

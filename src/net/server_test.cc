@@ -173,6 +173,43 @@ TEST_CASE("keep-alive, pipelining and Expect: 100-continue") {
   CHECK_FALSE(Has(c.All(), "<timeout>"));  // Idle: closed without a word.
 }
 
+TEST_CASE(
+    "long bodies arrive whole, in whatever pieces, and what follows them is the next request") {
+  const auto server = Serve();
+  std::string body;
+  while (body.size() < 1'500'000) body += std::to_string(body.size() * 7919) + ",";
+  const auto request = [&](std::string_view path, const std::string& content) {
+    return "POST " + std::string(path) +
+           " HTTP/1.1\r\nHost: a\r\nContent-Length: " + std::to_string(content.size()) +
+           "\r\n\r\n" + content;
+  };
+  const std::string all = request("/a", body) + request("/b", "") + request("/c", "short") +
+                          request("/d", body.substr(0, 70'001)) +
+                          "POST /e HTTP/1.1\r\nTransfer-Encoding: chunked\r\n" + kEnd +
+                          "5\r\nchunk\r\n0\r\n\r\n";
+  for (const std::size_t piece : {all.size(), std::size_t{65'536}, std::size_t{10'007}}) {
+    Client c(server->port());
+    std::thread sender([&] {
+      for (std::size_t at = 0; at < all.size(); at += piece) {
+        c.Send(std::string_view(all).substr(at, piece));
+      }
+    });
+    const std::string got = c.All();
+    sender.join();
+    CHECK(Has(got, "POST|/a|-|" + body + "|"));
+    CHECK(Has(got, "POST|/b|-||"));
+    CHECK(Has(got, "POST|/c|-|short|"));
+    CHECK(Has(got, "POST|/d|-|" + body.substr(0, 70'001) + "|"));
+    CHECK(Has(got, "POST|/e|-|chunk|"));
+  }
+  // A body that ends early is no request.
+  Client c(server->port());
+  c.Send("POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n" +
+         body.substr(0, 500'000));
+  c.Close();
+  CHECK(Has(Ask(*server, "GET /x HTTP/1.1\r\n" + kEnd), "GET|/x|"));
+}
+
 TEST_CASE("streams are chunked; a handler's failure is 500 or a cut stream") {
   const auto server = Serve();
   std::string a = Ask(*server, "GET /stream HTTP/1.1\r\n" + kEnd);

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/beast/http/error.hpp>
@@ -17,6 +18,7 @@ namespace http = boost::beast::http;
 using boost::system::error_code;
 
 constexpr std::size_t kReadSize = 64 << 10;
+constexpr std::size_t kBodyReadSize = 256 << 10;
 constexpr std::size_t kPipelineMax = 64 << 10;  // Received ahead while a handler works.
 constexpr double kLingerSeconds = 2;
 
@@ -48,6 +50,7 @@ Refused RefusalOf(error_code error, const ServerOptions& options) {
 struct Session::Parser {
   http::request_parser<http::string_body> http;
   bool head_done = false;
+  bool own_body = false;  // Session's body_ has it.
 };
 
 Session::Session(SessionHost* host, asio::io_context* io, Socket socket)
@@ -87,6 +90,7 @@ void Session::NextRequest() {
   const ServerOptions& options = host_->options();
   parser_->http.header_limit(static_cast<std::uint32_t>(options.header_bytes_max));
   parser_->http.body_limit(options.body_bytes_max);
+  body_left_ = 0;
   state_ = State::kIdle;
 }
 
@@ -116,6 +120,10 @@ void Session::Read() {
   if (reading_ || ended_ || state_ == State::kClosed) return;
   if (state_ == State::kWorking && input_.size() >= kPipelineMax) return;
   reading_ = true;
+  if (state_ == State::kReading && body_left_ > 0) {
+    ReadBody();
+    return;
+  }
   chunk_.resize(kReadSize);
   auto done = [self = shared_from_this()](error_code error, std::size_t n) {
     self->reading_ = false;
@@ -128,14 +136,47 @@ void Session::Read() {
   }
 }
 
+void Session::ReadBody() {
+  const std::size_t had = body_.size();
+  body_.resize(had + static_cast<std::size_t>(std::min<std::uint64_t>(body_left_, kBodyReadSize)));
+  auto done = [self = shared_from_this(), had](error_code error, std::size_t n) {
+    self->reading_ = false;
+    self->OnBody(had, n, static_cast<bool>(error));
+  };
+  const auto to = asio::buffer(body_.data() + had, body_.size() - had);
+  if (tls_ != nullptr) {
+    tls_->Read(to, std::move(done));
+  } else {
+    socket_.async_read_some(to, std::move(done));
+  }
+}
+
+void Session::OnBody(std::size_t had, std::size_t n, bool end) {
+  body_.resize(had + n);
+  if (state_ == State::kClosed) return;
+  if (end) {
+    OnEnd();
+    return;
+  }
+  if (state_ == State::kReading) {
+    body_left_ -= n;
+    if (body_left_ == 0) Dispatch();
+  }
+  Read();
+}
+
+// The client sends no more. A client may shut its side and still wait for a short answer, so a
+// working connection stays open until the write fails.
+void Session::OnEnd() {
+  ended_ = true;
+  if (exchange_ != nullptr) exchange_->SetGone();
+  if (state_ != State::kWorking && state_ != State::kRefused) Close();
+}
+
 void Session::OnRead(std::size_t n, bool end) {
   if (state_ == State::kClosed) return;
   if (end) {
-    ended_ = true;
-    if (exchange_ != nullptr) exchange_->SetGone();
-    // A client may shut its side and still wait for a short answer, so a working connection stays
-    // open until the write fails.
-    if (state_ != State::kWorking && state_ != State::kRefused) Close();
+    OnEnd();
     return;
   }
   const bool wanted = state_ != State::kRefused && state_ != State::kLinger;
@@ -155,13 +196,21 @@ void Session::Parse() {
   while (ParseSome(&failed)) {
   }
   if (failed || state_ != State::kReading) return;
-  if (parser_->http.is_done()) Dispatch();
+  if (parser_->own_body) {
+    const auto here = static_cast<std::size_t>(std::min<std::uint64_t>(body_left_, input_.size()));
+    body_.append(input_, 0, here);
+    input_.erase(0, here);
+    body_left_ -= here;
+    if (body_left_ == 0) Dispatch();
+  } else if (parser_->http.is_done()) {
+    Dispatch();
+  }
 }
 
 // One step; false when more bytes are needed, the request is whole, or it was refused.
 bool Session::ParseSome(bool* failed) {
   auto& parser = parser_->http;
-  if (input_.empty() || parser.is_done()) return false;
+  if (input_.empty() || parser.is_done() || parser_->own_body) return false;
   error_code error;
   parser.eager(parser_->head_done);
   const std::size_t used = parser.put(asio::const_buffer(input_.data(), input_.size()), error);
@@ -197,6 +246,12 @@ bool Session::HeadDone() {
   if (!wrong.empty()) {
     Refuse(OwnResponse(400, "invalid_argument", wrong));
     return false;
+  }
+  if (!parser_->http.is_done() && parser_->http.content_length()) {  // At most body_bytes_max.
+    parser_->own_body = true;
+    body_left_ = *parser_->http.content_length();
+    body_.clear();
+    body_.reserve(static_cast<std::size_t>(body_left_));
   }
   const auto expect = message.find(http::field::expect);
   if (expect == message.end() || parser_->http.is_done()) return true;
@@ -237,7 +292,7 @@ void Session::Dispatch() {
       .keep_alive = message.keep_alive() && !host_->stopping(),
       .can_chunk = message.version() == 11,
   };
-  request.body = std::move(parser_->http.get().body());
+  request.body = std::move(parser_->own_body ? body_ : parser_->http.get().body());
   Expect(0);
   state_ = State::kWorking;
   exchange_ = std::make_shared<Exchange>(shape, [weak = weak_from_this(), io = io_] {

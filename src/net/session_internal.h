@@ -64,6 +64,9 @@ class Session : public std::enable_shared_from_this<Session> {
   void OnTimer();
   void Read();
   void OnRead(std::size_t n, bool end);
+  void ReadBody();
+  void OnBody(std::size_t had, std::size_t n, bool end);
+  void OnEnd();
   void Parse();
   bool ParseSome(bool* failed);
   bool HeadDone();
@@ -88,7 +91,11 @@ class Session : public std::enable_shared_from_this<Session> {
   bool reading_ = false;
   bool ended_ = false;  // The client has sent its last byte.
   std::string input_;   // Received and not yet parsed.
-  std::string chunk_;   // Where the pending read goes.
+  std::string chunk_;   // Where the pending read goes, unless it is one of ReadBody.
+  // A body of known length is read to where the handler gets it from, past the parser: large ones
+  // would be copied twice more.
+  std::string body_;
+  std::uint64_t body_left_ = 0;
   std::unique_ptr<Parser> parser_;
   std::shared_ptr<Exchange> exchange_;
   std::string prelude_;  // "100 Continue" or an error, written outside an exchange.

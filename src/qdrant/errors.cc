@@ -25,7 +25,8 @@ std::string Number(double value) {
 bool HasPrefix(std::string_view message) {
   for (const std::string_view prefix :
        {"Wrong input: ", "Bad request: ", "Not found: ", "Service internal error: ", "Forbidden: ",
-        "Timeout: ", "Rate limiting exceeded: ", "Validation error in "}) {
+        "Timeout: ", "Rate limiting exceeded: ", "Validation error in ",
+        "Insufficient storage: "}) {
     if (message.starts_with(prefix)) return true;
   }
   return false;
@@ -78,6 +79,14 @@ Error WrongDimension(std::size_t expected, std::size_t received) {
   return BadInput("Vector dimension error: expected dim: " + std::to_string(expected) + ", got " +
                   std::to_string(received));
 }
+Error InsufficientStorage(std::string_view description) {
+  return Error(Code::kIo, Text("Insufficient storage: ", description));
+}
+bool IsFull(const Error& error) {
+  return error.code() == Code::kIo &&
+         (error.message().find("No space left") != std::string::npos ||
+          error.message().find("Insufficient storage: ") != std::string::npos);
+}
 Error StrictMode(std::string_view description, std::string_view help) {
   return BadRequest(std::string(description) + ". Help: " + std::string(help));
 }
@@ -92,6 +101,11 @@ Error FromStore(Error error) {
       return NotFound(error.message());
     case Code::kAlreadyExists:
       return AlreadyThere(error.message());
+    case Code::kOverloaded:
+      if (error.message().find("memory budget") != std::string::npos) {
+        return InsufficientStorage(error.message());
+      }
+      return Error(error.code(), "Service internal error: " + error.message());
     case Code::kDeadline:
     case Code::kCancelled:
       return Error(Code::kDeadline, "Timeout: " + error.message());

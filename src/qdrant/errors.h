@@ -14,7 +14,7 @@ namespace malmoi::qdrant {
 //
 //   kInvalidArgument 400   kOutOfRange 422 (field validation)   kNotFound 404   kAlreadyExists 409
 //   kPermissionDenied 403  kUnsupported 405 (stand-alone mode)  kDeadline 408   kOverloaded 429
-//   kUnavailable 503       kIo 500 or 507 (full disk)           others 500
+//   kUnavailable 503       kIo 500 or 507 (see IsFull)           others 500
 Error BadInput(std::string_view description);
 Error BadRequest(std::string_view description);
 Error NotFound(std::string_view description);
@@ -29,11 +29,16 @@ Error ChecksumDiffers(std::string_view expected, std::string_view actual);
 Error InferenceFailed(std::string_view description);
 Error VectorNameMissing(std::string_view name);
 Error WrongDimension(std::size_t expected, std::size_t received);
+// Memory or disk is at a limit that somebody set.
+Error InsufficientStorage(std::string_view description);
 // A strict-mode refusal: what was exceeded, and Qdrant's "Help: " sentence.
 Error StrictMode(std::string_view description, std::string_view help);
 
 // An error of vec (whose messages have no prefix) as one of this interface.
 Error FromStore(Error error);
+
+// Whether the error says that disk or memory is full: 507, RESOURCE_EXHAUSTED.
+bool IsFull(const Error& error);
 
 // What field validation found: the field's path and the reason, in the order of the fields.
 class Checks {

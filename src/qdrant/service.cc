@@ -25,18 +25,25 @@ std::map<std::string, std::string> ParseAliases(const std::string& state) {
 
 }  // namespace
 
-Service::Service(const ServiceOptions& options) : options_(options) {}
+Service::Service(const ServiceOptions& options) : options_(options), quotas_(options.directory) {}
 Service::~Service() = default;
 
 Result<std::unique_ptr<Service>> Service::Open(const ServiceOptions& options) {
   auto service = std::unique_ptr<Service>(new Service(options));
-  MALMOI_TRY(service->database_,
-             vec::Database::Open(*options.vfs, options.directory, options.threads));
+  MALMOI_TRY(service->database_, vec::Database::Open(*options.vfs, options.directory,
+                                                     options.threads, options.memory_bytes));
   for (const std::string& name : service->database_->List()) {
     auto store = service->database_->Get(name);
     if (store.ok()) MALMOI_TRY(service->Remember(name, std::move(store).value()));
   }
-  service->aliases_ = ParseAliases(service->database_->owner_state());
+  const std::string state = service->database_->owner_state();
+  service->aliases_ = ParseAliases(state);
+  const Value object = ParseObject(state);
+  if (const Value* kept = object.Find("quotas")) {
+    QuotaConfig quotas;
+    Why why;
+    if (ReadQuotas(*kept, &quotas, &why)) service->quotas_.Set(quotas);
+  }
   return service;
 }
 
@@ -152,15 +159,30 @@ Result<CollectionDescription> Service::DescribeCollection(const std::string& nam
   return description;
 }
 
+Status Service::SetQuotas(const QuotaConfig& config) {
+  const std::lock_guard change(change_mutex_);
+  MALMOI_TRY(SaveState(aliases_, config));  // Changed under change_mutex_ alone.
+  quotas_.Set(config);
+  return Ok();
+}
+
 Status Service::SaveAliases(const std::map<std::string, std::string>& aliases) {
+  MALMOI_TRY(SaveState(aliases, quotas_.config()));
+  const std::unique_lock lock(map_mutex_);
+  aliases_ = aliases;
+  return Ok();
+}
+
+Status Service::SaveState(const std::map<std::string, std::string>& aliases,
+                          const QuotaConfig& quotas) {
   json::Writer writer;
   writer.BeginObject().Key("aliases").BeginObject();
   for (const auto& [alias, collection] : aliases) writer.Field(alias, collection);
-  writer.EndObject().EndObject();
+  writer.EndObject().Key("quotas");
+  PrintQuotas(quotas, &writer);
+  writer.EndObject();
   auto saved = database_->SetOwnerState(writer.text());
   if (!saved.ok()) return FromStore(std::move(saved.error()));
-  const std::unique_lock lock(map_mutex_);
-  aliases_ = aliases;
   return Ok();
 }
 

@@ -15,6 +15,7 @@
 #include "qdrant/issues.h"
 #include "qdrant/point_requests.h"
 #include "qdrant/query_requests.h"
+#include "qdrant/quotas.h"
 #include "vec/collection.h"
 #include "vec/vectorizer.h"
 
@@ -27,6 +28,8 @@ struct ServiceOptions {
   vec::Vectorizer* vectorizer = nullptr;  // Null: only the built-in BM25 model is served.
   // Reads that take longer are looked at for filters without an index (Issues); Qdrant's number.
   double slow_seconds = 1.2;
+  // What the process may hold beside mapped files (vec::Database::Open); 0: no limit.
+  std::uint64_t memory_bytes = 0;
 };
 
 // What BM25 over a payload field needs of all points, counted after the operation `state`.
@@ -144,6 +147,9 @@ class Service {
   // The collection of that name or alias. Errors: CollectionMissing.
   Result<OpenCollectionPtr> Find(const std::string& name) const;
   Issues& issues() { return issues_; }
+  Quotas& quotas() { return quotas_; }
+  // Kept over a restart.
+  Status SetQuotas(const QuotaConfig& config);
   vec::Database& database() { return *database_; }
   const ServiceOptions& options() const { return options_; }
   // For snapshots: puts `directory`, which vec's Export wrote, in the place of the collection.
@@ -153,6 +159,7 @@ class Service {
   explicit Service(const ServiceOptions& options);
   std::string Resolve(const std::string& name) const;  // Follows an alias.
   Status SaveAliases(const std::map<std::string, std::string>& aliases);
+  Status SaveState(const std::map<std::string, std::string>& aliases, const QuotaConfig& quotas);
   Status Remember(const std::string& name, std::shared_ptr<vec::Collection> store);
   // For issues_, where a read that began at `start_ns` was slow.
   void NoteIfSlow(const OpenCollection& collection, std::int64_t start_ns,
@@ -171,6 +178,7 @@ class Service {
   std::map<std::string, OpenCollectionPtr> open_;
   std::map<std::string, std::string> aliases_;
   Issues issues_;
+  Quotas quotas_;
 };
 
 // Turns texts into vectors for requests: the built-in BM25 model, or those of the Vectorizer.
@@ -204,6 +212,8 @@ Status CheckStrictQuery(const OpenCollection& collection, const Prefetch& query,
 Status CheckStrictGroup(const OpenCollection& collection, const std::string& key);
 Status CheckStrictBatch(const OpenCollection& collection, std::size_t size);
 Status CheckStrictUpdate(const OpenCollection& collection, const UpdateOperation& operation);
+// max_resident_memory_percent, where strict mode sets it.
+std::optional<double> StrictMemoryPercent(const OpenCollection& collection);
 Status CheckStrictIndexCount(const OpenCollection& collection);
 Status TakeReadTokens(const OpenCollection& collection, std::size_t count);
 Status TakeWriteTokens(const OpenCollection& collection, std::size_t count);

@@ -160,6 +160,7 @@ Result<vec::Operation> Service::Prepare(const OpenCollection& collection,
                                         UpdateOperation* operation, InferenceUsage* usage) {
   MALMOI_TRY(std::visit([](const auto& request) { return CheckShardKey(request); }, *operation));
   MALMOI_TRY(CheckStrictUpdate(collection, *operation));
+  if (TakesRoom(*operation)) MALMOI_TRY(quotas_.Check(StrictMemoryPercent(collection)));
   const Inference inference(options_.vectorizer, false, usage);
   const vec::CollectionConfig config = collection.store->config();
   return std::visit(Preparer{config, inference}, *operation);

@@ -435,6 +435,10 @@ Status CheckStrictUpdate(const OpenCollection& collection, const UpdateOperation
   return TakeWriteTokens(collection, 1);
 }
 
+std::optional<double> StrictMemoryPercent(const OpenCollection& collection) {
+  return Limit(Strict(collection), "max_resident_memory_percent");
+}
+
 Status CheckStrictIndexCount(const OpenCollection& collection) {
   const auto limit = Limit(Strict(collection), "max_payload_index_count");
   if (!limit || static_cast<double>(collection.store->PayloadIndexes().size()) < *limit) {

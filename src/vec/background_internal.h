@@ -7,7 +7,9 @@
 #include <mutex>
 #include <set>
 #include <thread>
+#include <vector>
 
+#include "vec/memory_budget_internal.h"
 #include "vec/optimizer_internal.h"
 
 namespace malmoi::vec {
@@ -42,7 +44,14 @@ class Background {
 
 // The background work of a database.
 struct Workers {
-  explicit Workers(std::size_t threads);
+  Workers(std::size_t threads, std::uint64_t memory_bytes);
+
+  // Room for so many bytes of new points, made where there is none: once for all that wait.
+  // Errors: MemoryBudget::Refusal.
+  Status MakeRoom(std::uint64_t bytes);
+  void Add(const std::weak_ptr<Store>& store);
+
+  const std::shared_ptr<MemoryBudget> budget;
 
   Optimizer optimizer;  // First: the others wake it.
 
@@ -51,6 +60,14 @@ struct Workers {
   Background syncer;
   Background merger;   // Folds segments together.
   Background flusher;  // Makes segments of memtables.
+
+ private:
+  std::vector<std::shared_ptr<Store>> Stores();
+
+  std::mutex relief_mutex_;       // One relief at a time; held over I/O. Guards: relieved_at_
+  std::int64_t relieved_at_ = 0;  // MonotonicNs.
+  std::mutex stores_mutex_;       // guards: stores_
+  std::vector<std::weak_ptr<Store>> stores_;
 };
 
 }  // namespace malmoi::vec

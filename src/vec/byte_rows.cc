@@ -25,6 +25,10 @@ bool ByteRows::Fits(const Schema::Field& field) {
          os::ActiveCpuLevel() != os::CpuLevel::kScalar;
 }
 
+std::uint64_t ByteRows::RowBytes(const Schema::Field& field, os::CpuLevel level) {
+  return kernels::ActivationStride(kernels::Precision::kInt8, level, field.dim) + 12;
+}
+
 ByteRows::ByteRows(const Schema::Field& field, os::CpuLevel level, std::uint32_t rows)
     : field_(field),
       level_(level),
@@ -85,6 +89,11 @@ void ByteSet::Put(std::uint32_t field, std::shared_ptr<const ByteRows> rows) {
   const std::lock_guard lock(mutex_);
   if (rows_.size() <= field) rows_.resize(field + 1);
   rows_[field].swap(rows);
+}
+
+void ByteSet::Clear() {
+  const std::lock_guard lock(mutex_);
+  rows_.clear();
 }
 
 std::uint64_t ByteSet::memory_bytes() const {

@@ -28,6 +28,7 @@ class ByteRows {
 
   // Whether there are such products for the field, and its similarity is one of products.
   static bool Fits(const Schema::Field& field);
+  static std::uint64_t RowBytes(const Schema::Field& field, os::CpuLevel level);
   ByteRows(const Schema::Field& field, os::CpuLevel level, std::uint32_t rows);
   // Rows from block * kRows on, as stored, at most kRows. Different blocks may be set at a time.
   void Set(std::uint32_t block, const char* stored, std::size_t count);
@@ -55,6 +56,7 @@ class ByteSet {
   std::shared_ptr<const ByteRows> Get(std::uint32_t field) const;  // Null: none.
   void Put(std::uint32_t field, std::shared_ptr<const ByteRows> rows);
   std::uint64_t memory_bytes() const;
+  void Clear();                             // They are made again when they are wanted.
   std::mutex& making() { return making_; }  // Held while rows are made; before mutex_.
 
  private:

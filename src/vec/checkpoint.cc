@@ -118,6 +118,7 @@ Status Store::Build(SealJob& job) {
   info.id = job.id;
   MALMOI_TRY(job.segment, Segment::Open(vfs_, path, job.schema, uuid_, info));
   if (job.flush) MakeSegmentCodes(*job.segment, *snapshot()->plan);
+  job.segment->columns().SetBudget(snapshot()->budget);
   job.MarkAllErased();
   return Ok();
 }

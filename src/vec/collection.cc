@@ -31,6 +31,16 @@ bool IsPlain(const Operation& operation) {
   return gone != nullptr && gone->points.filter == nullptr;
 }
 
+// Whether the operation puts something in memory that was not there. What takes away does not count
+// where memory is short, so that there is a way out.
+bool Grows(const Operation& operation) {
+  const auto* payload = std::get_if<PayloadOp>(&operation);
+  return std::holds_alternative<UpsertOp>(operation) ||
+         std::holds_alternative<UpdateVectorsOp>(operation) ||
+         (payload != nullptr &&
+          (payload->kind == PayloadOp::Kind::kSet || payload->kind == PayloadOp::Kind::kOverwrite));
+}
+
 }  // namespace
 
 StoredCollection::StoredCollection(std::string name, std::unique_ptr<Store> store,
@@ -42,6 +52,14 @@ StoredCollection::StoredCollection(std::string name, std::unique_ptr<Store> stor
   store_->SetHooks({.dirty = [w = workers_.get(), weak] { w->syncer.Wake(weak); },
                     .full = [w = workers_.get(), weak] { w->flusher.Wake(weak); },
                     .work = [w = workers_.get(), weak] { w->optimizer.Wake(weak); }});
+  workers_->Add(weak);
+}
+
+// The rows stand in the log's buffer and in the memtable; of operations that need the newest state
+// it is not known how many points they change.
+Status StoredCollection::MakeRoom(const WriteRequest& request) const {
+  constexpr std::uint64_t kLeast = 64 << 10;
+  return workers_->MakeRoom(kLeast + request.ops.size() * 2);
 }
 
 StoredCollection::~StoredCollection() {
@@ -77,8 +95,10 @@ Result<WriteOutcome> StoredCollection::Write(std::span<const Operation> operatio
   WriteRequest request;
   request.wait = options.wait;
   bool plain = true;
+  bool grows = false;
   for (const Operation& operation : operations) {
     MALMOI_TRY(CheckCount(operation));
+    grows = grows || Grows(operation);
     plain = plain && IsPlain(operation);
   }
   if (plain) {
@@ -105,6 +125,7 @@ Result<WriteOutcome> StoredCollection::Write(std::span<const Operation> operatio
   } else {
     request.operations = operations;
   }
+  if (grows) MALMOI_TRY(MakeRoom(request));
   workers_->optimizer.WaitForRoom(store_);
   MALMOI_TRY(store_->Submit(request));
   return WriteOutcome{.operation_id = request.operation_id, .changed = request.changed};
@@ -115,6 +136,7 @@ Status StoredCollection::Upsert(std::span<const Point> points, const WriteOption
   WriteRequest request;
   request.wait = options.wait;
   MALMOI_TRY(request.ops, EncodePoints(*store_->snapshot()->schema, points));
+  MALMOI_TRY(MakeRoom(request));
   workers_->optimizer.WaitForRoom(store_);
   return store_->Submit(request);
 }

@@ -37,8 +37,8 @@ class Collection : public Reader {
 
   // The operations in order, as one unit. Errors, and then nothing is changed: kInvalidArgument
   // (unknown vector name, wrong dimension, NaN, payload not an object, a path that is ill-formed),
-  // kOutOfRange (over the Limits of limits.h), kIo. Cost: one log append and sync, and the work on
-  // the points; a filter costs what Count of it does.
+  // kOutOfRange (over the Limits of limits.h), kOverloaded (over the memory budget), kIo. Cost: one
+  // log append and sync, and the work on the points; a filter costs what Count of it does.
   virtual Result<WriteOutcome> Write(std::span<const Operation> operations,
                                      const WriteOptions& options = {}) = 0;
 
@@ -65,8 +65,12 @@ class Database {
  public:
   // Opens what is there: replays logs, drops unfinished writes. A damaged collection does not stop
   // the others: it is listed in damaged(), and Get gives its error.
+  // `memory_bytes`: how much the process may hold beside mapped files; 0: no limit. What is only
+  // faster in memory then stays out of it where it is short; a write that finds no room, even after
+  // all points were made segments, is kOverloaded, deletions excepted.
   static Result<std::unique_ptr<Database>> Open(os::Vfs& vfs, const std::string& directory,
-                                                std::size_t threads);
+                                                std::size_t threads,
+                                                std::uint64_t memory_bytes = 0);
   virtual ~Database() = default;
 
   // Errors: kAlreadyExists; kInvalidArgument for a name that is empty, longer than 255 bytes, no

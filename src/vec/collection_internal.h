@@ -62,6 +62,7 @@ class StoredCollection : public Collection {
 
  private:
   SnapshotReader Now() const;
+  Status MakeRoom(const WriteRequest& request) const;
 
   std::atomic<const std::string*> name_;
   std::mutex names_mutex_;  // guards: names_

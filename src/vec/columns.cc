@@ -13,6 +13,7 @@ namespace {
 // An unindexed field gets a column when it is asked for the third time: building costs about as
 // much as two evaluations without it.
 constexpr std::uint32_t kAskedBeforeBuilding = 3;
+constexpr std::uint64_t kRowBytes = 32;  // About what a row costs while a column is built.
 constexpr std::size_t kColumnsMax = 64;  // A part; bounds memory under ever new keys.
 
 // (value, row) pairs to distinct values and their rows.
@@ -243,10 +244,16 @@ std::shared_ptr<const Column> ColumnSet::Get(const Part& part, std::uint32_t row
   Entry& entry = it->second;
   if (entry.column != nullptr && entry.rules == spec.rules) return entry.column;
   if (!spec.declared && ++entry.asked < kAskedBeforeBuilding) return nullptr;
+  if (budget_ != nullptr && !budget_->Take(std::uint64_t{rows} * kRowBytes)) return nullptr;
   entry.column = std::make_shared<const Column>(BuildColumn(part, rows, spec));
   entry.rules = spec.rules;
   // Damaged bytes read as empty: such a column must not outlive the report of it.
   return part.Health().ok() ? entry.column : nullptr;
+}
+
+void ColumnSet::Clear() {
+  const std::lock_guard lock(mutex_);
+  entries_.clear();
 }
 
 std::size_t ColumnSet::memory_bytes() const {

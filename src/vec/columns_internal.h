@@ -9,6 +9,7 @@
 
 #include "vec/bitmap_internal.h"
 #include "vec/filter.h"
+#include "vec/memory_budget_internal.h"
 #include "vec/part_internal.h"
 #include "vec/text_rules_internal.h"
 
@@ -72,9 +73,12 @@ Column BuildColumn(const Part& part, std::uint32_t rows, const ColumnSpec& spec)
 // The columns of one part. Thread-safe; who finds one missing builds it while others wait.
 class ColumnSet {
  public:
-  // Null where the part still grows or the field is not (yet) worth a column.
+  // Before the first Get; null or none: no limit.
+  void SetBudget(std::shared_ptr<MemoryBudget> budget) { budget_ = std::move(budget); }
+  // Null where the part still grows, the field is not (yet) worth a column or memory is short.
   std::shared_ptr<const Column> Get(const Part& part, std::uint32_t rows, const ColumnSpec& spec);
   std::size_t memory_bytes() const;
+  void Clear();  // Columns are made again when they are wanted.
 
  private:
   struct Entry {
@@ -82,6 +86,7 @@ class ColumnSet {
     std::shared_ptr<const TextRules> rules;
     std::uint32_t asked = 0;
   };
+  std::shared_ptr<MemoryBudget> budget_;
   mutable std::mutex mutex_;  // guards: entries_
   std::map<std::pair<std::string, ColumnKind>, Entry> entries_;
 };

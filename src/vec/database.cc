@@ -31,11 +31,12 @@ Status CheckName(const std::string& name) {
 
 class DirectoryDatabase : public Database {
  public:
-  DirectoryDatabase(os::Vfs& vfs, std::string directory, std::size_t threads)
+  DirectoryDatabase(os::Vfs& vfs, std::string directory, std::size_t threads,
+                    std::uint64_t memory_bytes)
       : vfs_(vfs),
         directory_(std::move(directory)),
         pool_(std::make_shared<os::ThreadPool>(threads, "vec")),
-        workers_(std::make_shared<Workers>(threads)) {}
+        workers_(std::make_shared<Workers>(threads, memory_bytes)) {}
 
   Status Load();
   Result<std::shared_ptr<Collection>> Create(const std::string& name,
@@ -107,7 +108,8 @@ Status DirectoryDatabase::Load() {
   std::vector<std::optional<Result<std::unique_ptr<Store>>>> stores(catalogue.collections.size());
   const auto open = [&](std::size_t, std::size_t begin, std::size_t end) {
     for (std::size_t i = begin; i < end; ++i) {
-      stores[i].emplace(Store::Open(vfs_, Folder(catalogue.collections[i].folder)));
+      stores[i].emplace(
+          Store::Open(vfs_, Folder(catalogue.collections[i].folder), workers_->budget));
     }
   };
   if (stores.size() < kOpenTogetherFrom) {
@@ -175,7 +177,8 @@ Result<std::shared_ptr<Collection>> DirectoryDatabase::Add(const std::string& na
   const std::string folder = Folder(next_folder_);
   (void)vfs_.RemoveAll(folder).ok();  // What an earlier failed try left.
   MALMOI_TRY(fill(folder).With("create collection '" + name + "'"));
-  MALMOI_TRY(auto store, Store::Open(vfs_, folder).With("create collection '" + name + "'"));
+  MALMOI_TRY(auto store,
+             Store::Open(vfs_, folder, workers_->budget).With("create collection '" + name + "'"));
   // The folder's name before the catalogue that refers to it.
   if (auto status = vfs_.SyncDir(directory_); !status.ok()) {
     broken_ = std::move(status.error()).With("the database's folder could not be synced");
@@ -300,8 +303,8 @@ std::vector<std::pair<std::string, std::string>> DirectoryDatabase::damaged() co
 }  // namespace
 
 Result<std::unique_ptr<Database>> Database::Open(os::Vfs& vfs, const std::string& directory,
-                                                 std::size_t threads) {
-  auto database = std::make_unique<DirectoryDatabase>(vfs, directory, threads);
+                                                 std::size_t threads, std::uint64_t memory_bytes) {
+  auto database = std::make_unique<DirectoryDatabase>(vfs, directory, threads, memory_bytes);
   MALMOI_TRY(database->Load().With("open database '" + directory + "'"));
   return std::unique_ptr<Database>(std::move(database));
 }

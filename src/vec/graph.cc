@@ -13,6 +13,11 @@ constexpr std::uint32_t kChunk = 2048;      // Rows inserted between two looks a
 constexpr std::uint32_t kTrainRows = 4096;  // Spread over the segment.
 constexpr std::uint64_t kKilobyte = 1024;
 
+// Of a graph in memory, about.
+std::uint64_t NodeBytes(std::uint32_t dim, std::uint32_t degree) {
+  return (dim + 127) / 128 * 128 + 12 + degree * 4;
+}
+
 json::Value Object(const std::string& text) {
   auto parsed = json::Parse(text);
   if (!parsed.ok() || !parsed.value().is_object()) return json::Value::Object({});
@@ -180,6 +185,10 @@ OptimizerPlan PlanOptimizer(const Schema& schema, const std::string& settings) {
   return plan;
 }
 
+std::uint64_t GraphBytes(const GraphPlan& plan, const Schema::Field& field, std::uint64_t rows) {
+  return NodeBytes(field.dim, plan.degree) * rows;
+}
+
 std::shared_ptr<const ann::Index> GraphSet::Get(std::uint32_t field) const {
   const std::lock_guard lock(mutex_);
   return field < slots_.size() ? slots_[field].graph : nullptr;
@@ -209,7 +218,7 @@ std::uint64_t GraphSet::memory_bytes() const {
     if (slot.graph == nullptr) continue;
     // Info() counts links one by one.
     const ann::IndexOptions& o = slot.graph->options();
-    sum += std::uint64_t{o.capacity} * ((o.dim + 127) / 128 * 128 + 12 + o.degree * 4);
+    sum += NodeBytes(o.dim, o.degree) * o.capacity;
   }
   return sum;
 }
@@ -247,6 +256,7 @@ Result<std::shared_ptr<const ann::Index>> MakeGraph(os::Vfs& vfs, const std::str
     return std::move(saved).value();
   };
   if (auto saved = open()) return saved;
+  if (plan.saved_only) return Error(Code::kOverloaded, "no memory to build a graph in");
   MALMOI_TRY(auto built, Build(options, segment, field, described, pool, stop));
   if (built == nullptr || stop()) return std::shared_ptr<const ann::Index>();
   if (built->Save(vfs, path).ok()) {

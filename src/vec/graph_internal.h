@@ -27,6 +27,7 @@ struct GraphPlan {
   std::uint32_t build_window = 128;  // ef_construct, and at least 4 * degree.
   std::uint32_t window = 100;        // Of a search that does not say; ef_construct.
   bool mapped = false;               // Left in the file instead of memory.
+  bool saved_only = false;           // Not built where no file has it: there is no room for it.
   bool bytes = false;                // Scans read rows as bytes first: there is a quantization.
 };
 GraphPlan PlanGraph(const Schema::Field& field, const std::string& settings);
@@ -43,6 +44,8 @@ OptimizerPlan PlanOptimizer(const Schema& schema, const std::string& settings);
 
 // Of a dense field that may have a graph.
 ann::Metric MetricOf(const Schema::Field& field);
+// About what the graph of so many rows takes in memory.
+std::uint64_t GraphBytes(const GraphPlan& plan, const Schema::Field& field, std::uint64_t rows);
 
 // The graphs of one segment, by field; until a graph is made, codes without one. Not part of what
 // the segment holds: they come and go while it is read. Thread-safe.
@@ -79,7 +82,7 @@ bool LacksGraph(const Segment& segment, std::uint32_t field, const GraphPlan& pl
 // segment by these settings, else built and saved there (docs/formats/ann.md). A damaged file is
 // replaced; a file that cannot be written leaves the graph in memory. The result depends on the
 // segment and the plan alone. Null if `stop` became true. Errors: kInvalidArgument (numbers whose
-// squares are not finite), kCorruption (of the segment), kOverloaded.
+// squares are not finite), kCorruption (of the segment), kOverloaded (also by plan.saved_only).
 // Cost: about 60 us a vector and thread.
 Result<std::shared_ptr<const ann::Index>> MakeGraph(os::Vfs& vfs, const std::string& path,
                                                     const Segment& segment, std::uint32_t field,

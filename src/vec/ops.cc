@@ -109,6 +109,11 @@ Result<std::string> PackPayload(std::string_view json) {
                                         " bytes, at most " +
                                         std::to_string(kLimits.payload_bytes_max));
   }
+  if (!json.empty() && json.front() == kEmptyObject.front()) {  // PayloadBuilder's; no JSON.
+    if (IsPacked(json)) return std::string(json);
+    return Error(Code::kInvalidArgument, "payload is ill-formed");
+  }
+  if (std::string plain; PackPlain(json, &plain)) return plain;
   MALMOI_TRY(const auto payload, json::Parse(json).With("payload"));
   if (!payload.is_object()) {
     return Error(Code::kInvalidArgument, "payload is not a JSON object");

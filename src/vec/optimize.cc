@@ -11,6 +11,7 @@ namespace {
 constexpr std::uint32_t kSealRows = 20'000;  // Of the memtable, once they are to have a graph.
 constexpr double kIdleSeconds = 1.0;         // Without writes.
 constexpr std::size_t kFanIn = 4;
+constexpr std::uint64_t kRelievedBytes = 1 << 20;  // In memory: less is not worth a file.
 constexpr std::size_t kEagerShare = 4;  // The largest is at most so many times the others' sum.
 
 // Whether so many rows in memory are worth a graph.
@@ -123,6 +124,17 @@ bool Store::HasWork() const {
   return !ChooseLargeMerge(*now, true).empty();
 }
 
+void Store::Relieve() {
+  const auto now = snapshot();
+  for (const auto& s : now->segments) {
+    s->columns().Clear();
+    s->byte_rows().Clear();
+  }
+  std::uint64_t bytes = 0;
+  for (const MemView& mem : now->mems) bytes += mem.bytes;
+  if (bytes > kRelievedBytes) (void)Flush(true).ok();  // Its error is told to who writes next.
+}
+
 void Store::Offer() const {
   if (hooks_.work && !stopping_ && HasWork()) hooks_.work();
 }
@@ -147,8 +159,13 @@ void Store::MakeSegmentCodes(const Segment& segment, const OptimizerPlan& plan) 
 Status Store::MakeGraphs(const Snapshot& now, const Segment& segment, os::ThreadPool& pool,
                          const std::function<bool()>& stop) {
   for (std::uint32_t f = 0; f < now.plan->graphs.size(); ++f) {
-    const GraphPlan& plan = now.plan->graphs[f];
+    GraphPlan plan = now.plan->graphs[f];
     if (!LacksGraph(segment, f, plan)) continue;
+    // What was built is in memory until it is saved: without room for that the segment is scanned.
+    if (!now.budget->Take(GraphBytes(plan, now.schema->fields[f], segment.rows()))) {
+      plan.mapped = true;
+      plan.saved_only = true;
+    }
     auto graph = MakeGraph(vfs_, GraphPath(segment.info().id, f), segment, f, now.schema->fields[f],
                            plan, pool, stop);
     if (!graph.ok()) {

@@ -78,6 +78,10 @@ class Packed {
 
 // Appends the packed form. Repeated names of an object: the last value counts.
 void Pack(const json::Value& value, std::string* out);
+// The packed form of an object's text, without JSON values in between. False: the text is none or
+// not plain (escapes, repeated names, large integers, many members): take the other way. *out is
+// then unspecified.
+bool PackPlain(std::string_view json, std::string* out);
 json::Value Unpack(const Packed& value);
 // Compact JSON text.
 std::string DumpPacked(const Packed& value);

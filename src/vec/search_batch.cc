@@ -23,14 +23,19 @@ bool Searcher::ScanTogether(std::span<const VectorQuery> queries) const {
   });
 }
 
-// The segment's rows as bytes, made now where they are not there yet; null where a block is
-// damaged.
+// The segment's rows as bytes, made now where they are not there yet; null where a block is damaged
+// or memory is short.
 std::shared_ptr<const ByteRows> Searcher::BytesOf(const Segment& segment, std::uint32_t field,
                                                   os::CpuLevel level) const {
   if (segment.vector_bytes(field) == 0) return nullptr;
   ByteSet& set = segment.byte_rows();
   const std::lock_guard lock(set.making());
   if (auto rows = set.Get(field); rows != nullptr && rows->level() == level) return rows;
+  // Without room each scan reads the rows as they are stored.
+  if (!snapshot_.budget->Take(std::uint64_t{segment.rows()} *
+                              ByteRows::RowBytes(snapshot_.schema->fields[field], level))) {
+    return nullptr;
+  }
   auto rows = std::make_shared<ByteRows>(snapshot_.schema->fields[field], level, segment.rows());
   const std::size_t blocks = (segment.rows() + ByteRows::kRows - 1) / ByteRows::kRows;
   std::atomic<bool> whole{true};

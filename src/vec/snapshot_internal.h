@@ -8,6 +8,7 @@
 
 #include "vec/collection.h"
 #include "vec/matcher_internal.h"
+#include "vec/memory_budget_internal.h"
 #include "vec/memtable_internal.h"
 #include "vec/segment_internal.h"
 
@@ -39,7 +40,8 @@ struct Snapshot {
   std::shared_ptr<const std::string> settings;
   std::shared_ptr<const IndexMap> indexes;
   std::shared_ptr<const OptimizerPlan> plan;  // Of schema and settings.
-  std::uint64_t checkpoint_seq = 0;           // What segments hold without the log.
+  std::shared_ptr<MemoryBudget> budget;
+  std::uint64_t checkpoint_seq = 0;  // What segments hold without the log.
   std::uint64_t live = 0;
   std::vector<std::uint64_t> live_with;  // By field.
 

@@ -49,8 +49,10 @@ Status Store::Create(os::Vfs& vfs, const std::string& folder, const CollectionCo
   return os::WriteAtomically(vfs, os::JoinPath(folder, "MANIFEST"), manifest.Encode());
 }
 
-Result<std::unique_ptr<Store>> Store::Open(os::Vfs& vfs, const std::string& folder) {
+Result<std::unique_ptr<Store>> Store::Open(os::Vfs& vfs, const std::string& folder,
+                                           std::shared_ptr<MemoryBudget> budget) {
   std::unique_ptr<Store> store(new Store(vfs, folder));
+  store->next_.budget = budget != nullptr ? std::move(budget) : std::make_shared<MemoryBudget>(0);
   const std::string path = os::JoinPath(folder, "MANIFEST");
   auto bytes = os::ReadFile(vfs, path);
   if (!bytes.ok() && bytes.error().code() == Code::kNotFound) {
@@ -92,6 +94,7 @@ Status Store::LoadSegments(const Manifest& manifest) {
     MALMOI_TRY(auto segment,
                Segment::Open(vfs_, Path("seg", entry.info.id), next_.schema, uuid_, entry.info));
     next_.live += entry.info.rows;
+    segment->columns().SetBudget(next_.budget);
     for (std::uint32_t f = 0; f < next_.live_with.size(); ++f) {
       next_.live_with[f] += segment->CountHas(f);
     }

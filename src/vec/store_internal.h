@@ -95,7 +95,9 @@ struct WriteRequest {
 class Store {
  public:
   static Status Create(os::Vfs& vfs, const std::string& folder, const CollectionConfig& config);
-  static Result<std::unique_ptr<Store>> Open(os::Vfs& vfs, const std::string& folder);
+  // `budget` null: none.
+  static Result<std::unique_ptr<Store>> Open(os::Vfs& vfs, const std::string& folder,
+                                             std::shared_ptr<MemoryBudget> budget = nullptr);
   // Reads every byte against its checksum. Errors: kCorruption.
   static Status Verify(os::Vfs& vfs, const std::string& folder);
 
@@ -122,6 +124,8 @@ class Store {
   Work MergeLarge(os::ThreadPool& pool, bool force, const std::atomic<bool>& stop);
   void Offer() const;    // Says so, if there is such work.
   bool HasRoom() const;  // Few enough points await a graph.
+  // Drops what reads make again where they want it, and makes a segment of all that was written.
+  void Relieve();
   // Segments in the making are given up, for a quick end.
   void Stop() { stopping_.store(true); }
   std::optional<std::string> error() const;

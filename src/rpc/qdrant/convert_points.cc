@@ -151,7 +151,7 @@ Result<std::vector<qdrant::PointStruct>> ToPoints(const Many<pb::PointStruct>& p
     qdrant::PointStruct& to = out.emplace_back();
     MALMOI_TRY(to.id, ToId(point.id()));
     MALMOI_TRY(to.vectors, ToVectors(point.vectors()));
-    if (!point.payload().empty()) to.payload = PayloadText(point.payload());
+    if (!point.payload().empty()) to.payload = PackedPayload(point.payload());
   }
   return out;
 }

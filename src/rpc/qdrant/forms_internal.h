@@ -28,6 +28,8 @@ std::string SnakeCase(std::string_view camel);
 json::Value ToJson(const Payload& payload);
 // The text of the object; integers stay integers.
 std::string PayloadText(const Payload& payload);
+// The same for vec::Point::payload, which keeps integers and doubles apart (vec/payload_builder.h).
+std::string PackedPayload(const Payload& payload);
 void FromJson(const json::Value& object, Payload* payload);
 
 }  // namespace malmoi::rpc::store

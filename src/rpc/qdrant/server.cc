@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "os/vfs.h"
+#include "qdrant/errors.h"
 #include "rpc/qdrant/calls_internal.h"
 #include "rpc/qdrant/convert_internal.h"
 
@@ -20,6 +21,8 @@ namespace malmoi::rpc::store {
 namespace {
 
 constexpr int kMessageBytesMax = 256 << 20;
+constexpr int kFrameBytes = 1 << 20;
+constexpr int kWindowBytes = 4 << 20;
 
 grpc::StatusCode CodeOf(const Error& error) {
   using grpc::StatusCode;
@@ -42,9 +45,7 @@ grpc::StatusCode CodeOf(const Error& error) {
     case Code::kUnavailable:
       return StatusCode::UNAVAILABLE;
     case Code::kIo:
-      return error.message().find("No space left") == std::string::npos
-                 ? StatusCode::INTERNAL
-                 : StatusCode::RESOURCE_EXHAUSTED;
+      return qdrant::IsFull(error) ? StatusCode::RESOURCE_EXHAUSTED : StatusCode::INTERNAL;
     default:
       return StatusCode::INTERNAL;
   }
@@ -193,6 +194,9 @@ class ServerImpl final : public Server {
     builder.SetMaxReceiveMessageSize(kMessageBytesMax);
     builder.SetMaxSendMessageSize(-1);
     builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);  // A taken port is an error.
+    // Batches of points are megabytes: clients may send them in few frames and ahead of the reader.
+    builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_FRAME_SIZE, kFrameBytes);
+    builder.AddChannelArgument(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, kWindowBytes);
     builder.SetSyncServerOption(grpc::ServerBuilder::NUM_CQS, 1);
     builder.SetSyncServerOption(grpc::ServerBuilder::MIN_POLLERS, 1);
     builder.SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS,

@@ -1,6 +1,9 @@
 #ifdef MALMOI_GRPC
+#include <cmath>
+
 #include "json/writer.h"
 #include "rpc/qdrant/forms_internal.h"
+#include "vec/payload_builder.h"
 
 // json_with_int: payload values on the wire.
 namespace malmoi::rpc::store {
@@ -9,9 +12,21 @@ namespace {
 using json::Value;
 using json::Writer;
 
-void Write(const pb::Value& value, Writer* writer);
+template <class W>
+void PutDouble(double value, W* writer) {
+  if (std::isfinite(value)) {
+    writer->Put(value);
+  } else {
+    writer->PutNull();  // As JSON has it.
+  }
+}
 
-void Write(const Payload& fields, Writer* writer) {
+// To a json::Writer or a vec::PayloadBuilder.
+template <class W>
+void Write(const pb::Value& value, W* writer);
+
+template <class W>
+void Write(const Payload& fields, W* writer) {
   writer->BeginObject();
   for (const auto& [name, value] : fields) {
     writer->Key(name);
@@ -20,16 +35,17 @@ void Write(const Payload& fields, Writer* writer) {
   writer->EndObject();
 }
 
-void Write(const pb::Value& value, Writer* writer) {
+template <class W>
+void Write(const pb::Value& value, W* writer) {
   switch (value.kind_case()) {
     case pb::Value::kDoubleValue:
-      writer->Put(value.double_value());
+      PutDouble(value.double_value(), writer);
       return;
     case pb::Value::kIntegerValue:
-      writer->Put(value.integer_value());
+      writer->Put(std::int64_t{value.integer_value()});
       return;
     case pb::Value::kStringValue:
-      writer->Put(value.string_value());
+      writer->Put(std::string_view(value.string_value()));
       return;
     case pb::Value::kBoolValue:
       writer->Put(value.bool_value());
@@ -77,6 +93,12 @@ void Fill(const Value& value, pb::Value* out) {
 }
 
 }  // namespace
+
+std::string PackedPayload(const Payload& payload) {
+  vec::PayloadBuilder out;
+  Write(payload, &out);
+  return out.Take();
+}
 
 std::string PayloadText(const Payload& payload) {
   Writer writer;

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -23,9 +22,7 @@ struct Front {
   qdrant::Snapshots& snapshots;
   StoreSettings settings;
   StoreCounts& counts;
-  std::string started = {};     // RFC 3339.
-  std::mutex quota_mutex = {};  // guards: quotas
-  std::string quotas = R"({"enabled":false})";
+  std::string started = {};  // RFC 3339.
 };
 
 // One request being answered.

@@ -41,36 +41,28 @@ Result<Reply> StandAloneOnly(Front&, Call&) {
 }
 
 Result<Reply> Quotas(Front& front, Call&) {
-  const std::lock_guard lock(front.quota_mutex);
+  const qdrant::QuotaUsage usage = front.service.quotas().Usage();
   Writer writer;
-  writer.BeginObject().Key("config").PutRaw(front.quotas);
-  writer.Key("usage").BeginObject().EndObject();
-  writer.EndObject();
+  writer.BeginObject().Key("config");
+  PrintQuotas(front.service.quotas().config(), &writer);
+  writer.Key("usage").BeginObject();
+  if (usage.resident_memory_percent) {
+    writer.Field("resident_memory_percent", *usage.resident_memory_percent);
+  }
+  if (usage.disk_usage_percent) writer.Field("disk_usage_percent", *usage.disk_usage_percent);
+  writer.EndObject().EndObject();
   return ReplyOf(std::move(writer));
 }
 
 Result<Reply> SetQuotas(Front& front, Call& call) {
   MALMOI_TRY(const Value body, StoreBody(call.request));
-  bool enabled = false;
-  std::uint64_t number = 0;
+  qdrant::QuotaConfig config;
   qdrant::Why why;
-  qdrant::Fields fields(body, "struct QuotaConfig", &why);
-  fields.Optional("enabled", &enabled);
+  if (!ReadQuotas(body, &config, &why)) return qdrant::FormatError(why);
   qdrant::Checks checks;
-  std::vector<Value::Member> kept = {{"enabled", Value::Bool(enabled)}};
-  for (const std::string name :
-       {"max_resident_memory_percent", "max_disk_usage_percent", "release_margin_percent"}) {
-    const Value* member = fields.Member(name);
-    if (member == nullptr || member->is_null()) continue;
-    fields.Optional(name, &number);
-    if (!fields.ok()) break;
-    checks.Within(name, static_cast<double>(number), 1, 100);
-    kept.emplace_back(name, Value::Uint(number));
-  }
-  if (!fields.ok()) return qdrant::FormatError(why);
+  Validate(config, &checks);
   MALMOI_TRY(checks.Finish("JSON body"));
-  const std::lock_guard lock(front.quota_mutex);
-  front.quotas = Value::Object(std::move(kept)).Dump();
+  MALMOI_TRY(front.service.SetQuotas(config));
   return ReplyOf(true);
 }
 

@@ -307,7 +307,7 @@ int StoreHttpStatus(const Error& error) {
     case Code::kUnavailable:
       return 503;
     case Code::kIo:
-      return error.message().find("No space left") != std::string::npos ? 507 : 500;
+      return qdrant::IsFull(error) ? 507 : 500;
     default:
       return 500;
   }

@@ -118,6 +118,9 @@ Status ApplyStoreSettings(const std::map<std::string, std::string>& values, Stor
     } else if (key == "service.max_request_size_mb") {
       if (!number || *number < 1 || *number > 4096) return wrong(key, value, "a size in MB");
       out->max_request_mb = static_cast<std::uint64_t>(*number);
+    } else if (key == "storage.memory_budget_mb") {
+      if (!number || *number < 0 || *number > 1 << 30) return wrong(key, value, "a size in MB");
+      out->memory_budget_mb = static_cast<std::uint64_t>(*number);
     } else if (key == "service.metrics_prefix") {
       out->metrics_prefix = value;
     } else if (key == "service.max_workers") {

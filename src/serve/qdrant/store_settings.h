@@ -17,18 +17,19 @@ struct StoreSettings {
   std::uint16_t http_port = 6333;                 // service.http_port
   std::optional<std::uint16_t> grpc_port = 6334;  // service.grpc_port; null: no gRPC
   std::string storage = "./storage";              // storage.storage_path
-  std::string snapshots;              // storage.snapshots_path; empty: STORAGE/snapshots
-  std::string api_key;                // service.api_key
-  std::string alt_api_key;            // service.alt_api_key
-  std::string read_only_api_key;      // service.read_only_api_key
-  bool jwt_rbac = false;              // service.jwt_rbac
-  bool enable_cors = true;            // service.enable_cors
-  bool enable_tls = false;            // service.enable_tls
-  std::string tls_certificate;        // tls.cert, a PEM file
-  std::string tls_key;                // tls.key
-  std::uint64_t max_request_mb = 32;  // service.max_request_size_mb
-  std::string metrics_prefix;         // service.metrics_prefix
-  std::size_t workers = 8;            // service.max_workers
+  std::string snapshots;               // storage.snapshots_path; empty: STORAGE/snapshots
+  std::string api_key;                 // service.api_key
+  std::string alt_api_key;             // service.alt_api_key
+  std::string read_only_api_key;       // service.read_only_api_key
+  bool jwt_rbac = false;               // service.jwt_rbac
+  bool enable_cors = true;             // service.enable_cors
+  bool enable_tls = false;             // service.enable_tls
+  std::string tls_certificate;         // tls.cert, a PEM file
+  std::string tls_key;                 // tls.key
+  std::uint64_t max_request_mb = 32;   // service.max_request_size_mb
+  std::string metrics_prefix;          // service.metrics_prefix
+  std::size_t workers = 8;             // service.max_workers
+  std::uint64_t memory_budget_mb = 0;  // storage.memory_budget_mb, malmoi's own; 0: none
 };
 
 // The subset of YAML that such files use: maps by indentation, scalars, comments, quotes. Lists

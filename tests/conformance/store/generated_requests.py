@@ -1,4 +1,5 @@
 """Random requests by the schemas of an OpenAPI document: valid ones, and ones with a mistake."""
+import copy
 import random
 import uuid
 
@@ -81,5 +82,5 @@ class Generator:
                     place[key] = self.random.choice([[place[key]], {"must": place[key]},
                                                      {"prefetch": place[key]}])
             else:
-                place[key] = self.random.choice(ODD + NUMBERS)
+                place[key] = copy.deepcopy(self.random.choice(ODD + NUMBERS))  # Not one list twice.
         return holder["root"]

@@ -1,7 +1,6 @@
 """Goal: the JavaScript client and the frameworks that keep vectors in Qdrant run unchanged.
-Method: their own calls, with MALMOI_FULL=1 and where the environments are: build/clients (a Python
-environment with langchain-qdrant 1.1.0, llama-index-vector-stores-qdrant 0.10.4, qdrant-haystack
-13.1.0) and build/js (npm install @qdrant/js-client-rest@1.18.0)."""
+Method: their own calls, with MALMOI_FULL=1 and where the environments are: build/clients (Python,
+clients/frameworks.txt) and build/js (npm ci of clients/js). ./malmoi-test --full makes both."""
 import pathlib
 import subprocess
 

@@ -38,7 +38,7 @@ def test_service_routes(http):
         assert name in metrics
     http("GET", "/issues")
     http("DELETE", "/issues")
-    http("PUT", "/quotas", {"enabled": True, "max_disk_usage_percent": 90})
+    http("PUT", "/quotas", {"enabled": False, "max_disk_usage_percent": 90})
     assert http.result("GET", "/quotas")["config"]["max_disk_usage_percent"] == 90
     assert http.error("POST", "/cluster/recover")[0] == 405
     assert http.raw("GET", "/nothing/here")[0] == 404
