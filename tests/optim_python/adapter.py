@@ -191,6 +191,8 @@ def edits():
     q.grad = p.grad.clone().contiguous()
     o.step(), r.step()
     check("strides", torch.equal(p, q))
+    same_places()
+    hooks()
     for dtype in (torch.bfloat16, torch.float16, torch.float64):
         ps = tensors(dtype=dtype)
         before = [z.detach().clone() for z in ps]
@@ -205,6 +207,50 @@ def edits():
     check("create_optimizer", len(o.param_groups) == 2 and o.param_groups[0]["counter"] == 1)
     check("filters", mo.get_supported_optimizers("*adamw") == [
         n for n in mo.get_supported_optimizers() if n.endswith("adamw")])
+
+
+def same_places():
+    """Gradients and parameters whose memory begins where it did, but that lie otherwise in it."""
+    p, q = (torch.nn.Parameter(torch.ones(6, 6)) for _ in range(2))
+    o, r = mo.AdamW([p], lr=1e-2), mo.AdamW([q], lr=1e-2)
+    memory = torch.randn(6, 6)
+    for k in range(4):
+        p.grad = memory if k % 2 == 0 else memory.t()
+        q.grad = p.grad.clone(memory_format=torch.contiguous_format)
+        o.step(), r.step()
+    check("gradient of other strides", torch.equal(p, q))
+    p.data, q.data = p.data.t(), q.data.t().contiguous()
+    for _ in range(2):
+        p.grad = q.grad = torch.randn(6, 6)
+        o.step(), r.step()
+    check("parameter of other strides", torch.equal(p, q))
+
+
+def hooks():
+    """Hooks around step() where torch has them, its profiler, and what a closure raises."""
+    ps = tensors()
+    o = mo.AdamW(ps, lr=1e-2)
+    give(ps, 1)
+    o.step()
+    with torch.autograd.profiler.profile() as records:
+        o.step()
+    check("profiler", any("Optimizer.step#AdamW" in e.name for e in records.function_events))
+    if hasattr(o, "register_step_pre_hook"):
+        seen = []
+        undo = [o.register_step_pre_hook(lambda *a: seen.append(("before", len(a)))),
+                o.register_step_post_hook(lambda *a: seen.append(("after", len(a))))]
+        o.step()
+        check("hooks", seen == [("before", 3), ("after", 3)], seen)
+        for u in undo:
+            u.remove()
+        o.step()
+        check("hooks removed", len(seen) == 2)
+
+    def broken():
+        raise KeyError("in the closure")
+
+    for name in ("adamw", "lbfgs"):
+        raises(f"closure of {name}", KeyError, lambda: mo.load_optimizer(name)(ps).step(broken))
 
 
 def wrappers():

@@ -13,7 +13,7 @@ from array import array
 
 import torch
 
-from . import _catalog, _checkpoint, _library, _objects
+from . import _catalog, _checkpoint, _library, _objects, _step_hooks
 from .exceptions import (
     NegativeLRError,
     NegativeStepError,
@@ -53,6 +53,7 @@ _GROUP_KEYS = {
 }
 _grad = operator.attrgetter("grad")
 _data_ptr = torch.Tensor.data_ptr
+_is_contiguous = torch.Tensor.is_contiguous
 _ENGINE = {"threads", "state", "f32_states", "clip_norm", "stochastic_rounding", "kahan", "seed",
            "no_decay"}
 
@@ -251,7 +252,7 @@ class MalmoiOptimizer(torch.optim.Optimizer):
 
     def _build(self):
         self._params, group_of, tensors = [], [], []
-        self._seen = self._bound = None
+        self._seen = None
         self._staged = []  # (index, parameter's real view): copied to and fro each step.
         for g, group in enumerate(self.param_groups):
             for p in group["params"]:
@@ -272,7 +273,11 @@ class MalmoiOptimizer(torch.optim.Optimizer):
                 self._params.append(p)
                 group_of.append(g)
         self._group_of = group_of
-        self._where = array("Q", map(_data_ptr, self._params))
+        self._where = list(map(_data_ptr, self._params))
+        # Nothing but the native call: no copies, no closure, no number to hand over.
+        self._plain_step = not self._staged and self._name not in (
+            _CLOSURE | _LOSS_VALUE | _HESSIAN | {"scionlight"}
+        )
         self._engine = _Engine(self._name, tensors, group_of, self._config())
         if not self._native:
             for group in self.param_groups:
@@ -318,13 +323,6 @@ class MalmoiOptimizer(torch.optim.Optimizer):
 
     def _gradients(self):
         """Addresses of the gradients, and what must live until the step is done."""
-        if not self._staged:
-            try:  # Without a loop of bytecodes: this is most of a small model's step.
-                table = array("Q", map(_data_ptr, map(_grad, self._params)))
-            except (TypeError, RuntimeError):  # None, or sparse.
-                table = None
-            if table is not None and table == self._seen:
-                return table, None
         addresses, keep = [], []
         for p in self._params:
             g = p.grad
@@ -344,10 +342,7 @@ class MalmoiOptimizer(torch.optim.Optimizer):
             g = self._real(self._usable(g, self._params[index]))
             keep.append(g.to(device="cpu", dtype=host.dtype).contiguous())
             addresses[index] = keep[-1].data_ptr()
-        # The same addresses next time are the same gradients' memory: nothing to check again.
-        table = array("Q", addresses)
-        self._seen = None if keep or self._staged else table
-        return table, keep
+        return addresses, keep
 
     def _usable(self, g, p):
         if g.is_sparse:
@@ -377,16 +372,25 @@ class MalmoiOptimizer(torch.optim.Optimizer):
             self._pushed[i] = now
 
     def _bind_gradients(self):
-        table, keep = self._gradients()
-        if table is self._bound or (keep is None and table == self._bound):
-            return table, keep  # The engine has these addresses.
-        self._bound = table if keep is None else None
+        """Gives the engine the gradients' addresses; what it returns must live until the step is
+        done. Without loops of bytecodes where the addresses are those of the last step: this is
+        most of a small model's step."""
+        if self._seen is not None:
+            try:
+                grads = list(map(_grad, self._params))
+                if list(map(_data_ptr, grads)) == self._seen and all(map(_is_contiguous, grads)):
+                    return None
+            except (TypeError, RuntimeError):  # None, or sparse.
+                pass
+        addresses, keep = self._gradients()
+        table = array("Q", addresses)
         _library.check(
             _library.lib.malmoi_optim_bind(
                 self._engine.handle, None, table.buffer_info()[0], self._engine.count
             )
         )
-        return table, keep
+        self._seen = None if keep or self._staged else addresses
+        return keep
 
     def _after(self):
         for index, real in self._staged:
@@ -404,19 +408,43 @@ class MalmoiOptimizer(torch.optim.Optimizer):
 
     # --- the step
 
-    @torch.no_grad()
     def step(self, closure=None, **inputs):
         """One update of every parameter that has a gradient; returns the closure's loss."""
+        if _step_hooks.listening(self):
+            return _step_hooks.surrounded(self, self._step, (closure,), inputs)
+        return self._step(closure, **inputs)
+
+    step.hooked = True  # Not to be wrapped by torch.
+
+    def _step(self, closure=None, **inputs):
+        if closure is None and not inputs and self._engine is not None and self._plain_step:
+            self._find_params()
+            if self._plain_step:  # Those that moved may need copies now.
+                self._push_options()
+                keep = self._bind_gradients()
+                _library.check(_library.lib.malmoi_optim_step(self._engine.handle, None))
+                del keep
+                self._after()
+                return None
+        return self._whole_step(closure, inputs)
+
+    def _find_params(self):
+        """Makes the engine if need be; makes it anew where a parameter's memory is another."""
+        if self._engine is None:
+            self._build()
+        elif (list(map(_data_ptr, self._params)) != self._where
+              or self._plain_step and not all(map(_is_contiguous, self._params))):
+            self._moved()
+
+    @torch.no_grad()
+    def _whole_step(self, closure, inputs):
         loss = None
         if closure is not None and self._name not in _CLOSURE:
             with torch.enable_grad():
                 loss = closure()
         if closure is None and self._name in _CLOSURE | {"alig"}:
             raise NoClosureError(type(self).__name__)
-        if self._engine is None:
-            self._build()
-        elif array("Q", map(_data_ptr, self._params)) != self._where:
-            self._moved()
+        self._find_params()
         self._push_options()
         step = None
         if self._name in _CLOSURE:
@@ -431,7 +459,10 @@ class MalmoiOptimizer(torch.optim.Optimizer):
             addresses = array("Q", [h.data_ptr() for h in hessian])
             step.hessian = addresses.buffer_info()[0]
         keep = self._bind_gradients()
-        _library.check(_library.lib.malmoi_optim_step(self._engine.handle, step))
+        code = _library.lib.malmoi_optim_step(self._engine.handle, step)
+        if step is not None and getattr(step, "failure", None):
+            raise step.failure[0]  # What the closure raised; C++ cannot carry it.
+        _library.check(code)
         del keep
         if self._name in _CLOSURE:
             loss = losses[0]
@@ -440,20 +471,23 @@ class MalmoiOptimizer(torch.optim.Optimizer):
         return loss
 
     def _closure_step(self, closure):
-        losses = []
-        kept = []
+        losses, kept, failure = [], [], []
 
         def evaluate(_):
-            for index, real in self._staged:
-                real.copy_(self._engine.tensors[index])
-            with torch.enable_grad():
-                value = closure()
-            losses.append(value)
-            kept.append(self._bind_gradients())
-            return float(value)
+            try:
+                for index, real in self._staged:
+                    real.copy_(self._engine.tensors[index])
+                with torch.enable_grad():
+                    value = closure()
+                losses.append(value)
+                kept.append(self._bind_gradients())
+                return float(value)
+            except BaseException as e:  # noqa: BLE001 - raised again after the step
+                failure.append(e)
+                return float("nan")
 
         step = _library.Step(closure=_library.Closure(evaluate), grad_scale=1.0)
-        step.kept = kept
+        step.kept, step.failure = kept, failure
         return step, losses
 
     def _hessian(self, given):
@@ -569,7 +603,7 @@ class MalmoiOptimizer(torch.optim.Optimizer):
             for index, real in self._staged:
                 real.copy_(self._engine.tensors[index])
         self._kept_grads = []
-        self._seen = self._bound = None
+        self._seen = None
         self._after()
 
     # --- evaluation points of schedule-free and averaging rules
