@@ -54,6 +54,7 @@ def give(ps, k):
 
 
 def step(name, o, k=1):
+    torch.manual_seed(k)  # Some draw: from torch's generator, as the reference does.
     if name in ("adahessian", "sophiah"):
         return o.step(hessian=[torch.ones_like(p) for g in o.param_groups for p in g["params"]])
     if name in LOSS:
@@ -191,8 +192,14 @@ def edits():
     q.grad = p.grad.clone().contiguous()
     o.step(), r.step()
     check("strides", torch.equal(p, q))
+    ps = tensors()
+    o = mo.Ranger21(ps, num_iterations=20, lr=0.25)
+    give(ps, 1)
+    o.step()
+    check("made with a rate", o.state_dict()["starting_lr"] == 0.25, o.state_dict()["starting_lr"])
     same_places()
     hooks()
+    generator()
     for dtype in (torch.bfloat16, torch.float16, torch.float64):
         ps = tensors(dtype=dtype)
         before = [z.detach().clone() for z in ps]
@@ -224,6 +231,42 @@ def same_places():
         p.grad = q.grad = torch.randn(6, 6)
         o.step(), r.step()
     check("parameter of other strides", torch.equal(p, q))
+
+
+def generator():
+    """What a rule draws is what torch would have drawn, and torch goes on behind it."""
+    shapes = [(3,), (4, 5), (7,), (33,)]  # Short ones take numbers in pairs: one is kept.
+    ps = [torch.nn.Parameter(torch.zeros(s)) for s in shapes]
+    for p in ps:
+        p.grad = torch.zeros_like(p)
+    o = mo.Gravity(ps, lr=1e-2, alpha=0.02, beta=0.9)
+    torch.manual_seed(5)
+    torch.randn(3)  # In the middle of a pair.
+    o.step()
+    state = torch.get_rng_state()
+    torch.manual_seed(5)
+    torch.randn(3)
+    wanted = [torch.randn(s) for s in shapes]
+    check("torch goes on", torch.equal(state, torch.get_rng_state()))
+    for w, p in zip(wanted, ps):
+        v = o.state[p]["v"] / (2.0 * 1.9 / 3)  # A step without gradients keeps (1 + beta) / 3.
+        check(f"drawn {tuple(p.shape)}", torch.allclose(v, w, rtol=1e-5, atol=1e-6), (v, w))
+    p = torch.nn.Parameter(torch.ones(4))
+    o = mo.BSAM([p], num_data=10)
+    p.grad = torch.ones(4)  # Without one there is no noise, as in the reference.
+    torch.manual_seed(5)
+
+    def closure():
+        o.zero_grad()
+        loss = (p * torch.rand(4)).sum()  # Draws as well, as dropout does.
+        loss.backward()
+        return loss
+
+    o.step(closure)
+    state = torch.get_rng_state()
+    torch.manual_seed(5)
+    torch.randn(4), torch.rand(4), torch.rand(4)
+    check("a closure draws between", torch.equal(state, torch.get_rng_state()))
 
 
 def hooks():
