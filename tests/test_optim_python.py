@@ -85,6 +85,21 @@ PEER = {
 }
 
 
+def test_golden_data_are_the_references(tmp_path):
+    """Recorded anew, losses, schedules and rules without eigenvectors are what the tests read."""
+    peer = os.environ.get("MALMOI_PEER_PYTHON")
+    if not peer:
+        pytest.skip("MALMOI_PEER_PYTHON is not set")
+    out = run(str(ROOT / "tools" / "make_golden" / "optim_record.py"),
+              str(ROOT / "tests" / "golden" / "optim"), str(tmp_path), "--compare", "--only",
+              "adamw,lion,lamb,adafactor,muon,kron,sam,alig,adahessian,lomo", python=peer)
+    *lines, last = out.splitlines()
+    far = {series: float(worst) for series, worst in
+           (line.rsplit(": ", 1) for line in lines if "Error" not in line)}
+    assert len(far) + int(last.split()[0]) > 200, last
+    assert {s: w for s, w in far.items() if w > 1e-5} == {}
+
+
 @pytest.mark.parametrize("what", PEER)
 def test_beside_the_reference(what):
     peer = os.environ.get("MALMOI_PEER_PYTHON")
