@@ -5,6 +5,8 @@ where that package is there."""
 import os
 import pathlib
 import random
+import re
+import subprocess
 import sys
 
 import pytest
@@ -61,6 +63,30 @@ def test_life_of_a_store(malmoi, tmp_path):
         assert store.retrieve("c", [3], with_vectors=True)[0].vector[2] == 0
         assert [c.name for c in store.get_collections().collections] == ["c"]
         assert store.delete_collection("c") is True
+
+
+def test_a_store_on_the_network(malmoi, tmp_path):
+    binary = pathlib.Path(os.environ.get("MALMOI_BIN", ROOT / "build" / "dev" / "malmoi"))
+    server = subprocess.Popen([binary, "serve", "store", "--storage", tmp_path / "s", "--port", "0"],
+                              stderr=subprocess.PIPE, text=True)
+    try:
+        address = next(found.group(1) for line in server.stderr
+                       if (found := re.search(r"http://([^\s/]+)", line)))
+        with malmoi.Store(url=f"qdrant://{address}") as store:
+            store.create_collection("c", {"size": 3, "distance": "Cosine"})
+            store.upsert("c", POINTS)
+            hits = store.query_points("c", [1, 0.1, 0], query_filter=KO, limit=5).points
+            assert [h.id for h in hits] == [1, 3] and hits[0].payload == POINTS[0]["payload"]
+            with pytest.raises(malmoi.StoreError) as missing:
+                store.count("none")
+            assert missing.value.status == 404
+    finally:
+        server.terminate()
+        assert server.wait(timeout=30) == 0
+    with pytest.raises(malmoi.StoreError):
+        malmoi.Store(url="qdrant://127.0.0.1:1")
+    with pytest.raises(TypeError):
+        malmoi.Store()
 
 
 def test_arrays(malmoi, tmp_path):

@@ -10,6 +10,8 @@
  * Everything else that the server answers is one call away, in its words (Qdrant's REST interface,
  * version 1.20): Request("POST", "/collections/notes/points/scroll", R"({"limit":10})").
  *
+ * Store::Connect("qdrant://host:6333") gives the same class over a Qdrant node or cluster.
+ *
  * A directory has one owner: opening it twice, or while a server has it, fails. Writes are on disk
  * when the call returns. Handles may be used by many threads.
  */
@@ -41,6 +43,10 @@ MALMOI_STORE_API void malmoi_store_free(void* text);
 /* Opens the directory, which is made where it is missing. threads 0: all usable cores. Null where
  * it fails. */
 MALMOI_STORE_API malmoi_store* malmoi_store_open(const char* directory, int32_t threads);
+/* The same calls to a store on the network in place of a directory, a node or a cluster of Qdrant's
+ * or of malmoi's: "qdrant://HOST[:6333]", "qdrants://" for TLS, http:// and https://. `api_key` may
+ * be null. Null where no store answers there. */
+MALMOI_STORE_API malmoi_store* malmoi_store_connect(const char* url, const char* api_key);
 MALMOI_STORE_API void malmoi_store_close(malmoi_store* store);
 
 /* One request of the REST interface: its answer's text, which the caller frees, and HTTP status.
@@ -98,6 +104,13 @@ class Store {
     if (store_ == nullptr) throw StoreError(malmoi_store_error());
   }
 
+  // A store on the network, in the same words: malmoi_store_connect.
+  static Store Connect(const std::string& url, const std::string& api_key = {}) {
+    Store store(malmoi_store_connect(url.c_str(), api_key.c_str()));
+    if (store.store_ == nullptr) throw StoreError(malmoi_store_error());
+    return store;
+  }
+
   // A collection of points with one unnamed vector.
   void Create(const std::string& collection, int dim, Distance distance) {
     constexpr const char* kNames[] = {"Cosine", "Dot", "Euclid", "Manhattan"};
@@ -152,6 +165,7 @@ class Store {
   }
 
  private:
+  explicit Store(malmoi_store* store) : store_(store) {}
   struct Close {
     void operator()(malmoi_store* store) const { malmoi_store_close(store); }
   };

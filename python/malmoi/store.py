@@ -10,7 +10,8 @@
 
 Methods and arguments are those of qdrant-client; models of that package, dictionaries and numpy
 arrays are taken. Answers are Record: dictionaries whose members are attributes too. `request` is
-the whole REST interface. A directory has one owner. Writes are on disk when a call returns. For
+the whole REST interface. Store(url="qdrant://host:6333") speaks to a store on the network in the
+same words. A directory has one owner. Writes are on disk when a call returns. For
 many threads: calls leave the interpreter lock.
 """
 
@@ -50,6 +51,8 @@ def _library():
     library.malmoi_store_error.restype = text
     library.malmoi_store_open.restype = ctypes.c_void_p
     library.malmoi_store_open.argtypes = [text, ctypes.c_int32]
+    library.malmoi_store_connect.restype = ctypes.c_void_p
+    library.malmoi_store_connect.argtypes = [text, text]
     library.malmoi_store_close.argtypes = [ctypes.c_void_p]
     library.malmoi_store_free.argtypes = [ctypes.c_void_p]
     library.malmoi_store_request.restype = ctypes.c_void_p
@@ -109,11 +112,18 @@ def _selector(points):
 
 
 class Store:
-    """The store of one directory. Errors: StoreError."""
+    """The store of one directory, or the one at `url`, a node or a cluster. Errors: StoreError."""
 
-    def __init__(self, path, threads=0):
+    def __init__(self, path=None, threads=0, url=None, api_key=None):
+        if (path is None) == (url is None):
+            raise TypeError("give either path or url")
+        self._handle = None
         self._library = _open_library()
-        self._handle = self._library.malmoi_store_open(os.fsencode(path), threads)
+        if url is None:
+            self._handle = self._library.malmoi_store_open(os.fsencode(path), threads)
+        else:
+            self._handle = self._library.malmoi_store_connect(
+                url.encode(), None if api_key is None else api_key.encode())
         if not self._handle:
             raise StoreError(self._library.malmoi_store_error().decode())
 

@@ -34,6 +34,12 @@ class Builder {
   void Model(CLI::App* command, const std::string& help) {
     Setting(command, "model", help);
     Setting(command, "dtype", "arithmetic of the embedding model: float32, bfloat16, int8");
+    Setting(command, "model-key", "API key of the embedding server, where --model names one");
+  }
+  void Store(CLI::App* command) {
+    Setting(command, "store",
+            "where chunks lie: qdrant://HOST:PORT in place of the data directory");
+    Setting(command, "store-key", "API key of that store");
   }
   void Retrieval(CLI::App* command, bool many_modes) {
     auto* mode = command->add_option("--mode", out_->modes,
@@ -51,10 +57,11 @@ class Builder {
         ->add_option("--dense-share", out_->dense_share,
                      "weight of the dense leg, 0 to 1 (default: by language)")
         ->check(CLI::Range(0.0, 1.0));
-    Model(command, "embedding model: id, directory, or none");
+    Model(command, "embedding model: id, directory, embedding server's URL, or none");
   }
   void Searching(CLI::App* command, const char* what) {
     Retrieval(command, false);
+    Store(command);
     Setting(command, "collection", "collection to search");
     command->add_option("--top,-k", out_->top, what)->check(CLI::Range(1, 1000));
     command->add_option("--filter", out_->filters,
@@ -111,7 +118,8 @@ void AddDocumentCommands(Builder* b, Arguments* out) {
   index->add_option("path", out->positional, "files or folders")->required();
   index->add_flag("--watch", out->watch, "stay and follow changes");
   b->Setting(index, "collection", "collection to fill");
-  b->Model(index, "embedding model: id, directory, or none");
+  b->Model(index, "embedding model: id, directory, embedding server's URL, or none");
+  b->Store(index);
   b->Setting(index, "jobs", "reader processes; 0: all usable cores");
 
   CLI::App* search = b->Add("search", "passages for a query");
@@ -130,9 +138,11 @@ void AddDocumentCommands(Builder* b, Arguments* out) {
       ->required()
       ->expected(1);
   b->Setting(verify, "collection", "collection to check against");
+  b->Store(verify);
 
   CLI::App* status = b->Add("status", "what a collection holds and how complete it is");
   b->Setting(status, "collection", "collection to look at");
+  b->Store(status);
 }
 
 void AddServeStore(CLI::App* serve, Arguments* out) {
@@ -223,7 +233,8 @@ void AddSystemCommands(Builder* b, Arguments* out) {
   b->Setting(serve, "port", "port (default 7700)");
   b->Setting(serve, "api-key", "key that clients must send; needed beyond loopback");
   b->Setting(serve, "collection", "collection where a request names none");
-  b->Model(serve, "embedding model");
+  b->Model(serve, "embedding model: id, directory, embedding server's URL, or none");
+  b->Store(serve);
   b->Setting(serve, "jobs", "reader processes");
   b->Llm(serve);
   AddServeStore(serve, out);
@@ -258,6 +269,8 @@ void AddSystemCommands(Builder* b, Arguments* out) {
     b->Setting(config, name, "as for the other commands");
   }
   b->Llm(config);
+  b->Store(config);
+  b->Setting(config, "model-key", "as for the other commands");
 }
 
 }  // namespace

@@ -173,7 +173,10 @@ std::string ServerFile(const Settings& settings) {
 Result<rag::LibraryOptions> MakeLibraryOptions(const Settings& settings, bool needs_generator) {
   rag::LibraryOptions options;
   options.data_directory = settings.Get("data");
+  options.store = settings.Get("store");
+  options.store_key = settings.Get("store-key");
   options.model = settings.Get("model");
+  options.model_key = settings.Get("model-key");
   options.threads = static_cast<std::size_t>(settings.GetInt("threads"));
   MALMOI_TRY(options.precision, kernels::ParsePrecision(settings.Get("dtype")));
   options.jobs = static_cast<std::size_t>(settings.GetInt("jobs"));

@@ -61,7 +61,7 @@ Check CheckModel(const Settings& settings) {
   const auto precision = kernels::ParsePrecision(settings.Get("dtype"));
   if (!precision.ok()) return {"model", State::kProblem, precision.error().message()};
   const auto embedder = rag::OpenEmbedder(id, static_cast<std::size_t>(settings.GetInt("threads")),
-                                          precision.value());
+                                          precision.value(), settings.Get("model-key"));
   if (!embedder.ok()) return {"model", State::kProblem, embedder.error().message()};
   std::string detail = id + ", " + std::to_string(embedder.value()->dim()) + " dimensions, up to " +
                        std::to_string(embedder.value()->max_tokens()) + " tokens, " +

@@ -72,8 +72,8 @@ Result<int> CmdEval(const Context& context) {
   const auto threads = static_cast<std::size_t>(context.settings.GetInt("threads"));
   if (NeedsModel(options)) {
     MALMOI_TRY(const auto precision, kernels::ParsePrecision(context.settings.Get("dtype")));
-    MALMOI_TRY(ports.embedder,
-               rag::OpenEmbedder(context.settings.Get("model"), threads, precision));
+    MALMOI_TRY(ports.embedder, rag::OpenEmbedder(context.settings.Get("model"), threads, precision,
+                                                 context.settings.Get("model-key")));
   }
   MALMOI_TRY(const EvalStore store, OpenEvalStore(context, threads));
 

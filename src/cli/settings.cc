@@ -21,7 +21,13 @@ constexpr Definition kDefinitions[] = {
     {"data", "", Kind::kText, "data directory (default $XDG_DATA_HOME/malmoi)"},
     {"collection", "default", Kind::kText, "collection to use"},
     {"model", "multilingual-e5-small", Kind::kText,
-     "embedding model: id, directory, or none for lexical search only"},
+     "embedding model: id, directory, an embedding server (tei://HOST:PORT, http://HOST/v1), or "
+     "none "
+     "for lexical search only"},
+    {"model-key", "", Kind::kText, "API key of the embedding server"},
+    {"store", "", Kind::kText,
+     "where chunks are stored: empty for the data directory, or qdrant://HOST:PORT"},
+    {"store-key", "", Kind::kText, "API key of that store"},
     {"dtype", "float32", Kind::kText, "arithmetic of the embedding model: float32, bfloat16, int8"},
     {"threads", "0", Kind::kNumber, "computing threads; 0: all usable cores"},
     {"jobs", "0", Kind::kNumber, "reader processes; 0: all usable cores"},

@@ -2,7 +2,9 @@
 
 #include <curl/curl.h>
 
+#include <memory>
 #include <mutex>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/strings.h"
@@ -89,20 +91,66 @@ int OnProgress(void* user, curl_off_t, curl_off_t down, curl_off_t, curl_off_t u
   return 0;
 }
 
-// Frees curl's C objects on every path.
+// curl's objects for one transfer at a time, with the connections that servers left open.
 struct Handles {
   CURL* easy = ::curl_easy_init();
   CURLM* multi = ::curl_multi_init();
-  curl_slist* headers = nullptr;
   Handles() = default;
   Handles(const Handles&) = delete;
   Handles& operator=(const Handles&) = delete;
   ~Handles() {
-    if (multi != nullptr && easy != nullptr) ::curl_multi_remove_handle(multi, easy);
     if (easy != nullptr) ::curl_easy_cleanup(easy);
     if (multi != nullptr) ::curl_multi_cleanup(multi);
-    ::curl_slist_free_all(headers);
   }
+};
+
+// Handles between transfers: the next one to the same host needs no new connection.
+class IdleHandles {
+ public:
+  std::unique_ptr<Handles> Take() {
+    const std::lock_guard lock(mutex_);
+    if (idle_.empty()) return std::make_unique<Handles>();
+    auto handles = std::move(idle_.back());
+    idle_.pop_back();
+    return handles;
+  }
+  void Give(std::unique_ptr<Handles> handles) {
+    const std::lock_guard lock(mutex_);
+    if (idle_.size() < kIdleMax) idle_.push_back(std::move(handles));
+  }
+  static IdleHandles& Of() {
+    static IdleHandles* const all =
+        new IdleHandles();  // Never destroyed: threads may outlive main.
+    return *all;
+  }
+
+ private:
+  static constexpr std::size_t kIdleMax = 16;
+  std::mutex mutex_;  // guards: idle_.
+  std::vector<std::unique_ptr<Handles>> idle_;
+};
+
+// A transfer's handles: returned when it went well, closed with their connections when not.
+class Borrowed {
+ public:
+  Borrowed() : handles_(IdleHandles::Of().Take()) {}
+  Borrowed(const Borrowed&) = delete;
+  Borrowed& operator=(const Borrowed&) = delete;
+  ~Borrowed() {
+    if (multi() != nullptr && easy() != nullptr) ::curl_multi_remove_handle(multi(), easy());
+    ::curl_slist_free_all(headers);
+    if (!good) return;
+    ::curl_easy_reset(easy());
+    IdleHandles::Of().Give(std::move(handles_));
+  }
+  CURL* easy() const { return handles_->easy; }
+  CURLM* multi() const { return handles_->multi; }
+
+  curl_slist* headers = nullptr;
+  bool good = false;
+
+ private:
+  std::unique_ptr<Handles> handles_;
 };
 
 void SetMethod(CURL* curl, const ClientRequest& request) {
@@ -117,8 +165,8 @@ void SetMethod(CURL* curl, const ClientRequest& request) {
   }
 }
 
-void SetOptions(Handles* h, Transfer* t) {
-  CURL* curl = h->easy;
+void SetOptions(Borrowed* h, Transfer* t) {
+  CURL* curl = h->easy();
   const ClientRequest& request = *t->request;
   for (const auto& [name, value] : request.headers) {
     h->headers = ::curl_slist_append(h->headers, (name + ": " + value).c_str());
@@ -149,18 +197,18 @@ void SetOptions(Handles* h, Transfer* t) {
 
 // Drives the transfer in steps of at most 100 ms, so that a cancel is seen that soon even while
 // nothing arrives.
-CURLcode Perform(Handles* h, Transfer* t) {
+CURLcode Perform(const Borrowed& h, Transfer* t) {
   constexpr int kStepMs = 100;
-  ::curl_multi_add_handle(h->multi, h->easy);
+  ::curl_multi_add_handle(h.multi(), h.easy());
   int running = 1;
   while (running > 0) {
-    if (::curl_multi_perform(h->multi, &running) != CURLM_OK) return CURLE_FAILED_INIT;
+    if (::curl_multi_perform(h.multi(), &running) != CURLM_OK) return CURLE_FAILED_INIT;
     if (running == 0) break;
     if (OnProgress(t, 0, t->last_bytes, 0, 0) != 0) return CURLE_ABORTED_BY_CALLBACK;
-    ::curl_multi_poll(h->multi, nullptr, 0, kStepMs, nullptr);
+    ::curl_multi_poll(h.multi(), nullptr, 0, kStepMs, nullptr);
   }
   int left = 0;
-  const CURLMsg* message = ::curl_multi_info_read(h->multi, &left);
+  const CURLMsg* message = ::curl_multi_info_read(h.multi(), &left);
   return message == nullptr ? CURLE_FAILED_INIT : message->data.result;
 }
 
@@ -198,8 +246,8 @@ Result<ClientResponse> Fetch(const ClientRequest& request,
     }
   }
   InitCurl();
-  Handles handles;
-  if (handles.easy == nullptr || handles.multi == nullptr) {
+  Borrowed handles;
+  if (handles.easy() == nullptr || handles.multi() == nullptr) {
     return Error(Code::kInternal, "libcurl gave no handle");
   }
   Transfer transfer;
@@ -207,10 +255,11 @@ Result<ClientResponse> Fetch(const ClientRequest& request,
   transfer.sink = &sink;
   transfer.last_byte_ns = MonotonicNs();
   char detail[CURL_ERROR_SIZE] = "";
-  ::curl_easy_setopt(handles.easy, CURLOPT_ERRORBUFFER, detail);
+  ::curl_easy_setopt(handles.easy(), CURLOPT_ERRORBUFFER, detail);
   SetOptions(&handles, &transfer);
-  const CURLcode code = Perform(&handles, &transfer);
+  const CURLcode code = Perform(handles, &transfer);
   if (code != CURLE_OK) return Failure(code, transfer, detail);
+  handles.good = true;
   return std::move(transfer.response);
 }
 

@@ -36,7 +36,8 @@ struct ClientResponse {
 // status is not an Error: look at `status`.
 // Errors: kUnavailable (name, connection, TLS, cut off), kDeadline (seconds_max, or stalled),
 // kCancelled, kOutOfRange (body too long), kInvalidArgument (another scheme, a broken header).
-// Proxies are taken from the environment as curl does. Thread-safe; a connection each call.
+// Proxies are taken from the environment as curl does. Thread-safe. Connections are kept for later
+// calls to the same host, up to 16 idle ones; one that the server has closed is opened anew.
 Result<ClientResponse> Fetch(const ClientRequest& request,
                              const std::function<bool(std::string_view)>& sink = nullptr);
 

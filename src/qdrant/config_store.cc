@@ -57,7 +57,10 @@ Value ShownDense(const vec::DenseParams& params) {
 }
 
 Value ShownSparse(const vec::SparseParams& params) {
-  return ParseObject(params.settings);
+  const Value settings = ParseObject(params.settings);
+  // Collections that were not made over this interface have the switch alone.
+  if (!params.idf || settings.Find("modifier") != nullptr) return settings;
+  return With(settings, "modifier", Value::String("idf"));
 }
 
 }  // namespace

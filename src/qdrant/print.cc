@@ -29,7 +29,23 @@ void PrintSparse(const vec::SparseVector& sparse, Writer* writer) {
   writer->EndObject();
 }
 
-// The unnamed vector alone stands without a name.
+void PrintOrder(const std::variant<std::int64_t, double>& value, Writer* writer) {
+  writer->Key("order_value");
+  std::visit([&](auto number) { writer->Put(number); }, value);
+}
+
+template <class P>
+void PrintParts(const P& point, Writer* writer) {
+  if (point.payload) writer->Key("payload").PutRaw(*point.payload);
+  if (point.vectors) {
+    writer->Key("vector");
+    PrintVectors(*point.vectors, writer);
+  }
+  if (point.order_value) PrintOrder(*point.order_value, writer);
+}
+
+}  // namespace
+
 void PrintVectors(const vec::NamedVectors& vectors, Writer* writer) {
   const std::size_t count = vectors.dense.size() + vectors.sparse.size() + vectors.multi.size();
   if (count == 1) {
@@ -57,23 +73,6 @@ void PrintVectors(const vec::NamedVectors& vectors, Writer* writer) {
   }
   writer->EndObject();
 }
-
-void PrintOrder(const std::variant<std::int64_t, double>& value, Writer* writer) {
-  writer->Key("order_value");
-  std::visit([&](auto number) { writer->Put(number); }, value);
-}
-
-template <class P>
-void PrintParts(const P& point, Writer* writer) {
-  if (point.payload) writer->Key("payload").PutRaw(*point.payload);
-  if (point.vectors) {
-    writer->Key("vector");
-    PrintVectors(*point.vectors, writer);
-  }
-  if (point.order_value) PrintOrder(*point.order_value, writer);
-}
-
-}  // namespace
 
 void PrintId(const PointId& id, Writer* writer) {
   if (const auto* number = std::get_if<std::uint64_t>(&id)) {

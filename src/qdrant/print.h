@@ -10,6 +10,8 @@
 namespace malmoi::qdrant {
 
 void PrintId(const PointId& id, json::Writer* writer);
+// The unnamed vector alone stands without a name.
+void PrintVectors(const vec::NamedVectors& vectors, json::Writer* writer);
 void PrintRecord(const Record& record, json::Writer* writer);
 void PrintScored(const ScoredPoint& point, json::Writer* writer);
 void PrintScored(const std::vector<ScoredPoint>& points, json::Writer* writer);

@@ -35,7 +35,10 @@ Status LibraryImpl::OpenAll() {
   pool_ = std::make_unique<os::ThreadPool>(threads, "library");
   MALMOI_TRY(catalog_, catalog::Catalog::Open(os::JoinPath(data, "catalog.db")));
   MALMOI_TRY(content_, catalog::ContentStore::Open(os::JoinPath(data, "content")));
-  MALMOI_TRY(database_, vec::Database::Open(vfs, os::JoinPath(data, "vec"), threads));
+  MALMOI_TRY(
+      database_,
+      OpenDatabase(
+          {.data = data, .url = options_.store, .key = options_.store_key, .threads = threads}));
   MALMOI_TRY(OpenCollections());
   if (!options_.lazy_model) {
     const auto embedder = GetEmbedder();
@@ -87,7 +90,8 @@ Result<std::shared_ptr<OpenCollection>> LibraryImpl::Find(const std::string& col
 Result<std::shared_ptr<embed::Embedder>> LibraryImpl::GetEmbedder() {
   const std::lock_guard lock(model_mutex_);
   if (embedder_ == nullptr) {
-    MALMOI_TRY(embedder_, OpenEmbedder(options_.model, options_.threads, options_.precision));
+    MALMOI_TRY(embedder_, OpenEmbedder(options_.model, options_.threads, options_.precision,
+                                       options_.model_key));
   }
   return embedder_;
 }

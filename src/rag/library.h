@@ -21,7 +21,10 @@ namespace malmoi::rag {
 
 struct LibraryOptions {
   std::string data_directory;
-  std::string model = "multilingual-e5-small";                  // "none": lexical search only.
+  std::string store, store_key;  // qdrant://HOST:PORT in place of the embedded store; "": embedded.
+  // An id, a folder, or an embedding server's URL; "none": lexical search only.
+  std::string model = "multilingual-e5-small";
+  std::string model_key;                                        // Of the embedding server.
   std::size_t threads = 0;                                      // 0: usable cores.
   kernels::Precision precision = kernels::Precision::kFloat32;  // Of the embedding model.
   std::size_t jobs = 0;                                         // Reader children; 0: usable cores.

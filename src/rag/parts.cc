@@ -4,6 +4,9 @@
 
 #include "embed/model_store.h"
 #include "os/paths.h"
+#include "os/vfs.h"
+#include "remote/embedding_server.h"
+#include "remote/qdrant_database.h"
 
 namespace malmoi::rag {
 namespace {
@@ -27,11 +30,22 @@ Result<std::shared_ptr<const text::Analyzer>> OpenAnalyzer() {
 }
 
 Result<std::shared_ptr<embed::Embedder>> OpenEmbedder(const std::string& model, std::size_t threads,
-                                                      kernels::Precision precision) {
+                                                      kernels::Precision precision,
+                                                      const std::string& key) {
   if (model == "none" || model.empty()) return std::shared_ptr<embed::Embedder>();
+  if (remote::IsEmbeddingServer(model)) return remote::OpenEmbeddingServer({model, key});
   MALMOI_TRY(const std::string directory, embed::FindModel(model));
   return embed::Embedder::Open(directory, {.threads = threads, .precision = precision})
       .With("open model '" + model + "'");
+}
+
+Result<std::unique_ptr<vec::Database>> OpenDatabase(const DatabaseSettings& settings) {
+  os::Vfs& vfs = os::PosixVfs();
+  if (settings.url.empty()) {
+    return vec::Database::Open(vfs, os::JoinPath(settings.data, "vec"), settings.threads);
+  }
+  MALMOI_TRY(const std::string url, remote::StoreUrl(settings.url));
+  return remote::OpenQdrant({url, settings.key}, vfs, os::JoinPath(settings.data, "store-owner"));
 }
 
 Result<std::shared_ptr<llm::Generator>> OpenGenerator(const GeneratorSettings& settings) {

@@ -8,6 +8,7 @@
 #include "kernels/gemm.h"
 #include "llm/generator.h"
 #include "text/analyzer.h"
+#include "vec/collection.h"
 
 namespace malmoi::rag {
 
@@ -20,10 +21,20 @@ std::string JapaneseDictionary();
 // one.
 Result<std::shared_ptr<const text::Analyzer>> OpenAnalyzer();
 
-// `model` is an id, a directory, or "none" (null). Errors: those of FindModel and Embedder::Open.
+// `model` is an id, a directory, an embedding server's URL (remote::EmbeddingServerOptions), or
+// "none" (null); `key` is that server's. Errors: those of FindModel and Embedder::Open, or of
+// remote::OpenEmbeddingServer.
 Result<std::shared_ptr<embed::Embedder>> OpenEmbedder(
     const std::string& model, std::size_t threads,
-    kernels::Precision precision = kernels::Precision::kFloat32);
+    kernels::Precision precision = kernels::Precision::kFloat32, const std::string& key = "");
+
+// Where a library's chunks lie: in `data`, or in the store at `url` (qdrant://HOST:PORT).
+struct DatabaseSettings {
+  std::string data;
+  std::string url, key;  // "": embedded.
+  std::size_t threads = 0;
+};
+Result<std::unique_ptr<vec::Database>> OpenDatabase(const DatabaseSettings& settings);
 
 // `llm` is "none" (null), "local" (the asset), a .gguf file, or an endpoint's URL.
 struct GeneratorSettings {

@@ -12,7 +12,8 @@
 
 namespace malmoi::json {
 class Value;
-}
+class Writer;
+}  // namespace malmoi::json
 
 namespace malmoi::vec {
 
@@ -125,6 +126,8 @@ struct Filter {
 // Qdrant's JSON form, every condition of version 1.20; members that it does not know are refused.
 // Errors: kInvalidArgument naming the member; kOutOfRange past the limits of limits.h.
 Result<Filter> ParseFilter(const json::Value& json);
+// The JSON that ParseFilter reads back as the same filter.
+void PrintFilter(const Filter& filter, json::Writer* writer);
 
 // Whether the filter keeps a point that is not (or not only) in a collection. Full text as without
 // an index. Cost: parses the payload.
@@ -134,6 +137,8 @@ bool Holds(const Filter& filter, const Point& point);
 // 10:00", "2024-01-01T10:00:00", fractions, zones "Z", "+09:00", "+0900", "+09". Without a zone:
 // UTC.
 std::optional<std::int64_t> ParseDatetime(std::string_view text);
+// "2024-01-01T10:00:00.000000Z", for years 0 to 9999.
+std::string FormatDatetime(std::int64_t microseconds);
 
 // Steps of a payload path. Errors: kInvalidArgument for one that is ill-formed.
 struct PathStep {

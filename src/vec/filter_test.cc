@@ -6,6 +6,7 @@
 #include <doctest/doctest.h>
 
 #include "json/value.h"
+#include "json/writer.h"
 #include "os/fault_vfs.h"
 #include "vec/collection.h"
 
@@ -125,5 +126,35 @@ TEST_CASE("conditions hold as documented") {
       CHECK(hits == row.mask);
     }
     REQUIRE(c->Checkpoint().ok());
+  }
+}
+
+TEST_CASE("a filter is printed as the JSON that reads back as the same filter") {
+  const char* kFilters[] = {
+      "{}",
+      R"({"must":[{"key":"a","match":{"value":"x"}}]})",
+      R"({"must":[{"key":"a","match":{"value":7}},{"key":"b","match":{"value":true}}]})",
+      R"({"must_not":[{"key":"a","match":{"any":["x","y"]}},{"key":"a","match":{"except":[1]}}]})",
+      R"({"should":[{"key":"a","match":{"text":"t"}},{"key":"a","match":{"text_any":"t"}}]})",
+      R"({"should":[{"key":"a","match":{"phrase":"p q"}},{"key":"a","match":{"prefix":"guide/"}}]})",
+      R"({"must":[{"key":"a","match":{"substring":"\"s"}},{"key":"a[].b","range":{"lt":1.5,"gte":0}}]})",
+      R"({"must":[{"key":"a","range":{"lte":"2024-02-29T23:59:59.000001Z"}}]})",
+      R"({"must":[{"key":"a","range":{"gt":"1969-12-31T23:59:59.500000Z"}}]})",
+      R"({"must":[{"key":"a","geo_radius":{"center":{"lon":127,"lat":37.5},"radius":1000}}]})",
+      R"({"must":[{"key":"a","geo_bounding_box":{"top_left":{"lon":1,"lat":2},"bottom_right":{"lon":3,"lat":0}}}]})",
+      R"({"must":[{"key":"a","geo_polygon":{"exterior":{"points":[{"lon":0,"lat":0},{"lon":1,"lat":0},{"lon":1,"lat":1},{"lon":0,"lat":0}]},"interiors":[]}}]})",
+      R"({"must":[{"key":"a","values_count":{"gte":2}},{"key":"a","is_empty":false},{"key":"a","is_null":true}]})",
+      R"({"must":[{"is_empty":{"key":"a"}},{"is_null":{"key":"b.c"}},{"has_vector":""}]})",
+      R"({"must":[{"has_id":[1,"0b7a2b8e-3c44-4a3b-9d61-2f6f0c3a7f11"]},{"slice":{"total":4,"index":3}}]})",
+      R"({"must":[{"nested":{"key":"a","filter":{"must":[{"key":"b","match":{"value":1}}]}}}]})",
+      R"({"must":[{"should":[{"has_id":[1]},{"has_id":[2]}]}],"min_should":{"conditions":[{"has_id":[1]}],"min_count":1}})",
+  };
+  for (const char* text : kFilters) {
+    CAPTURE(text);
+    const auto filter = ParseText(text);
+    REQUIRE(filter.ok());
+    json::Writer printed;
+    PrintFilter(filter.value(), &printed);
+    CHECK(printed.text() == json::Parse(text).value().Dump());
   }
 }

@@ -6,7 +6,6 @@
 
 #include "json/value.h"
 #include "json/writer.h"
-#include "net/client.h"
 
 namespace malmoi::serve {
 namespace {
@@ -14,70 +13,8 @@ namespace {
 using json::Value;
 using json::Writer;
 
-constexpr std::uint64_t kAnswerMax = 1ull << 30;
-
-// A path segment: everything but unreserved characters as %XX.
-std::string Escaped(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                       c == '-' || c == '_' || c == '.' || c == '~';
-    if (plain) {
-      out.push_back(c);
-      continue;
-    }
-    constexpr char kDigits[] = "0123456789ABCDEF";
-    const auto byte = static_cast<unsigned char>(c);
-    out += {'%', kDigits[byte >> 4], kDigits[byte & 15]};
-  }
-  return out;
-}
-
-class Side {
- public:
-  Side(const StoreAddress& address, const Cancel* cancel) : address_(address), cancel_(cancel) {}
-
-  // The member `result`; an HTTP error as an Error whose message has the status and the answer.
-  Result<Value> Call(const std::string& method, const std::string& path,
-                     std::string body = "") const {
-    net::ClientRequest request;
-    request.method = method;
-    request.url = address_.url + path;
-    request.headers = {{"Content-Type", "application/json"}};
-    if (!address_.key.empty()) request.headers.emplace_back("api-key", address_.key);
-    request.body = std::move(body);
-    request.body_bytes_max = kAnswerMax;
-    request.stall_seconds_max = 600;
-    request.cancel = cancel_;
-    MALMOI_TRY(const auto answer, net::Fetch(request));
-    if (answer.status < 200 || answer.status >= 300) {
-      const Code code = answer.status == 404                           ? Code::kNotFound
-                        : answer.status == 409                         ? Code::kAlreadyExists
-                        : answer.status == 413                         ? Code::kOutOfRange
-                        : answer.status == 401 || answer.status == 403 ? Code::kPermissionDenied
-                                                                       : Code::kInternal;
-      return Error(code, method + " " + request.url + ": status " + std::to_string(answer.status) +
-                             ": " + answer.body.substr(0, 500));
-    }
-    MALMOI_TRY(const Value parsed, json::Parse(answer.body));
-    const Value* result = parsed.Find("result");
-    return result == nullptr ? Value() : *result;
-  }
-  Result<bool> Has(const std::string& collection) const {
-    MALMOI_TRY(const Value answer, Call("GET", "/collections/" + Escaped(collection) + "/exists"));
-    return answer.GetBool("exists");
-  }
-  Result<std::uint64_t> Count(const std::string& collection) const {
-    MALMOI_TRY(
-        const Value answer,
-        Call("POST", "/collections/" + Escaped(collection) + "/points/count", R"({"exact":true})"));
-    return static_cast<std::uint64_t>(answer.GetInt("count"));
-  }
-
- private:
-  StoreAddress address_;
-  const Cancel* cancel_;
-};
+using remote::Escaped;
+using Side = remote::QdrantClient;
 
 // The body that makes a collection like the described one.
 std::string CreationBody(const Value& info) {
@@ -242,23 +179,6 @@ Status CopyAliases(const Side& from, const Side& to) {
 }
 
 }  // namespace
-
-Result<std::string> StoreUrl(const std::string& text) {
-  std::string url = text;
-  while (url.ends_with('/')) url.pop_back();
-  for (const auto& [scheme, real] :
-       {std::pair<std::string_view, std::string_view>{"qdrant://", "http://"},
-        {"qdrants://", "https://"}}) {
-    if (!url.starts_with(scheme)) continue;
-    std::string rest = url.substr(scheme.size());
-    const bool has_port = rest.rfind(':') != std::string::npos && !rest.ends_with(']');
-    if (!has_port) rest += ":6333";
-    return std::string(real) + rest;
-  }
-  if (url.starts_with("http://") || url.starts_with("https://")) return url;
-  return Error(Code::kInvalidArgument,
-               "'" + text + "' is no store: give qdrant://HOST:PORT or a folder");
-}
 
 Result<std::vector<CopiedCollection>> CopyStore(const StoreAddress& from, const StoreAddress& to,
                                                 const CopyOptions& options,

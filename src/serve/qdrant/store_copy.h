@@ -7,17 +7,12 @@
 
 #include "base/cancel.h"
 #include "base/result.h"
+#include "remote/qdrant_client.h"
 
 namespace malmoi::serve {
 
-// A store that speaks Qdrant's REST interface: this program's or Qdrant's own, a node or a cluster.
-struct StoreAddress {
-  std::string url;  // "http://host:6333"; no slash at the end.
-  std::string key;  // API key; empty: none.
-};
-// qdrant://HOST[:6333] and qdrants:// (TLS), http:// and https:// as they are. Errors:
-// kInvalidArgument.
-Result<std::string> StoreUrl(const std::string& text);
+using remote::StoreAddress;
+using remote::StoreUrl;
 
 struct CopyOptions {
   std::vector<std::string> collections;  // None: all of them, and the aliases.
