@@ -2,6 +2,8 @@
 #include "cli/arguments.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <iostream>
 
 #include "cli/embed_flags.h"
 
@@ -12,6 +14,9 @@ constexpr const char* kFooter =
     "Exit codes: 0 found or done, 1 nothing found (or a gate or citation failed), 2 wrong usage, "
     "3 failure.\nSettings come from a file, MALMOI_* variables and flags, in rising order; see: "
     "malmoi config";
+
+// Of a query without quotes.
+constexpr int kWordsMax = 1000;
 
 class Builder {
  public:
@@ -123,11 +128,15 @@ void AddDocumentCommands(Builder* b, Arguments* out) {
   b->Setting(index, "jobs", "reader processes; 0: all usable cores");
 
   CLI::App* search = b->Add("search", "passages for a query");
-  search->add_option("query", out->positional, "the query")->required()->expected(1);
+  search->add_option("query", out->positional, "the query; quotes are optional")
+      ->required()
+      ->expected(1, kWordsMax);
   b->Searching(search, "passages to print (default 10)");
 
   CLI::App* ask = b->Add("ask", "an answer with checked citations");
-  ask->add_option("question", out->positional, "the question")->required()->expected(1);
+  ask->add_option("question", out->positional, "the question; quotes are optional")
+      ->required()
+      ->expected(1, kWordsMax);
   b->Searching(ask, "passages to answer from (default 10)");
   b->Llm(ask);
   ask->add_option("--evidence-min", out->evidence_min, "refuse below this evidence, 0 to 1")
@@ -273,6 +282,50 @@ void AddSystemCommands(Builder* b, Arguments* out) {
   b->Setting(config, "model-key", "as for the other commands");
 }
 
+// Edits (Levenshtein) that make one word the other.
+std::size_t Edits(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    std::size_t diagonal = row[0];
+    row[0] = i;
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      const std::size_t replaced = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
+      diagonal = row[j];
+      row[j] = std::min({replaced, row[j] + 1, row[j - 1] + 1});
+    }
+  }
+  return row.back();
+}
+
+// The usage of the command that the arguments lead to, below what is wrong with them.
+void PrintUsageError(const CLI::App& app, const CLI::ParseError& error, int argc, char** argv) {
+  const CLI::App* command = &app;
+  std::string path = "malmoi";
+  while (!command->get_subcommands().empty()) {
+    command = command->get_subcommands().front();
+    path += " " + command->get_name();
+  }
+  std::string wrong = error.what();
+  const std::string first = argc > 1 ? argv[1] : "";
+  if (command == &app && !first.empty() && first[0] != '-') {
+    wrong = "there is no command '" + first + "'";
+    std::size_t fewest = 3;  // More edits are another word.
+    for (const CLI::App* other : app.get_subcommands({})) {
+      const std::size_t edits = Edits(first, other->get_name());
+      if (edits >= fewest) continue;
+      fewest = edits;
+      wrong = "there is no command '" + first + "'; did you mean '" + other->get_name() + "'?";
+    }
+  }
+  std::string usage = "usage: " + path + " [OPTIONS]";
+  for (const CLI::Option* option : command->get_options()) {
+    if (option->get_positional()) usage += " " + option->get_name(true);
+  }
+  if (!command->get_subcommands({}).empty()) usage += " COMMAND";
+  std::cerr << path << ": " << wrong << "\n" << usage << "\nsee: " << path << " --help\n";
+}
+
 }  // namespace
 
 Parsed ParseArguments(int argc, char** argv) {
@@ -290,13 +343,25 @@ Parsed ParseArguments(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    out.exit_code = app.exit(error) == 0 ? 0 : 2;
+    if (error.get_exit_code() == 0) {  // --help, --version
+      out.exit_code = app.exit(error);
+      return out;
+    }
+    PrintUsageError(app, error, argc, argv);
+    out.exit_code = 2;
     return out;
   }
   const CLI::App* chosen = app.get_subcommands().front();
   out.arguments.command = chosen->get_name();
   if (!chosen->get_subcommands().empty()) {
     out.arguments.command += " " + chosen->get_subcommands().front()->get_name();
+  }
+  if (out.arguments.command == "search" || out.arguments.command == "ask") {
+    std::string words;
+    for (const std::string& word : out.arguments.positional) {
+      words += (words.empty() ? "" : " ") + word;
+    }
+    out.arguments.positional = {words};
   }
   return out;
 }

@@ -21,7 +21,7 @@ Result<rag::EvalOptions> MakeOptions(const Arguments& a) {
   }
   MALMOI_TRY(options.fusion, rag::ParseFusion(a.fusion));
   if (a.dense_share) options.dense_share = static_cast<float>(*a.dense_share);
-  if (a.evidence_min) options.evidence_min = *a.evidence_min;
+  options.evidence_min = a.evidence_min;
   options.chunked = a.chunked;
   options.answers = a.answers;
   return options;

@@ -114,6 +114,26 @@ TEST_CASE("a quote runs on to the end of a short paragraph; a row of a table sta
   CHECK(std::count(quotes.begin(), quotes.end(), "| cost of a loan | 388 |") == 1);
 }
 
+TEST_CASE("a question in a document is quoted with what follows it, or not at all") {
+  rag::Passage faq = Passages()[0];
+  faq.text =
+      "May I bring a cup?\n\nPlease do, it is cheaper.\n\nHow do I return a book at night?\n\n"
+      "Use the box beside the entrance.\n\nMay I return a book at night by mail?";
+  faq.end = faq.text.size();
+  rag::AnswerOptions options = Korean();
+  options.question_language = text::Language::kEnglish;
+  options.evidence_min = 0;
+  const auto answer =
+      rag::AnswerExtractive(LexicalPorts(), "return a book at night", {faq}, options, nullptr);
+  REQUIRE(answer.ok());
+  REQUIRE_FALSE(answer.value().citations.empty());
+  CHECK(answer.value().citations[0].quote ==
+        "How do I return a book at night?\n\nUse the box beside the entrance.");
+  for (const auto& c : answer.value().citations) {
+    CHECK(c.quote.find("by mail") == std::string::npos);
+  }
+}
+
 TEST_CASE("a question that the passages do not touch is refused in its language") {
   const auto answer = rag::AnswerExtractive(
       LexicalPorts(), "양자 컴퓨터의 오류 정정 부호는 무엇인가?", Passages(), Korean(), nullptr);

@@ -50,6 +50,32 @@ double Auroc(const AnswerReport& report) {
   return pairs > 0 ? wins / pairs : 0;
 }
 
+double ShareAbove(const std::vector<double>& values, double least) {
+  const auto n = std::count_if(values.begin(), values.end(), [&](double v) { return v >= least; });
+  return values.empty() ? 0 : static_cast<double>(n) / static_cast<double>(values.size());
+}
+
+// What a threshold of evidence would answer, with the gold document and without it.
+struct Threshold {
+  double least = 0, with = 0, without = 0;
+};
+std::vector<Threshold> Thresholds(const AnswerReport& report) {
+  std::vector<Threshold> out;
+  for (int percent = 30; percent <= 80; percent += 2) {
+    const double least = percent / 100.0;
+    out.push_back({least, ShareAbove(report.evidence_with, least),
+                   ShareAbove(report.evidence_without, least)});
+  }
+  return out;
+}
+// The one that tells them apart best (Youden's index).
+Threshold BestThreshold(const AnswerReport& report) {
+  const auto all = Thresholds(report);
+  return *std::max_element(all.begin(), all.end(), [](const Threshold& a, const Threshold& b) {
+    return a.with - a.without < b.with - b.without;
+  });
+}
+
 }  // namespace
 
 std::string ToJson(const EvalReport& report) {
@@ -76,7 +102,13 @@ std::string ToJson(const EvalReport& report) {
     w.Field("gold_in_first_citation", a.gold_in_first);
     w.Field("answered_without_gold", a.answered_without).Field("evidence_auroc", Auroc(a));
     w.Field("evidence_mean_with", Mean(a.evidence_with));
-    w.Field("evidence_mean_without", Mean(a.evidence_without)).EndObject();
+    w.Field("evidence_mean_without", Mean(a.evidence_without));
+    w.Key("by_evidence_min").BeginArray();
+    for (const Threshold& t : Thresholds(a)) {
+      w.BeginObject().Field("evidence_min", t.least).Field("answered", t.with);
+      w.Field("answered_without_gold", t.without).EndObject();
+    }
+    w.EndArray().EndObject();
   }
   return std::move(w.EndObject()).Take();
 }
@@ -113,6 +145,10 @@ std::string ToTable(const EvalReport& report) {
            FormatFixed(a.gold_in_first, 3) + ", answered without the gold document " +
            FormatFixed(a.answered_without, 3) + ", evidence AUROC " + FormatFixed(Auroc(a), 3) +
            "\n";
+    const Threshold best = BestThreshold(a);
+    out += "         told apart best by --evidence-min " + FormatFixed(best.least, 2) +
+           ": answered " + FormatFixed(best.with, 3) + ", without the gold document " +
+           FormatFixed(best.without, 3) + "\n";
   }
   return out;
 }

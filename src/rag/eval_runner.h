@@ -23,7 +23,7 @@ struct EvalOptions {
   std::optional<float> dense_share;
   bool chunked = false;  // A document counts by its best chunk; else it is embedded whole, cut.
   bool answers = false;  // Also measure extractive answers and refusals.
-  double evidence_min = AnswerOptions{}.evidence_min;
+  std::optional<double> evidence_min = {};  // As AnswerOptions has it.
 };
 
 struct ModeReport {

@@ -22,6 +22,16 @@ constexpr float kFurtherShare = 0.8f;
 // count two columns, since they say more.
 constexpr std::size_t kQuoteColumns = 400;
 
+// A question in a document (of an FAQ, a heading) is no answer, what follows it is.
+bool IsQuestion(const Sentence& sentence, const std::vector<Passage>& passages) {
+  const std::string_view text = passages[sentence.passage].text;
+  const std::string_view s = text.substr(sentence.begin, sentence.end - sentence.begin);
+  return s.ends_with('?') || s.ends_with("\uFF1F");  // The second: full-width, of CJK.
+}
+bool HasNext(const std::vector<Sentence>& sentences, std::size_t i) {
+  return i + 1 < sentences.size() && sentences[i + 1].passage == sentences[i].passage;
+}
+
 struct Scale {
   float low = 0;
   float width = 0;
@@ -39,12 +49,25 @@ Scale ScaleOf(const std::vector<Sentence>& sentences, F value) {
   return {low, high - low};
 }
 
+// A question is worth what it and its answer are worth: alone, questions are like each other
+// whatever they ask.
+void ScoreQuestions(const std::vector<Passage>& passages, std::vector<Sentence>* sentences) {
+  for (std::size_t i = 0; i < sentences->size(); ++i) {
+    if (!IsQuestion((*sentences)[i], passages) || !HasNext(*sentences, i)) continue;
+    const Sentence& answer = (*sentences)[i + 1];
+    Sentence& question = (*sentences)[i];
+    question.dense = (question.dense + answer.dense) / 2;
+    question.coverage = std::max(question.coverage, answer.coverage);
+  }
+}
+
 // Indices of the sentences, best first.
 std::vector<std::size_t> Rank(std::vector<Sentence>* sentences,
                               const std::vector<Passage>& passages) {
   const auto dense = [](const Sentence& s) { return s.dense; };
   const auto coverage = [](const Sentence& s) { return s.coverage; };
   const auto passage = [&](const Sentence& s) { return passages[s.passage].score; };
+  ScoreQuestions(passages, sentences);
   const Scale dense_scale = ScaleOf(*sentences, dense);
   const Scale coverage_scale = ScaleOf(*sentences, coverage);
   std::vector<std::size_t> order;
@@ -76,13 +99,16 @@ bool IsRowOrItem(std::string_view s) {
 }
 
 // Where the quote of sentence i ends: it takes in the sentences behind it in the same paragraph
-// while it stays short, since an answer often runs on.
+// while it stays short, since an answer often runs on. With a question goes what follows it.
 std::uint64_t QuoteEnd(const std::vector<Sentence>& sentences, std::size_t i,
-                       std::string_view passage) {
+                       const std::vector<Passage>& passages) {
+  const std::string_view passage = passages[sentences[i].passage].text;
   const std::uint64_t begin = sentences[i].begin;
   std::uint64_t end = sentences[i].end;
   if (IsRowOrItem(passage.substr(begin))) return end;
-  for (std::size_t k = i + 1; k < sentences.size(); ++k) {
+  std::size_t first = i + 1;
+  if (IsQuestion(sentences[i], passages) && HasNext(sentences, i)) end = sentences[first++].end;
+  for (std::size_t k = first; k < sentences.size(); ++k) {
     const Sentence& next = sentences[k];
     if (next.passage != sentences[i].passage || IsRowOrItem(passage.substr(next.begin))) break;
     if (passage.substr(end, next.begin - end).find("\n\n") != std::string_view::npos) break;
@@ -96,7 +122,7 @@ Citation Quote(const std::vector<Sentence>& sentences, std::size_t i,
                const std::vector<Passage>& passages) {
   const Passage& passage = passages[sentences[i].passage];
   const std::uint64_t begin = sentences[i].begin;
-  const std::uint64_t end = QuoteEnd(sentences, i, passage.text);
+  const std::uint64_t end = QuoteEnd(sentences, i, passages);
   Citation c;
   c.root = passage.root;
   c.path = passage.path;
@@ -165,7 +191,7 @@ Result<Answer> AnswerExtractive(const Ports& ports, std::string_view question,
   MALMOI_TRY(const SentenceIndex index,
              SentenceIndex::Build(ports, question, passages, options.question_language, cancel));
   out.evidence = EvidenceOf(index, passages, SameLanguage(passages, options.question_language));
-  if (index.sentences().empty() || out.evidence < options.evidence_min) {
+  if (index.sentences().empty() || out.evidence < LeastEvidence(options)) {
     out.abstained = true;
     out.text = RefusalText(options.question_language);
     if (on_text) on_text(out.text);
@@ -176,6 +202,7 @@ Result<Answer> AnswerExtractive(const Ports& ports, std::string_view question,
   const float enough = sentences[order[0]].score * kFurtherShare;
   for (const std::size_t i : order) {
     if (out.citations.size() >= options.citations_max || sentences[i].score < enough) break;
+    if (IsQuestion(sentences[i], passages) && !HasNext(sentences, i)) continue;
     Citation c = Quote(sentences, i, passages);
     const bool seen = std::any_of(out.citations.begin(), out.citations.end(), [&](const auto& d) {
       return Overlaps(c, d) || c.quote == d.quote;

@@ -193,7 +193,7 @@ Result<Answer> AnswerGenerated(const Ports& ports, std::string_view question,
   MALMOI_TRY(const SentenceIndex index,
              SentenceIndex::Build(ports, question, passages, language, cancel));
   out.evidence = EvidenceOf(index, passages, SameLanguage(passages, language));
-  if (passages.empty() || out.evidence < options.evidence_min) {
+  if (passages.empty() || out.evidence < LeastEvidence(options)) {
     Refuse(language, &out);
     if (on_text) on_text(out.text);
     return out;

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/clock.h"
+#include "base/strings.h"
 #include "rag/chunk_point.h"
 #include "rag/library_impl_internal.h"
 
@@ -37,6 +38,20 @@ Result<std::vector<SearchHit>> CurrentHits(const Retrieval& retrieval,
   });
   if (hits.size() > top) hits.resize(top);
   return hits;
+}
+
+// The parts of a fingerprint, "NAME DETAIL; ...", that the other one lacks, in short.
+std::string Differing(std::string_view fingerprint, std::string_view other) {
+  constexpr std::size_t kShown = 24;
+  std::string out;
+  for (const std::string_view part : Split(fingerprint, ';')) {
+    const std::string_view name = Trim(part);
+    // Details of the one before begin with a digit.
+    if (name.empty() || (name[0] >= '0' && name[0] <= '9')) continue;
+    if (other.find(part) != std::string_view::npos) continue;
+    out += (out.empty() ? "'" : ", '") + std::string(name.substr(0, kShown)) + "'";
+  }
+  return out.empty() ? "none" : out;
 }
 
 }  // namespace
@@ -80,10 +95,12 @@ Result<LibraryImpl::Found> LibraryImpl::RetrieveHits(const std::string& collecti
   MALMOI_TRY(found.ports.analyzer, GetAnalyzer());
   if (options.mode != SearchMode::kDense &&
       settings.analyzer != found.ports.analyzer->fingerprint()) {
-    return Error(Code::kInvalidArgument,
-                 "collection '" + collection + "' was analysed by '" + settings.analyzer +
-                     "', this library has '" + found.ports.analyzer->fingerprint() +
-                     "'; index its folders again: malmoi index FOLDER --collection " + collection);
+    return Error(
+        Code::kInvalidArgument,
+        "collection '" + collection + "' was analysed with other rules or dictionaries (" +
+            Differing(settings.analyzer, found.ports.analyzer->fingerprint()) + " there, " +
+            Differing(found.ports.analyzer->fingerprint(), settings.analyzer) +
+            " here); index its folders again: malmoi index FOLDER --collection " + collection);
   }
   MALMOI_TRY(AddEmbedder(settings, collection, &found));
   MALMOI_TRY(const auto totals, open->Totals(*catalog_));

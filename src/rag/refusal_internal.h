@@ -19,4 +19,9 @@ bool SameLanguage(const std::vector<Passage>& passages, text::Language question)
 double EvidenceOf(const SentenceIndex& index, const std::vector<Passage>& passages,
                   bool same_language);
 
+// What the options say, else what the question's language says.
+inline double LeastEvidence(const AnswerOptions& options) {
+  return options.evidence_min.value_or(EvidenceMin(options.question_language));
+}
+
 }  // namespace malmoi::rag

@@ -93,7 +93,7 @@ Result<RetrieveOptions> ToRetrieveOptions(const SearchRequest& request) {
 Result<Library::AskOptions> ToAskOptions(const SearchRequest& request) {
   Library::AskOptions out;
   MALMOI_TRY(out.retrieve, ToRetrieveOptions(request));
-  if (request.evidence_min) out.answer.evidence_min = *request.evidence_min;
+  out.answer.evidence_min = request.evidence_min;
   out.extractive = request.extractive;
   return out;
 }

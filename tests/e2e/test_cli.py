@@ -27,7 +27,8 @@ def test_help_names_every_command_and_usage_errors_exit_2(fresh):
         assert command in text
         assert "--json" in fresh.run(command, "--help").stdout or command == "models"
     fresh.run(expect=2)
-    fresh.run("search", expect=2)
+    assert "usage: malmoi search [OPTIONS] query" in fresh.run("search", expect=2).stderr
+    assert "did you mean 'search'" in fresh.run("serch", "x", expect=2).stderr
     fresh.run("search", "x", "--mode", "psychic", expect=2)
     fresh.run("search", "x", "--filter", "nonsense", expect=2)
 
