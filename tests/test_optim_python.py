@@ -24,7 +24,7 @@ def library():
     return found
 
 
-def run(*arguments, python="/usr/bin/python3"):
+def run(*arguments, python="/usr/bin/python3", timeout=600):
     environment = {
         **os.environ,
         "PYTHONPATH": str(ROOT / "python"),
@@ -35,7 +35,7 @@ def run(*arguments, python="/usr/bin/python3"):
     if probe.returncode != 0:
         pytest.skip("python3-torch is not installed")
     done = subprocess.run(
-        [python, *arguments], capture_output=True, text=True, env=environment, timeout=600
+        [python, *arguments], capture_output=True, text=True, env=environment, timeout=timeout
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -61,12 +61,51 @@ def test_training(part):
     assert report["checked"] > 0
 
 
-def test_exchange_with_the_reference():
-    """Where MALMOI_PEER_PYTHON names a Python that has pytorch-optimizer and its torch."""
+@pytest.mark.parametrize("part", ["schedulers", "groups"])
+def test_hosts(part):
+    report = json.loads(run(str(BODY / "hosts.py"), part).splitlines()[-1])
+    assert report["failed"] == {} and report["checked"] > 0, report
+
+
+def test_states_in_fewer_bits():
+    """Rules whose last losses stay within 1 % on two small networks; docs/optimizers/choosing.md
+    names those that do not."""
+    chosen = ("adamw", "adam", "adan", "ademamix", "adabelief", "lamb", "radam", "sgd")
+    report = json.loads(run(str(BODY / "recipes.py"), "states", *chosen).splitlines()[-1])
+    assert report["failed"] == {} and report["checked"] == 4 * len(chosen), report
+
+
+# With pytorch-optimizer, its torch, accelerate and lightning: several GB, so a Python that has them
+# is named by MALMOI_PEER_PYTHON. Each is a run of a part, and what it must at least have checked.
+PEER = {
+    "exchange": ("training.py", ("exchange",), 240),
+    "hosts": ("hosts.py", ("schedulers", "groups", "scaler", "accelerator", "lightning"), 17),
+    "refusals": ("hosts.py", ("refusals",), 200),
+    "recipes": ("recipes.py", ("against",), 230),
+}
+
+
+def test_golden_data_are_the_references(tmp_path):
+    """Recorded anew, losses, schedules and rules without eigenvectors are what the tests read."""
     peer = os.environ.get("MALMOI_PEER_PYTHON")
     if not peer:
         pytest.skip("MALMOI_PEER_PYTHON is not set")
-    out = run(str(BODY / "training.py"), "exchange", python=peer)
-    report = json.loads(out.splitlines()[-1])
-    assert report["failed"] == {}, report
-    assert report["checked"] > 200
+    out = run(str(ROOT / "tools" / "make_golden" / "optim_record.py"),
+              str(ROOT / "tests" / "golden" / "optim"), str(tmp_path), "--compare", "--only",
+              "adamw,lion,lamb,adafactor,muon,kron,sam,alig,adahessian,lomo", python=peer)
+    *lines, last = out.splitlines()
+    far = {series: float(worst) for series, worst in
+           (line.rsplit(": ", 1) for line in lines if "Error" not in line)}
+    assert len(far) + int(last.split()[0]) > 200, last
+    assert {s: w for s, w in far.items() if w > 1e-5} == {}
+
+
+@pytest.mark.parametrize("what", PEER)
+def test_beside_the_reference(what):
+    peer = os.environ.get("MALMOI_PEER_PYTHON")
+    if not peer:
+        pytest.skip("MALMOI_PEER_PYTHON is not set")
+    file, parts, least = PEER[what]
+    report = json.loads(run(str(BODY / file), *parts, python=peer, timeout=1800).splitlines()[-1])
+    assert report["failed"] == {} and not report.get("absent"), report
+    assert report["checked"] >= least, report

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Draws the paths of all optimizers over Rastrigin's and Rosenbrock's functions.
+"""Draws the paths of all optimizers over Rastrigin's and Rosenbrock's functions: two sheets.
 
-usage: optim_plots.py LIBRARY OUT.png [NAME...]
+usage: optim_plots.py LIBRARY FOLDER [NAME...]     writes FOLDER/rastrigin.png and rosenbrock.png
 
-LIBRARY is libmalmoi_optim_matrix.so. Rastrigin from (-2, 3.5) in 150 steps, Rosenbrock from (-2, 2)
-in 400. Rates are the best of a grid by the end's value; what else is by default. Needs matplotlib,
-no torch.
+LIBRARY is libmalmoi_optim_matrix.so. Rastrigin from (-2, 3.5) in 200 steps, Rosenbrock from (-2, 2)
+in 400. The rate, in the title, is the best of a grid by the value at the end; what else is by
+default. Needs matplotlib and Pillow, no torch.
 """
 
 import ctypes
@@ -32,13 +32,17 @@ def rosenbrock(x, y):
     return value, (-2 * (1 - x) - 400 * x * (y - x * x), 200 * (y - x * x))
 
 
-FIELDS = (("Rastrigin", rastrigin, (-2.0, 3.5), (0.0, 0.0), 150, (-4.5, 4.5)),
-          ("Rosenbrock", rosenbrock, (-2.0, 2.0), (1.0, 1.0), 400, (-2.5, 3.0)))
-RATES = (1e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0)
+FIELDS = (("rastrigin", rastrigin, (-2.0, 3.5), (0.0, 0.0), 200, (-4.5, 4.5)),
+          ("rosenbrock", rosenbrock, (-2.0, 2.0), (1.0, 1.0), 400, (-2.5, 3.0)))
+RATES = (1e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 0.6, 1.0, 2.0)
+ACROSS = 10
+WRAPPERS = "friendlysam gsam lookahead looksam orthograd sam schedulefreewrapper trac wsam".split()
+OPTIONS = {"ranger21": {"num_iterations": 400}, "sara": {"threshold": 10.0},
+           "alice": {"rank": 1, "leading_basis": 1}, "bsam": {"num_data": 1000}}
 
 
 def path(lib, name, function, start, steps, options):
-    """Points of one run, or None where it cannot be made or leaves the numbers."""
+    """(points, whether it stayed among the numbers) of one run; None where it cannot be made."""
     p, g = array("f", start), array("f", [0, 0])
     shape = (2,) if name not in ("spectralsphere",) else (1, 2)
     dims = (ctypes.c_int64 * len(shape))(*shape)
@@ -71,25 +75,58 @@ def path(lib, name, function, start, steps, options):
             step.loss, step.has_loss = evaluate(), 1
             if lib.lib.malmoi_optim_step(handle, step):
                 return None
+            if not all(math.isfinite(v) and abs(v) < 1e4 for v in p):
+                return points, False
             points.append((p[0], p[1]))
-            if not all(math.isfinite(v) and abs(v) < 1e4 for v in points[-1]):
-                return None
     finally:
         lib.lib.malmoi_optim_destroy(handle)
-    return points
+    return points, True
 
 
-def best(lib, name, function, start, steps, required):
+def best(lib, name, function, start, steps, options):
+    """(value, title, points) of the run that ends lowest; None where none can be made."""
     found = None
-    rate = "max_lr" if name == "alig" else "lr"
     for lr in RATES:
-        points = path(lib, name, function, start, steps, {**required, rate: lr})
-        if points is None:
+        if name in WRAPPERS:  # Around SGD, whose own path is another picture.
+            with_rate = {**options, "base_optimizer": {"name": "sgd", "lr": lr, "momentum": 0.9}}
+        else:
+            with_rate = {**options, "max_lr" if name == "alig" else "lr": lr}
+        run = path(lib, name, function, start, steps, with_rate)
+        if run is None:
             continue
-        value = function(*points[-1])[0]
+        points, stayed = run
+        value = function(*points[-1])[0] if stayed else math.inf
         if found is None or value < found[0]:
-            found = (value, lr, points)
+            found = (value, f"{name} {lr:g}" if stayed else f"{name} diverges", points)
     return found
+
+
+def sheet(pyplot, lib, names, field, options):
+    """One picture a name; returns the figure and the names without a path."""
+    _, function, start, goal, steps, (low, high) = field
+    down = -(-len(names) // ACROSS)
+    figure, axes = pyplot.subplots(down, ACROSS, figsize=(ACROSS * 1.25, down * 1.4), squeeze=False)
+    grid = [low + (high - low) * (j + 0.5) / 60 for j in range(60)]
+    ground = [[math.log1p(function(x, y)[0]) for x in grid] for y in grid]
+    missing = []
+    for axis, name in zip(axes.flat, [*names, *[None] * (down * ACROSS - len(names))]):
+        axis.set_axis_off()
+        if name is None:
+            continue
+        axis.imshow(ground, cmap="Greys_r", origin="lower", extent=(low, high, low, high),
+                    interpolation="bilinear", alpha=0.6)
+        axis.plot(*goal, marker="+", color="tab:green", markersize=6, markeredgewidth=1.5)
+        found = best(lib, name, function, start, steps, options.get(name, {}))
+        if found is None:
+            missing.append(name)
+        else:
+            xs, ys = zip(*found[2])
+            axis.plot(xs, ys, color="tab:red", linewidth=0.8)
+            axis.plot(xs[-1], ys[-1], marker="o", color="tab:blue", markersize=3)
+        axis.set_title(found[1] if found else name, fontsize=6.5, pad=2)
+        axis.set_xlim(low, high), axis.set_ylim(low, high)
+    figure.subplots_adjust(0.005, 0.005, 0.995, 0.985, 0.04, 0.16)
+    return figure, missing
 
 
 def main():
@@ -98,36 +135,22 @@ def main():
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
+    from PIL import Image
 
     from malmoi.optim import _library as lib
     from optim_docs import REQUIRED
 
-    required = {**REQUIRED, "ranger21": {"num_iterations": 400}, "sara": {"threshold": 10.0}}
     names = sys.argv[3:] or lib.names()
-    across = 12
-    down = (len(names) + across // 2 - 1) // (across // 2)
-    figure, axes = pyplot.subplots(down, across, figsize=(across * 1.1, down * 1.25), squeeze=False)
-    for axis in axes.flat:
-        axis.set_axis_off()
-    missing = []
-    for i, name in enumerate(names):
-        for k, (_, function, start, goal, steps, (low, high)) in enumerate(FIELDS):
-            axis = axes[i // (across // 2)][2 * (i % (across // 2)) + k]
-            grid = [low + (high - low) * j / 40 for j in range(41)]
-            axis.contourf(grid, grid, [[math.log1p(function(x, y)[0]) for x in grid] for y in grid],
-                          8, cmap="Greys_r")
-            found = best(lib, name, function, start, steps, required.get(name, {}))
-            if found is None:
-                missing.append(name)
-            else:
-                xs, ys = zip(*found[2])
-                axis.plot(xs, ys, color="tab:red", linewidth=0.7)
-                axis.plot(*goal, marker="+", color="tab:green", markersize=4)
-                axis.set_title(f"{name} {found[1]:g}" if k == 0 else f"{found[1]:g}", fontsize=4, pad=1)
-            axis.set_xlim(low, high), axis.set_ylim(low, high)
-    figure.subplots_adjust(0.005, 0.005, 0.995, 0.99, 0.04, 0.14)
-    figure.savefig(sys.argv[2], dpi=int(os.environ.get("DPI", "70")))
-    print(f"{len(names)} optimizers; no path of: {sorted(set(missing))}")
+    for field in FIELDS:
+        figure, missing = sheet(pyplot, lib, names, field, {**REQUIRED, **OPTIONS})
+        out = pathlib.Path(sys.argv[2]) / f"{field[0]}.png"
+        figure.savefig(out, dpi=100)
+        pyplot.close(figure)
+        Image.open(out).convert("RGB").quantize(
+            48, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(
+            out, optimize=True)
+        print(f"{field[0]}: {len(names)} optimizers, {out.stat().st_size // 1024} KiB; "
+              f"no path of: {missing or 'none'}")
 
 
 if __name__ == "__main__":

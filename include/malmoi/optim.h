@@ -77,6 +77,13 @@ typedef struct {
 
 /* One step; `step` may be null for the plain one. */
 MALMOI_API int malmoi_optim_step(malmoi_optimizer* optimizer, malmoi_step* step);
+/* From the next step on, rules that draw numbers (alice, apollo, bsam, dash, gravity, kron, spam)
+ * draw from torch's CPU generator in this state, the 5056 bytes of torch.get_rng_state(). `uniform`:
+ * kron's number of numpy.random.random() for each step; below 0: from the same state. */
+MALMOI_API int malmoi_optim_set_random(malmoi_optimizer* optimizer, const void* state,
+                                       int64_t bytes, double uniform);
+/* Writes that state as the steps since have left it into the same 5056 bytes. */
+MALMOI_API int malmoi_optim_random(const malmoi_optimizer* optimizer, void* state, int64_t bytes);
 /* The same in pieces, for backward passes that free each gradient. */
 MALMOI_API int malmoi_optim_begin(malmoi_optimizer* optimizer);
 /* With grad_scale and loss of `step`; closures and hessians need the whole step. */

@@ -1,8 +1,11 @@
 #include "optim/optimizer.h"
 
+#include <algorithm>
 #include <memory>
+#include <optional>
 
 #include "capi/capi_internal.h"
+#include "optim/torch_generator.h"
 #ifdef MALMOI_WITH_MATRIX
 #include "optim/matrix/register.h"
 #endif
@@ -24,6 +27,8 @@ struct malmoi_optimizer {
   optim::ParameterState state;
   std::vector<malmoi_state_entry> entries;
   std::string scalars;
+  std::optional<optim::TorchGenerator> random;  // The caller's torch.
+  std::optional<double> uniform;
 };
 
 namespace {
@@ -176,12 +181,36 @@ int malmoi_optim_step(malmoi_optimizer* o, malmoi_step* step) {
     if (step->hessian != nullptr)
       in.hessian.assign(step->hessian, step->hessian + o->optimizer->parameters().size());
   }
+  if (o->random) {
+    in.generator = &*o->random;
+    in.uniform = o->uniform;
+  }
   auto report = o->optimizer->Step(in);
   if (!report.ok()) return Fail(report.error());
   if (step != nullptr) {
     step->skipped = report.value().skipped ? 1 : 0;
     step->grad_norm = report.value().grad_norm;
   }
+  return MALMOI_OK;
+}
+
+int malmoi_optim_set_random(malmoi_optimizer* o, const void* state, int64_t bytes, double uniform) {
+  auto made =
+      optim::TorchGenerator::FromTorch({static_cast<const std::byte*>(state),
+                                        static_cast<std::size_t>(std::max<int64_t>(bytes, 0))});
+  if (!made.ok()) return Fail(made.error());
+  o->random = std::move(made).value();
+  o->uniform = uniform < 0 ? std::nullopt : std::optional<double>(uniform);
+  return MALMOI_OK;
+}
+
+int malmoi_optim_random(const malmoi_optimizer* o, void* state, int64_t bytes) {
+  constexpr std::size_t kBytes = optim::TorchGenerator::kStateBytes;
+  if (!o->random || bytes != static_cast<int64_t>(kBytes)) {
+    return Fail(Code::kInvalidArgument, o->random ? "expected room for 5056 bytes"
+                                                  : "malmoi_optim_set_random was not called");
+  }
+  o->random->ToTorch(std::span<std::byte, kBytes>(static_cast<std::byte*>(state), kBytes));
   return MALMOI_OK;
 }
 

@@ -6,8 +6,8 @@
 #include "os/cpu_info.h"
 #include "os/vfs.h"
 #include "rpc/qdrant/server.h"
-#include "serve/qdrant/store_models.h"
 #include "serve/qdrant/store_server.h"
+#include "serve/store_models.h"
 
 namespace malmoi::cli {
 namespace {

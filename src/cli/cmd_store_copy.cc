@@ -7,8 +7,8 @@
 #include "json/writer.h"
 #include "obs/progress.h"
 #include "os/vfs.h"
-#include "serve/qdrant/store_copy.h"
 #include "serve/qdrant/store_server.h"
+#include "serve/store_copy.h"
 
 namespace malmoi::cli {
 namespace {

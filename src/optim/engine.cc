@@ -302,7 +302,8 @@ void Engine::Open(Tensor& t, int phase) {
   s.out.fill(0);
   if (phase == 0) s.streams_in_ = s.streams_out_ = 0;
   s.extra = nullptr;
-  s.random = &generator_;
+  const bool given = inputs_ != nullptr && inputs_->generator != nullptr;
+  s.random = given ? inputs_->generator : &generator_;
   if (inputs_ != nullptr && !inputs_->hessian.empty()) s.extra = inputs_->hessian[s.index_];
 }
 

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -13,6 +14,8 @@
 #include "optim/tensor_step.h"
 
 namespace malmoi::optim {
+
+class TorchGenerator;  // optim/torch_generator.h
 
 // One tensor to be trained. The caller owns data and grad, contiguous and row-major, both of
 // `storage` (not kQ8), for as long as the optimizer lives; grad may change between steps and be
@@ -57,6 +60,10 @@ struct StepInputs {
   // torch.manual_seed(seed) before the step would.
   std::uint64_t seed = 0;
   bool has_seed = false;
+  // Not null: they draw from this one instead, which moves on; it must live through the step.
+  TorchGenerator* generator = nullptr;
+  // Kron's number from numpy.random.random(), which decides on balancing; none: it draws one.
+  std::optional<double> uniform;
   std::vector<const void*> hessian;  // One a parameter, its dtype and shape; empty: none.
 };
 struct StepReport {

@@ -1,8 +1,10 @@
 #include "optim/torch_generator.h"
 
 #include <cmath>
+#include <cstring>
 #include <numbers>
 #include <numeric>
+#include <string>
 #include <utility>
 
 namespace malmoi::optim {
@@ -11,6 +13,54 @@ TorchGenerator::TorchGenerator(std::uint64_t seed) {  // MT19937, Matsumoto and 
   state_[0] = static_cast<std::uint32_t>(seed);
   for (std::uint32_t i = 1; i < 624; ++i)
     state_[i] = 1812433253U * (state_[i - 1] ^ (state_[i - 1] >> 30)) + i;
+}
+
+namespace {
+
+// torch's CPUGeneratorImplState, with the fields of its first version.
+struct TorchState {
+  std::uint64_t seed;
+  std::int32_t left;  // Numbers until the engine turns over, and one.
+  std::int32_t seeded;
+  std::uint64_t next;
+  std::uint64_t engine[624];
+  double normal_x, normal_y, normal_rho;
+  std::int32_t normal_is_valid, padding;
+  float float_normal;
+  std::uint8_t float_normal_is_valid, more_padding[3];
+};
+static_assert(sizeof(TorchState) == TorchGenerator::kStateBytes);
+
+}  // namespace
+
+Result<TorchGenerator> TorchGenerator::FromTorch(std::span<const std::byte> state) {
+  TorchState from;
+  if (state.size() != sizeof from) {
+    return Error(Code::kInvalidArgument, "the state of torch's generator: expected " +
+                                             std::to_string(sizeof from) + " bytes, not " +
+                                             std::to_string(state.size()));
+  }
+  std::memcpy(&from, state.data(), sizeof from);
+  if (from.next > 624 || from.left < 1 || from.left > 624) {
+    return Error(Code::kInvalidArgument, "the state of torch's generator: position " +
+                                             std::to_string(from.next) + " of 624");
+  }
+  TorchGenerator out(0);
+  for (std::size_t i = 0; i < 624; ++i) out.state_[i] = static_cast<std::uint32_t>(from.engine[i]);
+  out.next_ = from.left == 1 ? 624 : static_cast<int>(from.next);
+  if (from.normal_is_valid != 0) out.kept_ = from.normal_y;
+  return out;
+}
+
+void TorchGenerator::ToTorch(std::span<std::byte, kStateBytes> state) const {
+  TorchState to;
+  std::memcpy(&to, state.data(), sizeof to);  // The seed and what is not used here stay.
+  for (std::size_t i = 0; i < 624; ++i) to.engine[i] = state_[i];
+  to.next = static_cast<std::uint64_t>(next_);
+  to.left = 625 - next_;
+  to.normal_is_valid = kept_ ? 1 : 0;
+  to.normal_y = kept_.value_or(0);
+  std::memcpy(state.data(), &to, sizeof to);
 }
 
 std::uint32_t TorchGenerator::Random() {

@@ -1,10 +1,13 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
 #include <vector>
+
+#include "base/result.h"
 
 namespace malmoi::optim {
 
@@ -15,6 +18,13 @@ namespace malmoi::optim {
 class TorchGenerator {
  public:
   explicit TorchGenerator(std::uint64_t seed);
+
+  // The bytes of torch.get_rng_state(): torch's own layout, little endian.
+  static constexpr std::size_t kStateBytes = 5056;
+  // Goes on where torch is. Errors: kInvalidArgument for another size or a position outside.
+  static Result<TorchGenerator> FromTorch(std::span<const std::byte> state);
+  // What FromTorch took, moved on by what was drawn since: for torch.set_rng_state().
+  void ToTorch(std::span<std::byte, kStateBytes> state) const;
 
   std::uint32_t Random();
   std::uint64_t Random64();

@@ -54,6 +54,7 @@ def give(ps, k):
 
 
 def step(name, o, k=1):
+    torch.manual_seed(k)  # Some draw: from torch's generator, as the reference does.
     if name in ("adahessian", "sophiah"):
         return o.step(hessian=[torch.ones_like(p) for g in o.param_groups for p in g["params"]])
     if name in LOSS:
@@ -191,6 +192,14 @@ def edits():
     q.grad = p.grad.clone().contiguous()
     o.step(), r.step()
     check("strides", torch.equal(p, q))
+    ps = tensors()
+    o = mo.Ranger21(ps, num_iterations=20, lr=0.25)
+    give(ps, 1)
+    o.step()
+    check("made with a rate", o.state_dict()["starting_lr"] == 0.25, o.state_dict()["starting_lr"])
+    same_places()
+    hooks()
+    generator()
     for dtype in (torch.bfloat16, torch.float16, torch.float64):
         ps = tensors(dtype=dtype)
         before = [z.detach().clone() for z in ps]
@@ -205,6 +214,86 @@ def edits():
     check("create_optimizer", len(o.param_groups) == 2 and o.param_groups[0]["counter"] == 1)
     check("filters", mo.get_supported_optimizers("*adamw") == [
         n for n in mo.get_supported_optimizers() if n.endswith("adamw")])
+
+
+def same_places():
+    """Gradients and parameters whose memory begins where it did, but that lie otherwise in it."""
+    p, q = (torch.nn.Parameter(torch.ones(6, 6)) for _ in range(2))
+    o, r = mo.AdamW([p], lr=1e-2), mo.AdamW([q], lr=1e-2)
+    memory = torch.randn(6, 6)
+    for k in range(4):
+        p.grad = memory if k % 2 == 0 else memory.t()
+        q.grad = p.grad.clone(memory_format=torch.contiguous_format)
+        o.step(), r.step()
+    check("gradient of other strides", torch.equal(p, q))
+    p.data, q.data = p.data.t(), q.data.t().contiguous()
+    for _ in range(2):
+        p.grad = q.grad = torch.randn(6, 6)
+        o.step(), r.step()
+    check("parameter of other strides", torch.equal(p, q))
+
+
+def generator():
+    """What a rule draws is what torch would have drawn, and torch goes on behind it."""
+    shapes = [(3,), (4, 5), (7,), (33,)]  # Short ones take numbers in pairs: one is kept.
+    ps = [torch.nn.Parameter(torch.zeros(s)) for s in shapes]
+    for p in ps:
+        p.grad = torch.zeros_like(p)
+    o = mo.Gravity(ps, lr=1e-2, alpha=0.02, beta=0.9)
+    torch.manual_seed(5)
+    torch.randn(3)  # In the middle of a pair.
+    o.step()
+    state = torch.get_rng_state()
+    torch.manual_seed(5)
+    torch.randn(3)
+    wanted = [torch.randn(s) for s in shapes]
+    check("torch goes on", torch.equal(state, torch.get_rng_state()))
+    for w, p in zip(wanted, ps):
+        v = o.state[p]["v"] / (2.0 * 1.9 / 3)  # A step without gradients keeps (1 + beta) / 3.
+        check(f"drawn {tuple(p.shape)}", torch.allclose(v, w, rtol=1e-5, atol=1e-6), (v, w))
+    p = torch.nn.Parameter(torch.ones(4))
+    o = mo.BSAM([p], num_data=10)
+    p.grad = torch.ones(4)  # Without one there is no noise, as in the reference.
+    torch.manual_seed(5)
+
+    def closure():
+        o.zero_grad()
+        loss = (p * torch.rand(4)).sum()  # Draws as well, as dropout does.
+        loss.backward()
+        return loss
+
+    o.step(closure)
+    state = torch.get_rng_state()
+    torch.manual_seed(5)
+    torch.randn(4), torch.rand(4), torch.rand(4)
+    check("a closure draws between", torch.equal(state, torch.get_rng_state()))
+
+
+def hooks():
+    """Hooks around step() where torch has them, its profiler, and what a closure raises."""
+    ps = tensors()
+    o = mo.AdamW(ps, lr=1e-2)
+    give(ps, 1)
+    o.step()
+    with torch.autograd.profiler.profile() as records:
+        o.step()
+    check("profiler", any("Optimizer.step#AdamW" in e.name for e in records.function_events))
+    if hasattr(o, "register_step_pre_hook"):
+        seen = []
+        undo = [o.register_step_pre_hook(lambda *a: seen.append(("before", len(a)))),
+                o.register_step_post_hook(lambda *a: seen.append(("after", len(a))))]
+        o.step()
+        check("hooks", seen == [("before", 3), ("after", 3)], seen)
+        for u in undo:
+            u.remove()
+        o.step()
+        check("hooks removed", len(seen) == 2)
+
+    def broken():
+        raise KeyError("in the closure")
+
+    for name in ("adamw", "lbfgs"):
+        raises(f"closure of {name}", KeyError, lambda: mo.load_optimizer(name)(ps).step(broken))
 
 
 def wrappers():

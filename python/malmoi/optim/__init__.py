@@ -3,10 +3,8 @@
 Importing this module does not import torch; the classes do, when they are first touched.
 """
 
-import fnmatch
 import importlib
 
-from . import _catalog
 from .exceptions import (  # noqa: F401
     NegativeLRError,
     NegativeStepError,
@@ -16,7 +14,6 @@ from .exceptions import (  # noqa: F401
     ZeroParameterSizeError,
 )
 
-_CLASSES = {row[1]: row[0] for row in _catalog.OPTIMIZERS}
 _ELSEWHERE = {
     name: module
     for module, names in {
@@ -53,9 +50,18 @@ _LOSSES = (
 ).split()
 
 
+def _classes_of_catalogue():
+    """{class name: registry name}; read when a class is asked for, as it is long."""
+    from . import _catalog
+
+    return {row[1]: row[0] for row in _catalog.OPTIMIZERS}
+
+
 def _filtered(names, filters):
     if filters is None:
         return sorted(names)
+    import fnmatch
+
     filters = filters if isinstance(filters, (tuple, list)) else [filters]
     return sorted({n for f in filters for n in fnmatch.filter(names, f)})
 
@@ -91,15 +97,17 @@ def load_optimizer(optimizer):
 
 
 def __getattr__(name):
-    if name in _CLASSES:
+    if name.startswith("_"):  # Python asks for its own, and for modules before it imports them.
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name in _ELSEWHERE:
+        value = getattr(importlib.import_module(f".{_ELSEWHERE[name]}", __name__), name)
+    elif (registered := _classes_of_catalogue().get(name)) is not None:
         from . import _classes
 
         try:
-            value = _classes.by_name(_CLASSES[name])
+            value = _classes.by_name(registered)
         except NotImplementedError as e:
             raise AttributeError(str(e)) from None
-    elif name in _ELSEWHERE:
-        value = getattr(importlib.import_module(f".{_ELSEWHERE[name]}", __name__), name)
     else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     globals()[name] = value
@@ -107,4 +115,4 @@ def __getattr__(name):
 
 
 def __dir__():
-    return sorted({*globals(), *_CLASSES, *_ELSEWHERE})
+    return sorted({*globals(), *_classes_of_catalogue(), *_ELSEWHERE})

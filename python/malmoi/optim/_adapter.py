@@ -5,15 +5,16 @@ device, float16, strides) goes through contiguous host copies. State lives in th
 copied out by state_dict(), which has pytorch-optimizer's layout, and by the `state` property.
 """
 
-import copy
-import ctypes
 import json
 import operator
+import sys
 from array import array
+from itertools import chain
 
 import torch
 
-from . import _catalog, _checkpoint, _library, _objects
+from . import _catalog, _checkpoint, _library, _objects, _step_hooks
+from ._engine import DTYPES, Engine
 from .exceptions import (
     NegativeLRError,
     NegativeStepError,
@@ -22,15 +23,10 @@ from .exceptions import (
     NoSparseGradientError,
 )
 
-_DTYPES = {
-    torch.float32: _library.F32,
-    torch.float64: _library.F64,
-    torch.bfloat16: _library.BF16,
-}
-_TORCH = {v: k for k, v in _DTYPES.items()}
 _LOSS_VALUE = {"alig", "emonavi", "emolynx", "emofact"}
 _CLOSURE = {"lbfgs", "bsam"}
 _HESSIAN = {"adahessian", "sophiah"}
+_DRAWS = {"alice", "apollo", "bsam", "dash", "gravity", "kron", "spam"}
 _MUON = {"muon", "muonclip", "adamuon", "adago", "normuon", "distributedmuon"}
 # A group without use_muon keeps AdamW's options under the plain names.
 _ADAMW_HALF = (("lr", "adamw_lr"), ("betas", "adamw_betas"), ("weight_decay", "adamw_wd"),
@@ -52,7 +48,9 @@ _GROUP_KEYS = {
     "lorarite": lambda o: {"eps_root": o["eps"] ** 2},
 }
 _grad = operator.attrgetter("grad")
+_params_of = operator.itemgetter("params")
 _data_ptr = torch.Tensor.data_ptr
+_is_contiguous = torch.Tensor.is_contiguous
 _ENGINE = {"threads", "state", "f32_states", "clip_norm", "stochastic_rounding", "kahan", "seed",
            "no_decay"}
 
@@ -76,82 +74,6 @@ def _plain(value):
     return None
 
 
-class _Engine:
-    """A native handle over the tensors of all groups, and the tables of their addresses."""
-
-    def __init__(self, name, tensors, group_of, config):
-        self.tensors = tensors
-        self.count = len(tensors)
-        table = (_library.Tensor * self.count)()
-        shapes = []
-        for i, t in enumerate(tensors):
-            shape = (ctypes.c_int64 * max(t.dim(), 1))(*t.shape)
-            shapes.append(shape)
-            dtype = _DTYPES[t.dtype]
-            table[i] = _library.Tensor(
-                None, dtype, dtype, group_of[i], t.dim(), shape, t.data_ptr() or None, None
-            )
-        self.handle = _library.lib.malmoi_optim_create(
-            name.encode(), table, self.count, json.dumps(config).encode()
-        )
-        if not self.handle:
-            raise _library.error()
-
-    def __del__(self):
-        if getattr(self, "handle", None):
-            _library.lib.malmoi_optim_destroy(self.handle)
-            self.handle = None
-
-    def state(self, index):
-        """{name: tensor} and {name: number} of one tensor."""
-        entries = ctypes.POINTER(_library.StateEntry)()
-        count, scalars = ctypes.c_int64(), ctypes.c_char_p()
-        _library.check(
-            _library.lib.malmoi_optim_state(
-                self.handle, index, ctypes.byref(entries), ctypes.byref(count),
-                ctypes.byref(scalars),
-            )
-        )
-        tensors = {}
-        for k in range(count.value):
-            e = entries[k]
-            shape = [e.shape[d] for d in range(e.rank)]
-            t = torch.empty(shape, dtype=_TORCH[e.dtype])
-            if e.bytes:
-                ctypes.memmove(t.data_ptr(), e.data, e.bytes)
-            tensors[e.name.decode()] = t
-        return tensors, json.loads(scalars.value or b"{}")
-
-    def set_state(self, index, tensors, scalars):
-        kept = []
-        table = (_library.StateEntry * max(len(tensors), 1))()
-        for k, (name, t) in enumerate(tensors.items()):
-            t = t.detach().to("cpu").contiguous()
-            if t.dtype not in _DTYPES:
-                t = t.to(torch.float32)
-            shape = (ctypes.c_int64 * max(t.dim(), 1))(*t.shape)
-            kept += [t, shape]
-            table[k] = _library.StateEntry(
-                name.encode(), _DTYPES[t.dtype], t.dim(), shape, t.data_ptr() or None,
-                t.numel() * t.element_size(),
-            )
-        _library.check(
-            _library.lib.malmoi_optim_set_state(
-                self.handle, index, table, len(tensors), json.dumps(scalars).encode()
-            )
-        )
-
-    def set_group(self, group, values):
-        _library.check(
-            _library.lib.malmoi_optim_set_group_state(
-                self.handle, group, json.dumps(values).encode()
-            )
-        )
-
-    def group_state(self, group):
-        return json.loads(_library.take(_library.lib.malmoi_optim_group_state(self.handle, group)))
-
-
 class MalmoiOptimizer(torch.optim.Optimizer):
     _name = ""
     _native = False
@@ -159,6 +81,7 @@ class MalmoiOptimizer(torch.optim.Optimizer):
     def _start(self, params, options):
         self._engine = None
         self._pending = None
+        self._away = {}
         self._evaluating = False
         self._engine_options = {k: options.pop(k) for k in list(options) if k in _ENGINE}
         self._engine_options.setdefault("threads", torch.get_num_threads())
@@ -226,7 +149,7 @@ class MalmoiOptimizer(torch.optim.Optimizer):
 
     def _config(self):
         return {
-            "options": {},
+            "options": self._values(self.defaults),  # Some rules keep what they are made with.
             "groups": [self._values(g) for g in self.param_groups],
             "engine": _plain(self._engine_options),
         }
@@ -251,18 +174,18 @@ class MalmoiOptimizer(torch.optim.Optimizer):
 
     def _build(self):
         self._params, group_of, tensors = [], [], []
-        self._seen = self._bound = None
+        self._seen = None
         self._staged = []  # (index, parameter's real view): copied to and fro each step.
         for g, group in enumerate(self.param_groups):
             for p in group["params"]:
                 real = self._real(p.detach())
                 direct = (
-                    real.device.type == "cpu" and real.dtype in _DTYPES and real.is_contiguous()
+                    real.device.type == "cpu" and real.dtype in DTYPES and real.is_contiguous()
                 )
                 if direct:
                     tensors.append(real)
                 else:
-                    dtype = real.dtype if real.dtype in _DTYPES else torch.float32
+                    dtype = real.dtype if real.dtype in DTYPES else torch.float32
                     host = torch.empty(real.shape, dtype=dtype)
                     if real.device.type == "cuda":
                         host = host.pin_memory()
@@ -272,8 +195,15 @@ class MalmoiOptimizer(torch.optim.Optimizer):
                 self._params.append(p)
                 group_of.append(g)
         self._group_of = group_of
-        self._where = array("Q", map(_data_ptr, self._params))
-        self._engine = _Engine(self._name, tensors, group_of, self._config())
+        self._where = list(map(_data_ptr, self._params))
+        # The groups as the engine has them, and the states of parameters that left them.
+        self._built = [(group, list(group["params"])) for group in self.param_groups]
+        self._sizes = [len(group["params"]) for group in self.param_groups]
+        # Nothing but the native call: no copies, no closure, no number to hand over.
+        self._plain_step = not self._staged and self._name not in (
+            _CLOSURE | _LOSS_VALUE | _HESSIAN | _DRAWS | {"scionlight"}
+        )
+        self._engine = Engine(self._name, tensors, group_of, self._config())
         if not self._native:
             for group in self.param_groups:
                 group.setdefault("step", 0)
@@ -291,10 +221,33 @@ class MalmoiOptimizer(torch.optim.Optimizer):
         for i in range(len(self.param_groups)):
             self._engine.set_group(i, values)
 
-    def _moved(self):
-        """Some parameter's memory is another (p.data = ..., model.to(...)): begin from there."""
-        self._pending = copy.deepcopy(self.state_dict())
+    def _rebuild(self):
+        """Some parameter's memory is another (p.data = ..., model.to(...)) or the groups hold other
+        parameters: a new engine over them that goes on with the states there are."""
+        packed = {id(group): i for i, (group, _) in enumerate(self._built)}
+        now = self.param_groups
+        self.param_groups = [{**group, "params": params} for group, params in self._built]
+        try:
+            saved = self._pack()
+        finally:
+            self.param_groups = now
+        states = {k: v for k, v in saved["state"].items() if not isinstance(k, int)}
+        groups, left = [], dict(self._away)
+        left.update((p, saved["state"][i]) for i, p in enumerate(self._params)
+                    if i in saved["state"])
+        for group in now:
+            values = {k: v for k, v in group.items() if k != "params"}
+            if id(group) in packed:
+                values = {**saved["param_groups"][packed[id(group)]], **values}
+            start = sum(len(g["params"]) for g in groups)
+            values["params"] = list(range(start, start + len(group["params"])))
+            groups.append(values)
+            for i, p in zip(values["params"], group["params"]):
+                if p in left:
+                    states[i] = left.pop(p)
+        self._away = left
         self._engine = None
+        self._pending = {**saved, "state": states, "param_groups": groups}
         self._build()
 
     def _list_keys(self):
@@ -318,13 +271,6 @@ class MalmoiOptimizer(torch.optim.Optimizer):
 
     def _gradients(self):
         """Addresses of the gradients, and what must live until the step is done."""
-        if not self._staged:
-            try:  # Without a loop of bytecodes: this is most of a small model's step.
-                table = array("Q", map(_data_ptr, map(_grad, self._params)))
-            except (TypeError, RuntimeError):  # None, or sparse.
-                table = None
-            if table is not None and table == self._seen:
-                return table, None
         addresses, keep = [], []
         for p in self._params:
             g = p.grad
@@ -344,19 +290,27 @@ class MalmoiOptimizer(torch.optim.Optimizer):
             g = self._real(self._usable(g, self._params[index]))
             keep.append(g.to(device="cpu", dtype=host.dtype).contiguous())
             addresses[index] = keep[-1].data_ptr()
-        # The same addresses next time are the same gradients' memory: nothing to check again.
-        table = array("Q", addresses)
-        self._seen = None if keep or self._staged else table
-        return table, keep
+        return addresses, keep
 
     def _usable(self, g, p):
         if g.is_sparse:
             if self._name not in _catalog.SPARSE:
                 raise NoSparseGradientError(type(self).__name__)
+            if self._name == "madgrad":
+                self._refuse_sparse_madgrad(p)
             g = g.to_dense()
         if g.is_complex():
             g = g.resolve_conj()
         return g.to(dtype=p.dtype).contiguous()
+
+    def _refuse_sparse_madgrad(self, p):
+        for group in self.param_groups:
+            if not any(q is p for q in group["params"]):
+                continue
+            if group["momentum"] > 0:
+                raise NoSparseGradientError(type(self).__name__, note="momentum > 0.0")
+            if group["weight_decay"] > 0 and not group["weight_decouple"]:
+                raise NoSparseGradientError(type(self).__name__, note="weight_decay")
 
     def _push_options(self):
         for i, group in enumerate(self.param_groups):
@@ -377,16 +331,25 @@ class MalmoiOptimizer(torch.optim.Optimizer):
             self._pushed[i] = now
 
     def _bind_gradients(self):
-        table, keep = self._gradients()
-        if table is self._bound or (keep is None and table == self._bound):
-            return table, keep  # The engine has these addresses.
-        self._bound = table if keep is None else None
+        """Gives the engine the gradients' addresses; what it returns must live until the step is
+        done. Without loops of bytecodes where the addresses are those of the last step: this is
+        most of a small model's step."""
+        if self._seen is not None:
+            try:
+                grads = list(map(_grad, self._params))
+                if list(map(_data_ptr, grads)) == self._seen and all(map(_is_contiguous, grads)):
+                    return None
+            except (TypeError, RuntimeError):  # None, or sparse.
+                pass
+        addresses, keep = self._gradients()
+        table = array("Q", addresses)
         _library.check(
             _library.lib.malmoi_optim_bind(
                 self._engine.handle, None, table.buffer_info()[0], self._engine.count
             )
         )
-        return table, keep
+        self._seen = None if keep or self._staged else addresses
+        return keep
 
     def _after(self):
         for index, real in self._staged:
@@ -404,19 +367,47 @@ class MalmoiOptimizer(torch.optim.Optimizer):
 
     # --- the step
 
-    @torch.no_grad()
     def step(self, closure=None, **inputs):
         """One update of every parameter that has a gradient; returns the closure's loss."""
+        if _step_hooks.listening(self):
+            return _step_hooks.surrounded(self, self._step, (closure,), inputs)
+        return self._step(closure, **inputs)
+
+    step.hooked = True  # Not to be wrapped by torch.
+
+    def _step(self, closure=None, **inputs):
+        if closure is None and not inputs and self._engine is not None and self._plain_step:
+            self._find_params()
+            if self._plain_step:  # Those that moved may need copies now.
+                self._push_options()
+                keep = self._bind_gradients()
+                _library.check(_library.lib.malmoi_optim_step(self._engine.handle, None))
+                del keep
+                self._after()
+                return None
+        return self._whole_step(closure, inputs)
+
+    def _find_params(self):
+        """Makes the engine if need be; makes it anew where parameters are others or elsewhere."""
+        if self._engine is None:
+            return self._build()
+        groups = self.param_groups
+        params = list(chain.from_iterable(map(_params_of, groups)))
+        if (list(map(_data_ptr, params)) != self._where
+                or list(map(len, map(_params_of, groups))) != self._sizes
+                or self._plain_step and not all(map(_is_contiguous, params))):
+            return self._rebuild()
+        self._params = params
+
+    @torch.no_grad()
+    def _whole_step(self, closure, inputs):
         loss = None
         if closure is not None and self._name not in _CLOSURE:
             with torch.enable_grad():
                 loss = closure()
         if closure is None and self._name in _CLOSURE | {"alig"}:
             raise NoClosureError(type(self).__name__)
-        if self._engine is None:
-            self._build()
-        elif array("Q", map(_data_ptr, self._params)) != self._where:
-            self._moved()
+        self._find_params()
         self._push_options()
         step = None
         if self._name in _CLOSURE:
@@ -431,7 +422,12 @@ class MalmoiOptimizer(torch.optim.Optimizer):
             addresses = array("Q", [h.data_ptr() for h in hessian])
             step.hessian = addresses.buffer_info()[0]
         keep = self._bind_gradients()
-        _library.check(_library.lib.malmoi_optim_step(self._engine.handle, step))
+        self._lend_generator()
+        code = _library.lib.malmoi_optim_step(self._engine.handle, step)
+        self._take_generator_back()
+        if step is not None and getattr(step, "failure", None):
+            raise step.failure[0]  # What the closure raised; C++ cannot carry it.
+        _library.check(code)
         del keep
         if self._name in _CLOSURE:
             loss = losses[0]
@@ -440,21 +436,45 @@ class MalmoiOptimizer(torch.optim.Optimizer):
         return loss
 
     def _closure_step(self, closure):
-        losses = []
-        kept = []
+        losses, kept, failure = [], [], []
 
         def evaluate(_):
-            for index, real in self._staged:
-                real.copy_(self._engine.tensors[index])
-            with torch.enable_grad():
-                value = closure()
-            losses.append(value)
-            kept.append(self._bind_gradients())
-            return float(value)
+            try:
+                for index, real in self._staged:
+                    real.copy_(self._engine.tensors[index])
+                self._take_generator_back()
+                with torch.enable_grad():
+                    value = closure()
+                self._lend_generator()
+                losses.append(value)
+                kept.append(self._bind_gradients())
+                return float(value)
+            except BaseException as e:  # noqa: BLE001 - raised again after the step
+                failure.append(e)
+                return float("nan")
 
         step = _library.Step(closure=_library.Closure(evaluate), grad_scale=1.0)
-        step.kept = kept
+        step.kept, step.failure = kept, failure
         return step, losses
+
+    # Rules that draw do so from torch's generator, as the reference does: torch.manual_seed holds.
+
+    def _lend_generator(self):
+        if self._name not in _DRAWS:
+            return
+        self._generator = state = torch.get_rng_state()
+        numpy = sys.modules.get("numpy") if self._name == "kron" else None
+        uniform = numpy.random.random() if numpy else -1.0
+        _library.check(_library.lib.malmoi_optim_set_random(
+            self._engine.handle, state.data_ptr(), state.numel(), uniform))
+
+    def _take_generator_back(self):
+        if self._name not in _DRAWS:
+            return
+        state = self._generator
+        _library.check(_library.lib.malmoi_optim_random(
+            self._engine.handle, state.data_ptr(), state.numel()))
+        torch.set_rng_state(state)
 
     def _hessian(self, given):
         """What the caller handed over, else Hutchinson's estimate where the period says so."""
@@ -528,8 +548,7 @@ class MalmoiOptimizer(torch.optim.Optimizer):
         """Opens a step whose parameters come one by one through step_param."""
         if self._name in _CLOSURE | _HESSIAN | _LOSS_VALUE:
             raise NotImplementedError(f"{type(self).__name__} cannot step in pieces")
-        if self._engine is None:
-            self._build()
+        self._find_params()
         self._push_options()
         self._arrived_grads = array("Q", [0]) * len(self._params)
         self._place = {p: i for i, p in enumerate(self._params)}
@@ -569,7 +588,7 @@ class MalmoiOptimizer(torch.optim.Optimizer):
             for index, real in self._staged:
                 real.copy_(self._engine.tensors[index])
         self._kept_grads = []
-        self._seen = self._bound = None
+        self._seen = None
         self._after()
 
     # --- evaluation points of schedule-free and averaging rules
@@ -630,10 +649,12 @@ class MalmoiOptimizer(torch.optim.Optimizer):
         return merged
 
     def state_dict(self):
-        if self._engine is None:
-            if self._pending is not None:
-                return self._pending
-            self._build()
+        if self._engine is None and self._pending is not None:
+            return self._pending
+        self._find_params()
+        return self._pack()
+
+    def _pack(self):
         groups, start = [], 0
         for i, group in enumerate(self.param_groups):
             packed = {k: v for k, v in group.items() if k != "params"}
@@ -670,8 +691,7 @@ class MalmoiOptimizer(torch.optim.Optimizer):
                     "loaded state dict contains a parameter group that doesn't match the size "
                     "of optimizer's group"
                 )
-        if self._engine is None:
-            self._build()
+        self._find_params()
         index = 0
         for i, (group, old) in enumerate(zip(self.param_groups, saved)):
             for k, v in old.items():
@@ -709,7 +729,7 @@ class MalmoiOptimizer(torch.optim.Optimizer):
         # torch's own adds what its version hooks steps with.
         super().__setstate__(dict(
             defaults=dict(state["defaults"]), param_groups=state["param_groups"], _engine=None,
-            _pending=state["malmoi"], _evaluating=False, _model=None,
+            _pending=state["malmoi"], _away={}, _evaluating=False, _model=None,
             _engine_options=state["engine_options"], _known=set(_library.defaults(self._name)),
         ))
         self.defaults = state["defaults"]

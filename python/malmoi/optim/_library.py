@@ -75,6 +75,8 @@ for _name, _result, _arguments in (
     ("malmoi_optim_destroy", None, [c_void_p]),
     ("malmoi_optim_bind", c_int, [c_void_p, c_void_p, c_void_p, c_int64]),
     ("malmoi_optim_step", c_int, [c_void_p, POINTER(Step)]),
+    ("malmoi_optim_set_random", c_int, [c_void_p, c_void_p, c_int64, c_double]),
+    ("malmoi_optim_random", c_int, [c_void_p, c_void_p, c_int64]),
     ("malmoi_optim_begin", c_int, [c_void_p]),
     ("malmoi_optim_begin_with", c_int, [c_void_p, POINTER(Step)]),
     ("malmoi_optim_coupled", c_int, [c_void_p]),

@@ -61,6 +61,7 @@ struct Kron : DenseRule<Kron> {
   bool updates = false;   // In this step.
   bool balances = false;  // In this step.
   Noise noise;
+  std::optional<double> uniform;  // The caller's.
 
   void Bind(Fields& f) override {
     f("lr", lr)("momentum", momentum)("weight_decay", weight_decay);
@@ -85,13 +86,14 @@ struct Kron : DenseRule<Kron> {
   }
   Status Accept(const StepInputs& inputs) override {
     noise.Accept(inputs);
+    uniform = inputs.uniform;
     return Ok();
   }
   // The first group decides for all.
   void Start(std::span<Rule* const> rules) override {
     noise.Start(step_count);
     TorchGenerator numpy = noise.seeded ? TorchGenerator(noise.seed) : *noise.generator;
-    balances = updates && numpy.NumpyUniform() < balance_prob;
+    balances = updates && uniform.value_or(numpy.NumpyUniform()) < balance_prob;
     for (Rule* rule : rules) {
       auto* other = static_cast<Kron*>(rule);
       other->noise.generator = noise.generator;

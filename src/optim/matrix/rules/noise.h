@@ -16,14 +16,20 @@ struct Noise {
   std::shared_ptr<TorchGenerator> generator;
   std::uint64_t seed = 0;
   bool seeded = false;
+  TorchGenerator* given = nullptr;                   // The caller's: the numbers are taken from it.
   std::map<std::size_t, std::vector<double>> drawn;  // By tensor.
 
   void Accept(const StepInputs& inputs) {
     seeded = inputs.has_seed;
     seed = inputs.seed;
+    given = inputs.generator;
   }
   // Once a step, on the first group's rule; the others take the same generator.
   void Start(std::int64_t step) {
+    if (given != nullptr) {
+      generator = std::shared_ptr<TorchGenerator>(given, [](TorchGenerator*) {});
+      return;
+    }
     generator = std::make_shared<TorchGenerator>(
         seeded ? seed : 0x5bd1e995U + static_cast<std::uint64_t>(step));
   }

@@ -1,4 +1,4 @@
-#include "serve/qdrant/store_copy.h"
+#include "serve/store_copy.h"
 
 #include <algorithm>
 #include <optional>

@@ -1,4 +1,4 @@
-#include "serve/qdrant/store_models.h"
+#include "serve/store_models.h"
 
 #include <map>
 #include <mutex>
