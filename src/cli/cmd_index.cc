@@ -10,6 +10,7 @@
 #include "ingest/walk.h"
 #include "json/value.h"
 #include "obs/progress.h"
+#include "remote/embedding_server.h"
 
 namespace malmoi::cli {
 namespace {
@@ -124,6 +125,7 @@ Status Watch(const Context& context, Backend& backend) {
 Status CheckModel(const Context& context) {
   const auto flag = context.arguments.flags.find("model");
   if (flag == context.arguments.flags.end() || flag->second == "none") return Ok();
+  if (remote::IsEmbeddingServer(flag->second)) return Ok();  // Opened by the library, or its error.
   MALMOI_TRY(embed::FindModel(flag->second).With("index --model " + flag->second));
   return Ok();
 }

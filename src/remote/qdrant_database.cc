@@ -227,7 +227,8 @@ Result<std::unique_ptr<vec::Database>> OpenQdrant(const StoreAddress& address, o
                                                   const std::string& owner_file) {
   MALMOI_TRY(auto owner, OwnerOf(vfs, owner_file));
   auto database = std::make_unique<QdrantDatabase>(QdrantClient(address), std::move(owner));
-  MALMOI_TRY(database->Load().With("open the store at " + address.url));
+  MALMOI_TRY(database->Load().With("open the store at " + address.url +
+                                   " (is it running, and the key right?)"));
   return std::unique_ptr<vec::Database>(std::move(database));
 }
 

@@ -38,8 +38,10 @@ def parts(malmoi_binary, malmoi_assets, tmp_path_factory):
     program = Malmoi(malmoi_binary, malmoi_assets, folder / "data")
     with (server(program, "store", "--storage", folder / "storage", "--port", 0) as store,
           server(program, "embed", "--model-id", "multilingual-e5-small", "--port", 0) as model):
+        # As flags first, then as settings for all commands.
+        report = program.json("index", SAMPLE, "--store", f"qdrant://{store}",
+                              "--model", f"tei://{model}")
         program.environment.update(MALMOI_STORE=f"qdrant://{store}", MALMOI_MODEL=f"tei://{model}")
-        report = program.json("index", SAMPLE)
         assert report["failed"] == 0 and report["vectors_complete"], report
         yield program
 
@@ -74,6 +76,6 @@ def test_a_missing_server_is_named(fresh):
     fresh.environment.update(MALMOI_STORE="qdrant://127.0.0.1:1", MALMOI_MODEL="none")
     failed = fresh.run("index", SAMPLE, expect=3)
     assert "127.0.0.1:1" in failed.stderr
-    fresh.environment.update(MALMOI_STORE="", MALMOI_MODEL="tei://127.0.0.1:1")
-    failed = fresh.run("index", SAMPLE, expect=3)
-    assert "127.0.0.1:1" in failed.stderr
+    fresh.environment.update(MALMOI_STORE="")
+    failed = fresh.run("index", SAMPLE, "--model", "tei://127.0.0.1:1", expect=3)
+    assert "connect" in failed.stderr and "127.0.0.1:1" in failed.stderr
