@@ -220,7 +220,6 @@ Status Engine::Prepare(const StepInputs& inputs, StepReport* report) {
       scale_ *= options_.clip_norm / (report->grad_norm + 1e-6);
     }
   }
-  ++steps_;
   for (auto& rule : rules_) {
     ++rule->step_count;
     rule->Begin();
@@ -287,11 +286,13 @@ void Engine::Open(Tensor& t, int phase) {
   s.cautious_ = rule.cautious;
   s.adanorm_r_ = rule.adanorm_r;
   s.kahan_ = t.kahan.empty() ? nullptr : t.kahan.data();
+  // By the steps that the group has taken, which a checkpoint restores.
+  s.code_key_ = (options_.seed + 1) * 0xd1342543de82ef95ull +
+                static_cast<std::uint64_t>(rule.step_count) * 0x2545f4914f6cdd1dull +
+                s.index_ * 0x9e3779b97f4a7c15ull;
   s.rounding_key_ = 0;
   if (options_.stochastic_rounding && p.storage == Storage::kBf16) {
-    s.rounding_key_ = (options_.seed + 1) * 0xd1342543de82ef95ull + steps_ * 0x2545f4914f6cdd1dull +
-                      s.index_ * 0x9e3779b97f4a7c15ull;
-    if (s.rounding_key_ == 0) s.rounding_key_ = 1;
+    s.rounding_key_ = s.code_key_ == 0 ? 1 : s.code_key_;
   }
   s.grad_scale = rule.maximize ? -scale_ : scale_;
   s.l2 = 0;

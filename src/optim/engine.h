@@ -91,7 +91,6 @@ class Engine final : public Optimizer {
   TorchGenerator generator_;
   bool open_ = false;
   bool eval_ = false;
-  std::uint64_t steps_ = 0;
   std::vector<bool> visited_;
   Buffer<unsigned char> no_gradient_;
 };

@@ -32,10 +32,30 @@ inline constexpr int kTops = 2;
 inline constexpr unsigned kP = 1, kG = 2, kU = 4, kS0 = 8, kS1 = 16, kS2 = 32, kS3 = 64, kS4 = 128,
                           kS5 = 256, kS6 = 512, kS7 = 1024;
 
+// How the states of an f32 pass are kept, all alike, where the kernel reads and writes them itself.
+enum class Form : std::uint8_t {
+  kWide,    // As numbers of the lanes; so is g.
+  kHalves,  // bf16, and so is g.
+  kCodes,   // 8-bit codes (storage.h) of whole blocks; g is bf16 or f32 as half_gradient says.
+};
+
+// Where kCodes finds a state's scales, and what its codes are.
+struct CodedState {
+  float* scales = nullptr;  // Of the block of the pass's first element.
+  std::uint64_t key = 0;
+  bool non_negative = false;
+};
+
 template <class T>
 struct PassArgs {
   T* stream[kStreams];  // p, g, u, s0 ...; null where unused. g is only read.
-  bool halves = false;  // f32 only: g and the states are bf16, which the kernel widens and narrows.
+  Form form = Form::kWide;
+  bool half_gradient = false;
+  CodedState coded[kStateSlots];
+  std::size_t first_block = 0;  // Of the pass's first element in its tensor.
+  // kCodes: ToQ8 of storage.h at this level.
+  void (*encode)(const float* in, bool non_negative, std::uint8_t* out, float* scales,
+                 std::size_t n, std::uint64_t key, std::size_t first_block) = nullptr;
   T constant[kConstants];
   T grad_scale = 1;
   T l2 = 0;          // g += l2 * p, after decay.

@@ -32,7 +32,7 @@ void StoreStage(const PassJob::Source& s, std::size_t begin, std::size_t n, cons
     ToBf16(in, static_cast<std::uint16_t*>(s.data) + begin, n);
   } else {
     ToQ8(in, s.non_negative, static_cast<std::uint8_t*>(s.data) + begin,
-         s.scales + begin / kQ8Block, n);
+         s.scales + begin / kQ8Block, n, s.key, begin / kQ8Block);
   }
 }
 void StoreStage(const PassJob::Source& s, std::size_t begin, std::size_t n, const double* in) {
@@ -167,9 +167,9 @@ void RunLanes(const KernelBodies& bodies, const Use& use, unsigned staged, std::
   AddSums(*args, out);
 }
 
-// Runs a job over ranges of its elements. Where gradient and states are all bf16 the kernel reads
-// and writes them itself. All else that is not kept as the arithmetic wants it passes through
-// copies in L1: 8-bit codes, f64, states of several kinds, bf16 parameters, grids, tails.
+// Runs a job over ranges of its elements. Where gradient and states are all bf16, or the states all
+// 8-bit, the kernel reads and writes them itself. All else that is not kept as the arithmetic wants
+// it passes through copies in L1: f64, states of several kinds, bf16 parameters, grids, tails.
 template <class T>
 class Runner {
  public:
@@ -178,16 +178,16 @@ class Runner {
     for (int s = 0; s < kStreams; ++s) {
       if (use_.Any(s) && !Direct(job.source[s], job.f64)) staged_ |= 1u << s;
     }
-    halves_ = sizeof(T) == sizeof(float) && AllHalves();
+    if (sizeof(T) == sizeof(float)) form_ = FormOf();
   }
 
   // Elements [begin, end); columns s6 and s7 of a grid begin at `col`.
   void Run(std::size_t begin, std::size_t end, std::size_t col, const Grid<T>* grid,
            PassSums* out) {
     std::size_t i = begin;
-    if (halves_ && grid == nullptr) {
-      i = end - (end - begin) % kLanesOf<T>;
-      if (i > begin) RunHalves(begin, i, out);
+    if (form_ != Form::kWide && grid == nullptr) {
+      i = end - (end - begin) % (form_ == Form::kCodes ? kQ8Block : kLanesOf<T>);
+      if (i > begin) RunForm(begin, i, out);
     }
     const std::size_t step = staged_ == 0 ? end - begin : kStage;
     for (; i < end; i += step) {
@@ -203,27 +203,42 @@ class Runner {
   double* down = nullptr;  // Of column 0.
 
  private:
-  // g and every state bf16, of which there is one; p and u as the lanes have them.
-  bool AllHalves() const {
-    bool state = false;
+  // The form in which the kernel can read what the job's sources keep.
+  Form FormOf() const {
+    bool halves = true, codes = true, states = false;
     for (int s = 0; s < kStreams; ++s) {
       if (!use_.Any(s)) continue;
-      const bool half = job_.source[s].data != nullptr && job_.source[s].storage == Storage::kBf16;
-      if (half != (s == 1 || s >= 3)) return false;
-      state = state || s >= 3;
+      const Storage kept = job_.source[s].storage;
+      if (s >= 3) {
+        if (job_.source[s].data == nullptr) return Form::kWide;  // A grid's columns.
+        halves = halves && kept == Storage::kBf16;
+        codes = codes && kept == Storage::kQ8;
+        states = true;
+      } else if (s == 1) {
+        halves = halves && kept == Storage::kBf16;
+      } else if (kept != Storage::kF32) {
+        return Form::kWide;
+      }
     }
-    return state;
+    if (!states) return Form::kWide;
+    return halves ? Form::kHalves : codes ? Form::kCodes : Form::kWide;
   }
-  void RunHalves(std::size_t begin, std::size_t end, PassSums* out) {
+  void RunForm(std::size_t begin, std::size_t end, PassSums* out) {
     for (int s = 0; s < kStreams; ++s) {
       const PassJob::Source& source = job_.source[s];
       if (!use_.Any(s) || source.data == nullptr) continue;
-      const std::size_t size = source.storage == Storage::kBf16 ? 2 : sizeof(T);
-      args.stream[s] = reinterpret_cast<T*>(static_cast<char*>(source.data) + begin * size);
+      args.stream[s] = reinterpret_cast<T*>(static_cast<char*>(source.data) +
+                                            StorageBytes(source.storage, begin));
+      if (s >= 3 && source.storage == Storage::kQ8) {
+        args.coded[s - 3] = {source.scales + begin / kQ8Block, source.key, source.non_negative};
+      }
     }
-    args.halves = true;
+    args.form = form_;
+    args.half_gradient = job_.source[1].storage == Storage::kBf16;
+    args.first_block = begin / kQ8Block;
+    args.encode = CodeEncoder();
     RunLanes(bodies_, use_, staged_, end - begin, &args, out);
-    args.halves = false;
+    args.form = Form::kWide;
   }
   void Fill(std::size_t i, std::size_t n) {
     for (int s = 0; s < kStreams; ++s) {
@@ -263,7 +278,7 @@ class Runner {
   const Use use_;
   const KernelBodies& bodies_;
   unsigned staged_ = 0;  // Streams not kept as lanes are, by bit.
-  bool halves_ = false;
+  Form form_ = Form::kWide;
   StageBuffers<T> stage_;
 };
 

@@ -46,44 +46,71 @@ OPTIM_INLINE V Sign(V a) {
   return Select(Gt(a, zero), V::Set(1), Select(Lt(a, zero), V::Set(-1), a));
 }
 
-// g and the states, which may be bf16.
-template <bool kHalves, class V>
-OPTIM_INLINE V LoadStream(const PassArgs<typename V::T>& a, int s, std::size_t i) {
-  if constexpr (kHalves) {
-    return LoadHalf(reinterpret_cast<const unsigned short*>(a.stream[s]) + i);
+// What the states of one block of 256 are decoded with, and where their new values wait until the
+// block's largest is known. Empty for other forms.
+template <Form kForm, class V>
+struct Block {};
+template <class V>
+struct Block<Form::kCodes, V> {
+  V unit[kStateSlots], size[kStateSlots], sign[kStateSlots];
+  // Rows are no multiple of a page apart.
+  alignas(64) float wide[kStateSlots][kSumBlock + 16];
+};
+
+// g and the states, in any form; `at` is i in its block.
+template <Form kForm, class V>
+OPTIM_INLINE V LoadGradient(const PassArgs<typename V::T>& a, std::size_t i) {
+  if constexpr (kForm == Form::kHalves) {
+    return LoadHalf(reinterpret_cast<const unsigned short*>(a.stream[1]) + i);
+  } else if constexpr (kForm == Form::kCodes) {
+    if (a.half_gradient) return LoadHalf(reinterpret_cast<const unsigned short*>(a.stream[1]) + i);
+  }
+  return V::Load(a.stream[1] + i);
+}
+template <Form kForm, class V>
+OPTIM_INLINE V LoadState(const PassArgs<typename V::T>& a, const Block<kForm, V>& block, int k,
+                         std::size_t i) {
+  if constexpr (kForm == Form::kHalves) {
+    return LoadHalf(reinterpret_cast<const unsigned short*>(a.stream[3 + k]) + i);
+  } else if constexpr (kForm == Form::kCodes) {
+    return LoadCodes(reinterpret_cast<const unsigned char*>(a.stream[3 + k]) + i, block.unit[k],
+                     block.size[k], block.sign[k]);
   } else {
-    return V::Load(a.stream[s] + i);
+    return V::Load(a.stream[3 + k] + i);
   }
 }
-template <bool kHalves, class V>
-OPTIM_INLINE void StoreStream(const PassArgs<typename V::T>& a, int s, std::size_t i, V x) {
-  if constexpr (kHalves) {
-    StoreHalf(reinterpret_cast<unsigned short*>(a.stream[s]) + i, x);
+template <Form kForm, class V>
+OPTIM_INLINE void StoreState(const PassArgs<typename V::T>& a, Block<kForm, V>& block, int k,
+                             std::size_t i, std::size_t at, V x) {
+  if constexpr (kForm == Form::kHalves) {
+    StoreHalf(reinterpret_cast<unsigned short*>(a.stream[3 + k]) + i, x);
+  } else if constexpr (kForm == Form::kCodes) {
+    x.Store(block.wide[k] + at);
   } else {
-    x.Store(a.stream[s] + i);
+    x.Store(a.stream[3 + k] + i);
   }
 }
 
-template <class Body, bool kHalves, class V>
-OPTIM_INLINE void UpdateAt(Lane<V>& x, const PassArgs<typename V::T>& a, bool needs_p,
-                           std::size_t i) {
+template <class Body, Form kForm, class V>
+OPTIM_INLINE void UpdateAt(Lane<V>& x, const PassArgs<typename V::T>& a, Block<kForm, V>& block,
+                           bool needs_p, std::size_t i, std::size_t at) {
   constexpr unsigned r = Body::kReads;
   constexpr unsigned w = Body::kWrites;
   constexpr bool kDirection = (w & kU) != 0;
   if ((r & kP) != 0 || needs_p) x.p = V::Load(a.stream[0] + i) * V::Set(a.decay);
   if constexpr ((r & kG) != 0) {
-    x.g = LoadStream<kHalves, V>(a, 1, i) * V::Set(a.grad_scale);
+    x.g = LoadGradient<kForm, V>(a, i) * V::Set(a.grad_scale);
     if (a.l2 != 0) x.g = Fma(V::Set(a.l2), x.p, x.g);
   }
   if constexpr ((r & kU) != 0) x.u = V::Load(a.stream[2] + i);
-  if constexpr ((r & kS0) != 0) x.s0 = LoadStream<kHalves, V>(a, 3, i);
-  if constexpr ((r & kS1) != 0) x.s1 = LoadStream<kHalves, V>(a, 4, i);
-  if constexpr ((r & kS2) != 0) x.s2 = LoadStream<kHalves, V>(a, 5, i);
-  if constexpr ((r & kS3) != 0) x.s3 = LoadStream<kHalves, V>(a, 6, i);
-  if constexpr ((r & kS4) != 0) x.s4 = LoadStream<kHalves, V>(a, 7, i);
-  if constexpr ((r & kS5) != 0) x.s5 = LoadStream<kHalves, V>(a, 8, i);
-  if constexpr ((r & kS6) != 0) x.s6 = LoadStream<kHalves, V>(a, 9, i);
-  if constexpr ((r & kS7) != 0) x.s7 = LoadStream<kHalves, V>(a, 10, i);
+  if constexpr ((r & kS0) != 0) x.s0 = LoadState(a, block, 0, i);
+  if constexpr ((r & kS1) != 0) x.s1 = LoadState(a, block, 1, i);
+  if constexpr ((r & kS2) != 0) x.s2 = LoadState(a, block, 2, i);
+  if constexpr ((r & kS3) != 0) x.s3 = LoadState(a, block, 3, i);
+  if constexpr ((r & kS4) != 0) x.s4 = LoadState(a, block, 4, i);
+  if constexpr ((r & kS5) != 0) x.s5 = LoadState(a, block, 5, i);
+  if constexpr ((r & kS6) != 0) x.s6 = LoadState(a, block, 6, i);
+  if constexpr ((r & kS7) != 0) x.s7 = LoadState(a, block, 7, i);
   x.at = i;
   Body::Update(x);
   if constexpr (kDirection) {
@@ -94,14 +121,14 @@ OPTIM_INLINE void UpdateAt(Lane<V>& x, const PassArgs<typename V::T>& a, bool ne
     }
   }
   if constexpr ((w & kP) != 0) x.p.Store(a.stream[0] + i);
-  if constexpr ((w & kS0) != 0) StoreStream<kHalves, V>(a, 3, i, x.s0);
-  if constexpr ((w & kS1) != 0) StoreStream<kHalves, V>(a, 4, i, x.s1);
-  if constexpr ((w & kS2) != 0) StoreStream<kHalves, V>(a, 5, i, x.s2);
-  if constexpr ((w & kS3) != 0) StoreStream<kHalves, V>(a, 6, i, x.s3);
-  if constexpr ((w & kS4) != 0) StoreStream<kHalves, V>(a, 7, i, x.s4);
-  if constexpr ((w & kS5) != 0) StoreStream<kHalves, V>(a, 8, i, x.s5);
-  if constexpr ((w & kS6) != 0) StoreStream<kHalves, V>(a, 9, i, x.s6);
-  if constexpr ((w & kS7) != 0) StoreStream<kHalves, V>(a, 10, i, x.s7);
+  if constexpr ((w & kS0) != 0) StoreState(a, block, 0, i, at, x.s0);
+  if constexpr ((w & kS1) != 0) StoreState(a, block, 1, i, at, x.s1);
+  if constexpr ((w & kS2) != 0) StoreState(a, block, 2, i, at, x.s2);
+  if constexpr ((w & kS3) != 0) StoreState(a, block, 3, i, at, x.s3);
+  if constexpr ((w & kS4) != 0) StoreState(a, block, 4, i, at, x.s4);
+  if constexpr ((w & kS5) != 0) StoreState(a, block, 5, i, at, x.s5);
+  if constexpr ((w & kS6) != 0) StoreState(a, block, 6, i, at, x.s6);
+  if constexpr ((w & kS7) != 0) StoreState(a, block, 7, i, at, x.s7);
 }
 
 // Adds lanes [0, count) one after the other: a tail, whose other lanes are padding.
@@ -126,11 +153,33 @@ __attribute__((noinline)) void RaiseTops(const V* tops, std::size_t count, PassA
   }
 }
 
-template <class Body, bool kHalves, class V, class T>
+// Before and after a block of codes.
+template <class Body, class V, class T>
+OPTIM_INLINE void BeginBlock(const PassArgs<T>& a, std::size_t i, Block<Form::kCodes, V>* block) {
+  for (int k = 0; k < kStateSlots; ++k) {
+    if ((Body::kReads >> (3 + k) & 1) == 0) continue;
+    block->unit[k] = V::Set(a.coded[k].scales[i / kSumBlock]);
+    block->size[k] = CodeSize(a.coded[k].non_negative);
+    block->sign[k] = CodeSign(a.coded[k].non_negative);
+  }
+}
+template <class Body, class V, class T>
+OPTIM_INLINE void EndBlock(const PassArgs<T>& a, std::size_t i,
+                           const Block<Form::kCodes, V>& block) {
+  for (int k = 0; k < kStateSlots; ++k) {
+    if ((Body::kWrites >> (3 + k) & 1) == 0) continue;
+    const CodedState& s = a.coded[k];
+    a.encode(block.wide[k], s.non_negative, reinterpret_cast<unsigned char*>(a.stream[3 + k]) + i,
+             s.scales + i / kSumBlock, kSumBlock, s.key, a.first_block + i / kSumBlock);
+  }
+}
+
+template <class Body, Form kForm, class V, class T>
 __attribute__((noinline)) void RunForm(PassArgs<T>* args) {
   const PassArgs<T> a = *args;
   constexpr bool kDirection = (Body::kWrites & kU) != 0;
   const bool needs_p = a.l2 != 0 || (kDirection && !a.keep_u);
+  Block<kForm, V> block;
   Lane<V> x;
   x.constants = a.constant;
   x.down = a.down;
@@ -138,9 +187,11 @@ __attribute__((noinline)) void RunForm(PassArgs<T>* args) {
   for (V& v : x.top) v = V::Set(0);
   for (std::size_t begin = 0; begin < a.n; begin += kSumBlock) {
     const std::size_t end = begin + kSumBlock < a.n ? begin + kSumBlock : a.n;
+    if constexpr (kForm == Form::kCodes) BeginBlock<Body>(a, begin, &block);
     for (std::size_t i = begin; i < end; i += V::kLanes) {
-      UpdateAt<Body, kHalves, V>(x, a, needs_p, i);
+      UpdateAt<Body, kForm, V>(x, a, block, needs_p, i, i - begin);
     }
+    if constexpr (kForm == Form::kCodes) EndBlock<Body>(a, begin, block);
     if (x.reduces) {
       if (a.tail != 0) break;
       for (int s = 0; s < kSums; ++s) {
@@ -161,9 +212,10 @@ template <class Body, class V, class T>
 void RunPass(PassArgs<T>* args) {
   constexpr bool kStates = ((Body::kReads | Body::kWrites) & ~(kP | kG | kU)) != 0;
   if constexpr (sizeof(T) == sizeof(float) && kStates) {
-    if (args->halves) return RunForm<Body, true, V, T>(args);
+    if (args->form == Form::kHalves) return RunForm<Body, Form::kHalves, V, T>(args);
+    if (args->form == Form::kCodes) return RunForm<Body, Form::kCodes, V, T>(args);
   }
-  RunForm<Body, false, V, T>(args);
+  RunForm<Body, Form::kWide, V, T>(args);
 }
 
 }  // namespace

@@ -63,8 +63,13 @@ void FromQ8(const std::uint8_t* in, const float* scales, bool non_negative, floa
   Bodies().from_q8(in, scales, non_negative, out, n);
 }
 
-void ToQ8(const float* in, bool non_negative, std::uint8_t* out, float* scales, std::size_t n) {
-  Bodies().to_q8(in, non_negative, out, scales, n);
+void ToQ8(const float* in, bool non_negative, std::uint8_t* out, float* scales, std::size_t n,
+          std::uint64_t key, std::size_t first_block) {
+  Bodies().to_q8(in, non_negative, out, scales, n, key, first_block);
+}
+
+CodesOf CodeEncoder() {
+  return Bodies().to_q8;
 }
 
 }  // namespace malmoi::optim

@@ -12,8 +12,8 @@ struct StorageBodies {
   void (*to_bf16)(const float* in, std::uint16_t* out, std::size_t n);
   void (*from_q8)(const std::uint8_t* in, const float* scales, bool non_negative, float* out,
                   std::size_t n);
-  void (*to_q8)(const float* in, bool non_negative, std::uint8_t* out, float* scales,
-                std::size_t n);
+  void (*to_q8)(const float* in, bool non_negative, std::uint8_t* out, float* scales, std::size_t n,
+                std::uint64_t key, std::size_t first_block);
 };
 
 #if defined(MALMOI_OPTIM_LEVEL)
@@ -85,185 +85,127 @@ void ToBf16Body(const float* in, std::uint16_t* out, std::size_t n) {
   }
 }
 
-// Sixteen codes at a time; the last ones of an array through a copy.
-OPTIM_INLINE F32 Decode(const std::uint8_t* codes, bool non_negative, F32 scale) {
-  const F32 q = LoadBytes(codes);
-  if (non_negative) {
-    const F32 r = q * F32::Set(1.0f / 255.0f);
-    const F32 r2 = r * r;
-    return (r2 * r2) * scale;
-  }
-  const F32 s = (q - F32::Set(128)) * F32::Set(1.0f / 127.0f);
-  return (s * Abs(s)) * scale;
-}
+// What a code's bits mean: see storage.h. `unit` is where code 0 would be, as bits.
+struct CodeForm {
+  std::uint32_t magnitude, sign, octaves;
+};
+constexpr CodeForm kSigned = {0x07f00000u, 0x80000000u, 16};
+constexpr CodeForm kUnsigned = {0x0ff00000u, 0, 32};
+constexpr std::uint32_t kSizeBits = 0x7fffffffu;
 
 void FromQ8Body(const std::uint8_t* in, const float* scales, bool non_negative, float* out,
                 std::size_t n) {
-  constexpr std::size_t kLanes = F32::kLanes;
-  const std::size_t whole = n - n % kLanes;
-  for (std::size_t b = 0; b < whole; b += kBlock) {
-    const F32 scale = F32::Set(scales[b / kBlock]);
-    const std::size_t end = b + kBlock < whole ? b + kBlock : whole;
-    for (std::size_t i = b; i < end; i += kLanes)
-      Decode(in + i, non_negative, scale).Store(out + i);
-  }
-  if (whole == n) return;
-  std::uint8_t codes[kLanes] = {};
-  float values[kLanes];
-  for (std::size_t i = whole; i < n; ++i) codes[i - whole] = in[i];
-  Decode(codes, non_negative, F32::Set(scales[whole / kBlock])).Store(values);
-  for (std::size_t i = whole; i < n; ++i) out[i] = values[i - whole];
-}
-
-float LargestOf(const float* in, std::size_t n) {
-  constexpr std::size_t kLanes = F32::kLanes, kStep = 4 * kLanes;
-  F32 top[4] = {F32::Set(0), F32::Set(0), F32::Set(0), F32::Set(0)};
-  std::size_t i = 0;
-  for (; i + kStep <= n; i += kStep) {
-    for (std::size_t t = 0; t < 4; ++t) top[t] = Max(Abs(F32::Load(in + i + t * kLanes)), top[t]);
-  }
-  for (; i + kLanes <= n; i += kLanes) top[0] = Max(Abs(F32::Load(in + i)), top[0]);
-  float largest = MaxLane(Max(Max(top[0], top[1]), Max(top[2], top[3])));
-  for (; i < n; ++i) {
-    const float a = __builtin_fabsf(in[i]);
-    largest = a > largest ? a : largest;
-  }
-  return largest;
-}
-
-// Codes are roots of x / top. A root by the bits of x, to 4 %, times a polynomial in what is left
-// of it: no division and no square root, whose unit a step's own arithmetic keeps busy, no
-// multiplication by 1 / top, which is in the polynomial's factors, and equal on every processor.
-// The polynomials are minimax fits over all mantissas, to 1.6e-5 and 1.4e-5: a fiftieth of a code
-// and less. For normal numbers; 0 for 0.
-//
-// sqrt(x) = x y (c0 + c1 u + c2 u^2) with y near .9 / sqrt(x) and u = x y^2.
-constexpr int kSquareGuess = 0x5f1f59df;
-constexpr float kSquare[3] = {2.1094522f, -1.7788229f, 0.67442256f};
-// x^(1/4) = x y^3 (c0 + c1 u + c2 u^2 + c3 u^3) with y near 1.15 / x^(1/4) and u = x y^4.
-constexpr int kFourthGuess = 0x4f70cae6;
-constexpr float kFourth[4] = {2.0068407f, -1.5012721f, 0.55457830f, -0.078513339f};
-
-// Adding 1.5 * 2^23 rounds to integers, which then are the low bits.
-constexpr float kToInteger = 12582912.0f;
-// Below this a block is multiplied by 2^64 first: its small values may be subnormal.
-constexpr float kSmallTop = 1e-24f, kEnlarge = 18446744073709551616.0f;
-// (What is still smaller then is zero, or within a few units of what f32 can hold at all.)
-constexpr float kLargest = 3.4028235e38f;
-
-// A root of x in two factors, of which the second, a polynomial with coefficients c, is positive.
-template <bool kNonNegative>
-OPTIM_INLINE void Root(F32 x, const F32* c, F32* front, F32* factor) {
-  if constexpr (kNonNegative) {
-    const F32 y = MinusShifted<2>(kFourthGuess, x);
-    const F32 y2 = y * y, w = x * y2, u = w * y2;
-    *front = w * y;
-    *factor = Fma(Fma(Fma(c[3], u, c[2]), u, c[1]), u, c[0]);
-  } else {
-    const F32 y = MinusShifted<1>(kSquareGuess, x);
-    *front = x * y;
-    const F32 u = *front * y;
-    *factor = Fma(Fma(c[2], u, c[1]), u, c[0]);
-  }
-}
-template <bool kNonNegative>
-OPTIM_INLINE float Coefficient(int i) {
-  return kNonNegative ? kFourth[i] : i < 3 ? kSquare[i] : 0.0f;
-}
-
-// What the root of each of sixteen tops is multiplied by to become the largest code.
-template <bool kNonNegative>
-F32 CodeScales(F32 tops) {
-  F32 c[4], front, factor;
-  for (int i = 0; i < 4; ++i) c[i] = F32::Set(Coefficient<kNonNegative>(i));
-  Root<kNonNegative>(tops, c, &front, &factor);
-  return F32::Set(kNonNegative ? 255.0f : 127.0f) / (front * factor);
-}
-
-// The codes of one block, whose largest magnitude is `top`, normal and finite.
-template <bool kNonNegative>
-struct Encoder {
-  F32 top, least, c[4];
-
-  OPTIM_INLINE Encoder(float largest, float scale) {
-    constexpr float kLeast = 0.51f / 255;  // What would round to 0 and is none becomes 1.
-    top = F32::Set(largest);
-    least = F32::Set(largest * (kLeast * kLeast * kLeast * kLeast));
-    for (int i = 0; i < 4; ++i) c[i] = F32::Set(Coefficient<kNonNegative>(i) * scale);
-  }
-  OPTIM_INLINE void Encode(F32 x, std::uint8_t* codes) const {
-    F32 size = MinBits(Abs(x), top), front, factor;  // NaN counts as the largest.
-    if constexpr (kNonNegative) {
-      Root<true>(RaiseNonzero(size, least), c, &front, &factor);
-      StoreLowBytes(codes, Fma(front, factor, F32::Set(kToInteger)));
-    } else {
-      Root<false>(size, c, &front, &factor);
-      StoreLowBytes(codes, Fma(front, CopySign(factor, x), F32::Set(kToInteger + 128)));
+  const CodeForm form = non_negative ? kUnsigned : kSigned;
+  auto* bits = reinterpret_cast<std::uint32_t*>(out);
+  const auto* units = reinterpret_cast<const std::uint32_t*>(scales);
+  for (std::size_t b = 0; b < n; b += kBlock) {
+    const std::uint32_t unit = units[b / kBlock];
+    const std::size_t end = b + kBlock < n ? b + kBlock : n;
+    for (std::size_t i = b; i < end; ++i) {
+      const std::uint32_t code = in[i];
+      const std::uint32_t size = (code << 20) & form.magnitude;
+      bits[i] = (size != 0 ? size + unit : 0u) | ((code << 24) & form.sign);
     }
   }
+}
+
+// The unit of a block: its largest exponent less the octaves of the code.
+std::uint32_t UnitOf(const std::uint32_t* bits, std::size_t n, std::uint32_t octaves) {
+  std::uint32_t top = 0;
+  for (std::size_t i = 0; i < n; ++i) {
+    const std::uint32_t size = bits[i] & kSizeBits;
+    top = size > top ? size : top;
+  }
+  const std::uint32_t exponent = top >> 23 < 254 ? top >> 23 : 254;
+  return exponent >= octaves ? (exponent - octaves + 1) << 23 : 0;
+}
+
+// What is added below a code's last bit before the rest is cut off: for each place in a block the
+// fraction of a multiple of the golden ratio, to 20 bits, and the block's key.
+struct Dither {
+  std::uint32_t at[kBlock];
 };
+constexpr Dither MakeDither() {
+  Dither d{};
+  for (std::uint32_t i = 0; i < kBlock; ++i) d.at[i] = (i * 0x9e3779b9u) >> 12;
+  return d;
+}
+alignas(64) constexpr Dither kDither = MakeDither();
+
+std::uint32_t DitherKey(std::uint64_t key, std::uint64_t block) {
+  std::uint64_t z = key + (block + 1) * 0x9e3779b97f4a7c15ull;
+  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
+  z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
+  return static_cast<std::uint32_t>(z >> 44);
+}
 
 template <bool kNonNegative>
-OPTIM_INLINE void ToQ8Block(const float* in, std::size_t count, float top, float scale,
-                            std::uint8_t* out) {
-  constexpr std::size_t kLanes = F32::kLanes;
-  const Encoder<kNonNegative> encoder(top, scale);
-  const std::size_t whole = count - count % kLanes;
-  for (std::size_t i = 0; i < whole; i += kLanes) encoder.Encode(F32::Load(in + i), out + i);
-  if (whole == count) return;
-  float values[kLanes] = {};
-  std::uint8_t codes[kLanes];
-  for (std::size_t i = whole; i < count; ++i) values[i - whole] = in[i];
-  encoder.Encode(F32::Load(values), codes);
-  for (std::size_t i = whole; i < count; ++i) out[i] = codes[i - whole];
-}
-
-// A block that is all but zero, or is not finite.
-__attribute__((noinline)) float Tame(const float* in, std::size_t count, float top, float* out) {
-  const float factor = top < kSmallTop ? kEnlarge : 1.0f;
-  for (std::size_t i = 0; i < count; ++i) out[i] = in[i] * factor;
-  const float larger = top * factor;
-  return larger < kLargest ? larger : kLargest;
-}
-
-// Blocks in groups: what a block's codes depend on takes long to come through, from the largest
-// value to the last factor, so it is made for many at once.
-template <bool kNonNegative>
-void ToQ8Group(const float* in, std::size_t n, std::uint8_t* out, float* scales) {
-  float tops[F32::kLanes], factors[F32::kLanes], tamed[kBlock];
-  for (float& top : tops) top = 1;
-  const std::size_t blocks = (n + kBlock - 1) / kBlock;
-  for (std::size_t b = 0; b < blocks; ++b) {
-    const std::size_t count = n - b * kBlock < kBlock ? n - b * kBlock : kBlock;
-    scales[b] = tops[b] = LargestOf(in + b * kBlock, count);
-    if (!(tops[b] >= kSmallTop && tops[b] <= kLargest)) {
-      tops[b] = Tame(in + b * kBlock, count, tops[b], tamed);
-    }
-  }
-  CodeScales<kNonNegative>(F32::Load(tops)).Store(factors);
-  for (std::size_t b = 0; b < blocks; ++b) {
-    const float* from = in + b * kBlock;
-    const std::size_t count = n - b * kBlock < kBlock ? n - b * kBlock : kBlock;
-    if (tops[b] < kSmallTop) {
-      for (std::size_t i = 0; i < count; ++i) out[b * kBlock + i] = kNonNegative ? 0 : 128;
-      continue;
-    }
-    if (scales[b] < kSmallTop) {
-      Tame(from, count, scales[b], tamed);
-      from = tamed;
-    }
-    ToQ8Block<kNonNegative>(from, count, tops[b], factors[b], out + b * kBlock);
-  }
-}
-
-void ToQ8Body(const float* in, bool non_negative, std::uint8_t* out, float* scales, std::size_t n) {
-  constexpr std::size_t kGroup = F32::kLanes * kBlock;
-  for (std::size_t i = 0; i < n; i += kGroup) {
-    const std::size_t count = n - i < kGroup ? n - i : kGroup;
-    if (non_negative) {
-      ToQ8Group<true>(in + i, count, out + i, scales + i / kBlock);
+std::size_t ToCodesFast(const std::uint32_t* in, std::size_t n, std::uint32_t unit,
+                        std::uint32_t key, std::uint8_t* out) {
+  std::size_t i = 0;
+#if defined(__AVX512BW__)
+  const __m512i v_key = _mm512_set1_epi32(static_cast<int>(key));
+  const __m512i v_unit = _mm512_set1_epi16(static_cast<short>(unit >> 16));
+  const __m512i size = _mm512_set1_epi16(0x7fff);
+  // The high halves of thirty-two numbers in two registers, in order.
+  const __m512i odd = _mm512_set_epi32(0x3f003d, 0x3b0039, 0x370035, 0x330031, 0x2f002d, 0x2b0029,
+                                       0x270025, 0x230021, 0x1f001d, 0x1b0019, 0x170015, 0x130011,
+                                       0x0f000d, 0x0b0009, 0x070005, 0x030001);
+  for (; i + 32 <= n; i += 32) {
+    const __m512i a = _mm512_loadu_si512(in + i), b = _mm512_loadu_si512(in + i + 16);
+    const __m512i da = _mm512_xor_si512(v_key, _mm512_load_si512(kDither.at + i));
+    const __m512i db = _mm512_xor_si512(v_key, _mm512_load_si512(kDither.at + i + 16));
+    const __m512i t =
+        _mm512_permutex2var_epi16(_mm512_add_epi32(a, da), odd, _mm512_add_epi32(b, db));
+    __m512i code = _mm512_subs_epu16(_mm512_and_si512(t, size), v_unit);
+    code = _mm512_srli_epi16(code, 4);
+    if constexpr (kNonNegative) {
+      const __m512i bits = _mm512_set1_epi32(static_cast<int>(kSizeBits));
+      const __mmask32 some =
+          _mm512_kunpackw(_mm512_test_epi32_mask(b, bits), _mm512_test_epi32_mask(a, bits));
+      code = _mm512_mask_max_epu16(code, some, code, _mm512_set1_epi16(1));
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + i), _mm512_cvtusepi16_epi8(code));
     } else {
-      ToQ8Group<false>(in + i, count, out + i, scales + i / kBlock);
+      code = _mm512_min_epu16(code, _mm512_set1_epi16(127));
+      code = _mm512_ternarylogic_epi32(_mm512_set1_epi16(128), _mm512_srli_epi16(t, 8), code, 0xca);
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + i), _mm512_cvtepi16_epi8(code));
+    }
+  }
+#else
+  (void)in, (void)n, (void)unit, (void)key, (void)out;
+#endif
+  return i;
+}
+
+// Codes of one block.
+template <bool kNonNegative>
+void ToCodes(const std::uint32_t* in, std::size_t n, std::uint32_t unit, std::uint32_t key,
+             std::uint8_t* out) {
+  constexpr std::uint32_t kTop = kNonNegative ? 255 : 127;
+  for (std::size_t i = ToCodesFast<kNonNegative>(in, n, unit, key, out); i < n; ++i) {
+    const std::uint32_t t = in[i] + (kDither.at[i] ^ key);
+    const std::uint32_t size = t & 0x7fff0000u;
+    std::uint32_t code = size > unit ? (size - unit) >> 20 : 0;
+    if (kNonNegative && code == 0 && (in[i] & kSizeBits) != 0) code = 1;
+    code = code < kTop ? code : kTop;
+    out[i] = static_cast<std::uint8_t>(kNonNegative ? code : code | ((t >> 24) & 128u));
+  }
+}
+
+void ToQ8Body(const float* in, bool non_negative, std::uint8_t* out, float* scales, std::size_t n,
+              std::uint64_t key, std::size_t first_block) {
+  const auto* bits = reinterpret_cast<const std::uint32_t*>(in);
+  auto* units = reinterpret_cast<std::uint32_t*>(scales);
+  for (std::size_t b = 0; b * kBlock < n; ++b) {
+    const std::size_t at = b * kBlock, count = n - at < kBlock ? n - at : kBlock;
+    const std::uint32_t unit =
+        UnitOf(bits + at, count, non_negative ? kUnsigned.octaves : kSigned.octaves);
+    units[b] = unit;
+    const std::uint32_t block_key = DitherKey(key, first_block + b);
+    if (non_negative) {
+      ToCodes<true>(bits + at, count, unit, block_key, out + at);
+    } else {
+      ToCodes<false>(bits + at, count, unit, block_key, out + at);
     }
   }
 }

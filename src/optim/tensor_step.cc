@@ -80,6 +80,12 @@ int TensorStep::SlotOf(std::string_view state) const {
   return -1;
 }
 
+PassJob::Source TensorStep::StateSource(std::size_t i) const {
+  Stream& s = state_->streams[i];
+  return {s.bytes.data(), s.storage, s.scales.data(), s.non_negative,
+          code_key_ + i * 0x8cb92ba72f3d8dd7ull};
+}
+
 PassJob TensorStep::Job(const Kernel& kernel, std::initializer_list<double> constants,
                         unsigned skip) {
   MALMOI_CHECK(constants.size() <= kConstants);
@@ -97,7 +103,7 @@ PassJob TensorStep::Job(const Kernel& kernel, std::initializer_list<double> cons
     const std::uint64_t bit = std::uint64_t{8} << std::min(i, 60);
     if ((kernel.reads >> (3 + k) & 1) != 0) streams_in_ |= bit;
     if ((kernel.writes >> (3 + k) & 1) != 0) streams_out_ |= bit;
-    job.source[3 + k] = {s.bytes.data(), s.storage, s.scales.data(), s.non_negative};
+    job.source[3 + k] = StateSource(static_cast<std::size_t>(i));
   }
   if ((used & kU) != 0) {
     job.source[2] = {nullptr, f64_ ? Storage::kF64 : Storage::kF32, nullptr, false};
@@ -315,9 +321,9 @@ void* TensorStep::WholeBytes(int stream) {
   if (stream == 0) source = p_;
   if (stream == 1) source = g_;
   if (stream >= 3) {
-    Stream& s = state_->streams[static_cast<std::size_t>(stream - 3)];
-    source = {s.bytes.data(), s.storage, s.scales.data(), s.non_negative};
-    n = s.n;
+    const auto i = static_cast<std::size_t>(stream - 3);
+    source = StateSource(i);
+    n = state_->streams[i].n;
   }
   if (source.storage == compute && stream != 1) return source.data;
   const auto at = static_cast<std::size_t>(stream);
@@ -389,8 +395,7 @@ void TensorStep::Flush() {
     }
     if (s < 3) continue;
     Stream& stream = state_->streams[s - 3];
-    const PassJob::Source source = {stream.bytes.data(), stream.storage, stream.scales.data(),
-                                    stream.non_negative};
+    const PassJob::Source source = StateSource(s - 3);
     if (f64_) {
       StoreStage(source, 0, stream.n, static_cast<const double*>(whole_[s]));
     } else {

@@ -102,6 +102,7 @@ struct PassJob {
     Storage storage = Storage::kF32;
     float* scales = nullptr;
     bool non_negative = false;
+    std::uint64_t key = 0;  // kQ8: of this step's roundings.
   };
   const Kernel* kernel = nullptr;
   Source source[kStreams];
@@ -233,6 +234,7 @@ class TensorStep {
   PassSums RunNow(const PassJob& job);
   void KeepDirection(const Kernel& kernel, PassJob* job);
   void* WholeBytes(int stream);
+  PassJob::Source StateSource(std::size_t i) const;
 
   std::size_t n_ = 0;
   std::size_t index_ = 0;
@@ -246,6 +248,7 @@ class TensorStep {
   double adanorm_r_ = 0.95;
   void* kahan_ = nullptr;
   std::uint64_t rounding_key_ = 0;
+  std::uint64_t code_key_ = 0;  // Of this tensor's 8-bit codes in this step.
   // Streams that this step's visits have read and written, by bit: p, g, u, then the states.
   std::uint64_t streams_in_ = 0, streams_out_ = 0;
   Workspace* workspace_ = nullptr;

@@ -90,54 +90,24 @@ inline double SumLanes(F64 x) {
 // `from` minus a lane's bits shifted right; the magnitude of x with another's sign; the smaller of
 // two as unsigned integers; what is not zero, of non-negative lanes, raised to the least; the
 // largest lane, none of which is NaN.
-inline F32 LoadBytes(const unsigned char* p) {
+inline F32 SetBits(unsigned bits) {
+  const __m256 v = _mm256_castsi256_ps(_mm256_set1_epi32(static_cast<int>(bits)));
+  return {v, v};
+}
+// 8-bit codes (storage.h), with the masks of functions-inl.h.
+inline __m256 OfCodes(__m128i codes, __m256 unit, __m256 size, __m256 sign) {
+  const __m256i code = _mm256_cvtepu8_epi32(codes);
+  const __m256i bits = _mm256_and_si256(_mm256_slli_epi32(code, 20), _mm256_castps_si256(size));
+  const __m256i none = _mm256_cmpeq_epi32(bits, _mm256_setzero_si256());
+  const __m256i x =
+      _mm256_andnot_si256(none, _mm256_add_epi32(bits, _mm256_castps_si256(unit)));
+  const __m256i minus = _mm256_and_si256(_mm256_slli_epi32(code, 24), _mm256_castps_si256(sign));
+  return _mm256_castsi256_ps(_mm256_or_si256(x, minus));
+}
+inline F32 LoadCodes(const unsigned char* p, F32 unit, F32 size, F32 sign) {
   const __m128i b = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
-  return {_mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(b)),
-          _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_srli_si128(b, 8)))};
+  return {OfCodes(b, unit.a, size.a, sign.a), OfCodes(_mm_srli_si128(b, 8), unit.b, size.b, sign.b)};
 }
-inline void StoreLowBytes(unsigned char* p, F32 x) {
-  const __m256i low = _mm256_set1_epi32(0xff);
-  const __m256i pairs = _mm256_packus_epi32(_mm256_and_si256(_mm256_castps_si256(x.a), low),
-                                            _mm256_and_si256(_mm256_castps_si256(x.b), low));
-  const __m256i w = _mm256_permute4x64_epi64(pairs, 0xd8);
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(p),
-                   _mm_packus_epi16(_mm256_castsi256_si128(w), _mm256_extracti128_si256(w, 1)));
-}
-template <int kShift>
-inline F32 MinusShifted(int from, F32 x) {
-  const auto part = [from](__m256 v) {
-    const __m256i shifted = _mm256_srli_epi32(_mm256_castps_si256(v), kShift);
-    return _mm256_castsi256_ps(_mm256_sub_epi32(_mm256_set1_epi32(from), shifted));
-  };
-  return {part(x.a), part(x.b)};
-}
-inline F32 CopySign(F32 x, F32 sign) {
-  const __m256 minus = _mm256_set1_ps(-0.0f);
-  return {_mm256_or_ps(_mm256_andnot_ps(minus, x.a), _mm256_and_ps(minus, sign.a)),
-          _mm256_or_ps(_mm256_andnot_ps(minus, x.b), _mm256_and_ps(minus, sign.b))};
-}
-inline __m256 MinBits(__m256 a, __m256 b) {
-  return _mm256_castsi256_ps(_mm256_min_epu32(_mm256_castps_si256(a), _mm256_castps_si256(b)));
-}
-inline F32 MinBits(F32 x, F32 y) {
-  return {MinBits(x.a, y.a), MinBits(x.b, y.b)};
-}
-inline F32 RaiseNonzero(F32 x, F32 least) {
-  const auto part = [](__m256 v, __m256 low) {
-    const __m256i bits = _mm256_castps_si256(v);
-    const __m256i none = _mm256_cmpeq_epi32(bits, _mm256_setzero_si256());
-    const __m256i raised = _mm256_max_epu32(bits, _mm256_castps_si256(low));
-    return _mm256_castsi256_ps(_mm256_andnot_si256(none, raised));
-  };
-  return {part(x.a, least.a), part(x.b, least.b)};
-}
-inline float MaxLane(F32 x) {
-  const __m256 m8 = _mm256_max_ps(x.a, x.b);
-  const __m128 m4 = _mm_max_ps(_mm256_castps256_ps128(m8), _mm256_extractf128_ps(m8, 1));
-  const __m128 m2 = _mm_max_ps(m4, _mm_movehl_ps(m4, m4));
-  return _mm_cvtss_f32(_mm_max_ss(m2, _mm_movehdup_ps(m2)));
-}
-
 inline void Widen(F32 x, F64* low, F64* high) {
   *low = {_mm256_cvtps_pd(_mm256_castps256_ps128(x.a)),
           _mm256_cvtps_pd(_mm256_extractf128_ps(x.a, 1))};

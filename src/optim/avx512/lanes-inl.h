@@ -94,9 +94,18 @@ inline double SumLanes(F64 a) {
   return _mm_cvtsd_f64(_mm_add_sd(s2, _mm_unpackhi_pd(s2, s2)));
 }
 
-inline F32 LoadBytes(const unsigned char* p) {
-  const __m128i b = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
-  return {_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(b))};
+inline F32 SetBits(unsigned bits) {
+  return {_mm512_castsi512_ps(_mm512_set1_epi32(static_cast<int>(bits)))};
+}
+// 8-bit codes (storage.h), with the masks of functions-inl.h.
+inline F32 LoadCodes(const unsigned char* p, F32 unit, F32 size, F32 sign) {
+  const __m512i code = _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+  const __m512i bits =
+      _mm512_and_si512(_mm512_slli_epi32(code, 20), _mm512_castps_si512(size.v));
+  const __m512i x = _mm512_maskz_add_epi32(_mm512_test_epi32_mask(bits, bits), bits,
+                                           _mm512_castps_si512(unit.v));
+  return {_mm512_castsi512_ps(_mm512_ternarylogic_epi32(
+      x, _mm512_slli_epi32(code, 24), _mm512_castps_si512(sign.v), 0xf8))};
 }
 inline F32 LoadHalf(const unsigned short* p) {
   const __m256i b = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
@@ -111,35 +120,6 @@ inline void StoreHalf(unsigned short* p, F32 x) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
                       _mm512_cvtepi32_epi16(_mm512_srli_epi32(picked, 16)));
 }
-inline void StoreLowBytes(unsigned char* p, F32 x) {
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(_mm512_castps_si512(x.v)));
-}
-template <int kShift>
-inline F32 MinusShifted(int from, F32 x) {
-  const __m512i shifted = _mm512_srli_epi32(_mm512_castps_si512(x.v), kShift);
-  return {_mm512_castsi512_ps(_mm512_sub_epi32(_mm512_set1_epi32(from), shifted))};
-}
-inline F32 CopySign(F32 x, F32 sign) {
-  const __m512i minus = _mm512_set1_epi32(static_cast<int>(0x80000000u));
-  return {_mm512_castsi512_ps(_mm512_ternarylogic_epi32(minus, _mm512_castps_si512(sign.v),
-                                                        _mm512_castps_si512(x.v), 0xca))};
-}
-inline F32 MinBits(F32 a, F32 b) {
-  return {
-      _mm512_castsi512_ps(_mm512_min_epu32(_mm512_castps_si512(a.v), _mm512_castps_si512(b.v)))};
-}
-inline F32 RaiseNonzero(F32 x, F32 least) {
-  const __m512i bits = _mm512_castps_si512(x.v);
-  return {_mm512_castsi512_ps(_mm512_mask_max_epu32(bits, _mm512_test_epi32_mask(bits, bits), bits,
-                                                    _mm512_castps_si512(least.v)))};
-}
-inline float MaxLane(F32 x) {
-  const __m256 m8 = _mm256_max_ps(_mm512_castps512_ps256(x.v), _mm512_extractf32x8_ps(x.v, 1));
-  const __m128 m4 = _mm_max_ps(_mm256_castps256_ps128(m8), _mm256_extractf128_ps(m8, 1));
-  const __m128 m2 = _mm_max_ps(m4, _mm_movehl_ps(m4, m4));
-  return _mm_cvtss_f32(_mm_max_ss(m2, _mm_movehdup_ps(m2)));
-}
-
 inline void Widen(F32 x, F64* low, F64* high) {
   low->v = _mm512_cvtps_pd(_mm512_castps512_ps256(x.v));
   high->v = _mm512_cvtps_pd(_mm512_extractf32x8_ps(x.v, 1));

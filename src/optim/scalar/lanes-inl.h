@@ -123,9 +123,6 @@ inline double Abs1(double a) {
 OPTIM_LANES(F32, float, 16)
 OPTIM_LANES(F64, double, 8)
 
-inline F32 LoadBytes(const unsigned char* p) {
-  OPTIM_EACH(F32, static_cast<float>(static_cast<int>(p[i])))
-}
 inline std::uint32_t BitsOf(float x) {
   std::uint32_t bits;
   __builtin_memcpy(&bits, &x, sizeof(bits));
@@ -136,26 +133,16 @@ inline float FromBits(std::uint32_t bits) {
   __builtin_memcpy(&x, &bits, sizeof(x));
   return x;
 }
-inline void StoreLowBytes(unsigned char* p, const F32& x) {
-  for (std::size_t i = 0; i < F32::kLanes; ++i) p[i] = static_cast<unsigned char>(BitsOf(x.v[i]));
+inline F32 SetBits(unsigned bits) {
+  return F32::Set(FromBits(bits));
 }
-template <int kShift>
-inline F32 MinusShifted(int from, const F32& x) {
-  OPTIM_EACH(F32, FromBits(static_cast<std::uint32_t>(from) - (BitsOf(x.v[i]) >> kShift)))
+// 8-bit codes (storage.h), with the masks of functions-inl.h.
+inline float OfCode(std::uint32_t code, float unit, float size, float sign) {
+  const std::uint32_t bits = (code << 20) & BitsOf(size);
+  return FromBits((bits != 0 ? bits + BitsOf(unit) : 0u) | ((code << 24) & BitsOf(sign)));
 }
-inline F32 CopySign(const F32& x, const F32& sign) {
-  OPTIM_EACH(F32, __builtin_copysignf(x.v[i], sign.v[i]))
-}
-inline F32 MinBits(const F32& a, const F32& b) {
-  OPTIM_EACH(F32, BitsOf(a.v[i]) < BitsOf(b.v[i]) ? a.v[i] : b.v[i])
-}
-inline F32 RaiseNonzero(const F32& x, const F32& least) {
-  OPTIM_EACH(F32, BitsOf(x.v[i]) == 0 || BitsOf(x.v[i]) >= BitsOf(least.v[i]) ? x.v[i] : least.v[i])
-}
-inline float MaxLane(const F32& x) {
-  float most = x.v[0];
-  for (const float lane : x.v) most = lane > most ? lane : most;
-  return most;
+inline F32 LoadCodes(const unsigned char* p, const F32& unit, const F32& size, const F32& sign) {
+  OPTIM_EACH(F32, OfCode(p[i], unit.v[i], size.v[i], sign.v[i]))
 }
 
 inline void Widen(const F32& x, F64* low, F64* high) {
