@@ -24,6 +24,13 @@ OPTIM_KERNEL(SubtractAgreeing, kP | kG | kU, kP) {
 OPTIM_KERNEL(SubtractKept, kP | kU, kP) {
   x.p = Fma(x.Num(0) - x.c(0), x.u, x.p);
 }
+// Rows of a gradient about their means, c(19), as the kept direction.
+OPTIM_KERNEL(SumOfGradient, kG, 0) {
+  x.Sum(0, x.g);
+}
+OPTIM_KERNEL(CenteredGradient, kG, kU) {
+  x.u = x.g - x.c(19);
+}
 // p as passes see it: with the decay.
 OPTIM_KERNEL(KeepDecayed, kP, kP) {
   x.p = x.p * x.c(0);

@@ -247,7 +247,8 @@ void Engine::InitState(Tensor& t) {
     s.storage = f64 ? Storage::kF64 : Storage::kF32;
     if (!f64 && item.full && !item.exact) {
       if (options_.state_storage != Storage::kF32) {
-        s.storage = options_.state_storage;
+        const bool coarse = options_.state_storage == Storage::kQ8 && item.half;
+        s.storage = coarse ? Storage::kBf16 : options_.state_storage;
       } else if (t.parameter.storage == Storage::kBf16 && !options_.f32_states) {
         s.storage = Storage::kBf16;
       }
@@ -314,6 +315,10 @@ void Engine::CentralizeGradient(Tensor& t, Workspace* workspace) {
   const Parameter& p = t.parameter;
   if (p.shape.size() < rules_[t.group]->CenterFrom() || s.n_ == 0) return;
   const std::size_t rows = s.rows(), cols = s.cols();
+  if (cols >= TensorStep::kGridCols) {
+    s.CenterGradient();
+    return;
+  }
   const auto center = [&](auto* g) {
     for (std::size_t r = 0; r < rows; ++r) {
       double sum = 0;

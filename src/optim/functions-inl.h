@@ -83,11 +83,34 @@ inline F64 RoundHalf(F64 x) {
   Widen(RoundHalf(Narrow(x, x)), &low, &high);
   return low;
 }
+inline void RaiseWide(double* at, F32 x) {
+  F64 low, high;
+  Widen(x, &low, &high);
+  RaiseWide(at, low);
+  RaiseWide(at + F64::kLanes, high);
+}
 inline void AddWide(double* at, F32 x) {
   F64 low, high;
   Widen(x, &low, &high);
   AddWide(at, low);
   AddWide(at + F64::kLanes, high);
+}
+
+// The cube root of a >= 0, NaN for a < 0; for f32 to about two units in the last place: the inverse
+// root by two steps of Newton's, the first with factors that spread its error (Moroz et al. 2021,
+// arXiv:1603.04483), then one step on the root itself.
+inline F32 CubeRoot(F32 a) {
+  // Subnormal numbers have no exponent to divide.
+  const auto small = Lt(a, F32::Set(1e-30f));
+  const F32 x = Select(small, a * F32::Set(4722366482869645213696.0f), a);  // 2^72.
+  F32 y = GuessInverseCubeRoot(x);
+  y = y * Fma(x * y, y * y * F32::Set(-0.534850249f), F32::Set(1.5015480449f));
+  y = y * Fma(x * y, y * y * F32::Set(-0.33333333f), F32::Set(1.33333333f));
+  const F32 y2 = y * y, c = x * y2;
+  F32 root = Fma(Fma(c * c, F32::Set(0) - c, x), y2 * F32::Set(0.33333333f), c);
+  root = Select(small, root * F32::Set(5.9604644775390625e-08f), root);
+  root = Select(Eq(a, F32::Set(__builtin_inff())), a, root);
+  return Select(Gt(a, F32::Set(0)), root, Select(Eq(a, F32::Set(0)), a, a + F32::Set(__builtin_nanf(""))));
 }
 
 inline F64 Exp(F64 a) {
@@ -102,6 +125,9 @@ inline F64 Pow(F64 a, F64 b) {
   b.Store(y);
   for (std::size_t i = 0; i < F64::kLanes; ++i) x[i] = __builtin_pow(x[i], y[i]);
   return F64::Load(x);
+}
+inline F64 CubeRoot(F64 a) {
+  return Pow(a, F64::Set(1.0 / 3.0));
 }
 template <class V>
 inline V Atan2(V a, V b) {

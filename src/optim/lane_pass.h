@@ -12,8 +12,8 @@
 //   }
 //
 // `x` has the element streams as members, loaded and stored by the engine as the two masks say
-// (read, then written), and constants x.c(i). x.Sum(i, v) and x.Top(i, v) reduce; x.Down(v) adds to
-// column sums (TensorStep::ReduceGrid).
+// (read, then written), and constants x.c(i). x.Sum(i, v) and x.Top(i, v) reduce; over grids
+// (TensorStep::ReduceGrid) x.Down(i, v) adds to column sums and x.DownTop(v) raises column maxima.
 //
 //   p   the parameter, already multiplied by PassArgs::decay
 //   g   the gradient, already scaled (unscale, clip, maximize), plus l2 * p
@@ -65,7 +65,8 @@ struct PassArgs {
   bool keep_u = false;
   std::size_t n = 0;       // A multiple of the lanes.
   std::size_t tail = 0;    // Nonzero: n is one set of lanes, of which only so many count in sums.
-  double* down = nullptr;  // Sums by position of kernels with Down, n of them, added to.
+  // By position, n of them: what Down adds to, and DownTop raises (the first).
+  double* down[2] = {nullptr, nullptr};
   double sums[kSums];      // In and out: what the n elements add.
   double tops[kTops];      // In and out: maxima, at least 0.
 };

@@ -69,7 +69,7 @@ bool Project(TensorStep& t, double delta, double eps) {
     radial[r] = static_cast<T>(of.pu / (norm * norm));
   }
   if (wide) {
-    grid.row[1] = radial.data();
+    grid.row[3] = radial.data();
     t.ReduceGrid(RemoveRadial, {}, grid);
     return true;
   }

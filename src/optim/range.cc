@@ -83,6 +83,11 @@ bool Direct(const PassJob::Source& source, bool f64) {
   return source.data == nullptr || source.storage == (f64 ? Storage::kF64 : Storage::kF32);
 }
 
+// Scalar kernels have no forms for small states (run-inl.h).
+bool HasForms() {
+  return os::BaseCpuLevel(os::ActiveCpuLevel()) != os::CpuLevel::kScalar;
+}
+
 const KernelBodies& Bodies(const Kernel& kernel) {
   return *kernel.levels[static_cast<int>(os::BaseCpuLevel(os::ActiveCpuLevel()))];
 }
@@ -112,7 +117,7 @@ void Start(const PassJob& job, PassArgs<T>* args) {
   args->step = static_cast<T>(job.step);
   args->post_decay = static_cast<T>(job.post_decay);
   args->keep_u = job.keep_u;
-  args->down = nullptr;
+  args->down[0] = args->down[1] = nullptr;
 }
 
 // What a job reads and writes of its streams, by bit.
@@ -158,7 +163,7 @@ void RunLanes(const KernelBodies& bodies, const Use& use, unsigned staged, std::
       std::fill(args->stream[s] + rest, args->stream[s] + kLanes, T{0});
     }
     args->n = kLanes, args->tail = rest;
-    if (args->down != nullptr) args->down += whole;
+    for (double*& down : args->down) down = down == nullptr ? nullptr : down + whole;
     Call(bodies, args);
     for (int s = 0; s < kStreams; ++s) {
       if (use.Out(s) && (staged >> s & 1) == 0) std::copy(pad[s], pad[s] + rest, place[s]);
@@ -178,7 +183,7 @@ class Runner {
     for (int s = 0; s < kStreams; ++s) {
       if (use_.Any(s) && !Direct(job.source[s], job.f64)) staged_ |= 1u << s;
     }
-    if (sizeof(T) == sizeof(float)) form_ = FormOf();
+    if (sizeof(T) == sizeof(float) && HasForms()) form_ = FormOf();
   }
 
   // Elements [begin, end); columns s6 and s7 of a grid begin at `col`.
@@ -200,7 +205,7 @@ class Runner {
   }
 
   PassArgs<T> args;
-  double* down = nullptr;  // Of column 0.
+  double* down[2] = {nullptr, nullptr};  // Of column 0.
 
  private:
   // The form in which the kernel can read what the job's sources keep.
@@ -266,12 +271,14 @@ class Runner {
     }
   }
   void Columns(const Grid<T>& grid, std::size_t col) {
-    for (int k = 0; k < 2; ++k) {
+    for (int k = 0; k < kGridFactors; ++k) {
       if (grid.col[k] != nullptr) {
-        args.stream[kStreams - 2 + k] = const_cast<T*>(grid.col[k]) + col;
+        args.stream[kStreams - kGridFactors + k] = const_cast<T*>(grid.col[k]) + col;
       }
     }
-    if (down != nullptr) args.down = down + col % grid.cols;
+    for (int k = 0; k < 2; ++k) {
+      if (down[k] != nullptr) args.down[k] = down[k] + col % grid.cols;
+    }
   }
 
   const PassJob& job_;
@@ -291,25 +298,28 @@ void RunRangeT(const PassJob& job, std::size_t begin, std::size_t end, PassSums*
 
 template <class T>
 void RunRows(const PassJob& job, const Grid<T>& grid, std::size_t batch, std::size_t begin,
-             std::size_t end, double* down, PassSums* out) {
+             std::size_t end, double* const* down, PassSums* out) {
   Runner<T> runner(job);
-  runner.down = down;
+  runner.down[0] = down[0], runner.down[1] = down[1];
   for (std::size_t r = batch * grid.rows + begin; r < batch * grid.rows + end; ++r) {
-    for (int k = 0; k < 2; ++k) {
-      if (grid.row[k] != nullptr) runner.args.constant[kConstants - 2 + k] = grid.row[k][r];
+    for (int k = 0; k < kGridFactors; ++k) {
+      if (grid.row[k] != nullptr) {
+        runner.args.constant[kConstants - kGridFactors + k] = grid.row[k][r];
+      }
     }
     PassSums row;
     runner.Run(r * grid.cols, (r + 1) * grid.cols, batch * grid.cols, &grid, &row);
     for (std::size_t k = 0; k < 4; ++k) {
       if (grid.across[k] != nullptr) grid.across[k][r] = row.sum[k];
     }
+    if (grid.across_top != nullptr) grid.across_top[r] = row.top[0];
     for (std::size_t i = 0; i < kSums; ++i) out->sum[i] += row.sum[i];
   }
 }
 template void RunRows<float>(const PassJob&, const Grid<float>&, std::size_t, std::size_t,
-                             std::size_t, double*, PassSums*);
+                             std::size_t, double* const*, PassSums*);
 template void RunRows<double>(const PassJob&, const Grid<double>&, std::size_t, std::size_t,
-                              std::size_t, double*, PassSums*);
+                              std::size_t, double* const*, PassSums*);
 
 void RunRange(const PassJob& job, std::size_t begin, std::size_t end, PassSums* out) {
   if (job.f64) {

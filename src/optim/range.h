@@ -25,10 +25,10 @@ void LoadKahan(const PassJob& job, std::size_t begin, std::size_t n, double* p);
 void StoreP(const PassJob& job, std::size_t begin, std::size_t n, float* p);
 void StoreP(const PassJob& job, std::size_t begin, std::size_t n, double* p);
 
-// Rows [begin, end) of one matrix of a grid; adds to down[0, cols), which has room for
+// Rows [begin, end) of one matrix of a grid; adds to down[k][0, cols), which have room for
 // kMostLanes - 1 more.
 template <class T>
 void RunRows(const PassJob& job, const Grid<T>& grid, std::size_t batch, std::size_t begin,
-             std::size_t end, double* down, PassSums* out);
+             std::size_t end, double* const* down, PassSums* out);
 
 }  // namespace malmoi::optim

@@ -20,7 +20,7 @@ struct Lane {
   V top[kTops];
   bool reduces = false;  // Known when compiled: the kernel has sums or maxima.
   const T* constants;
-  double* down;
+  double* down[2];
   std::size_t at;
 
   OPTIM_INLINE V c(int i) const { return V::Set(constants[i]); }
@@ -33,7 +33,8 @@ struct Lane {
     top[i] = Max(top[i], v);
     reduces = true;
   }
-  OPTIM_INLINE void Down(V v) { AddWide(down + at, v); }
+  OPTIM_INLINE void Down(int i, V v) { AddWide(down[i] + at, v); }
+  OPTIM_INLINE void DownTop(V v) { RaiseWide(down[0] + at, v); }
 };
 
 template <class V>
@@ -182,7 +183,7 @@ __attribute__((noinline)) void RunForm(PassArgs<T>* args) {
   Block<kForm, V> block;
   Lane<V> x;
   x.constants = a.constant;
-  x.down = a.down;
+  x.down[0] = a.down[0], x.down[1] = a.down[1];
   for (V& v : x.sum) v = V::Set(0);
   for (V& v : x.top) v = V::Set(0);
   for (std::size_t begin = 0; begin < a.n; begin += kSumBlock) {
@@ -210,7 +211,12 @@ __attribute__((noinline)) void RunForm(PassArgs<T>* args) {
 }
 template <class Body, class V, class T>
 void RunPass(PassArgs<T>* args) {
+  // Without vectors copies are as fast, and these are a third of the code.
+#if defined(__AVX2__)
   constexpr bool kStates = ((Body::kReads | Body::kWrites) & ~(kP | kG | kU)) != 0;
+#else
+  constexpr bool kStates = false;
+#endif
   if constexpr (sizeof(T) == sizeof(float) && kStates) {
     if (args->form == Form::kHalves) return RunForm<Body, Form::kHalves, V, T>(args);
     if (args->form == Form::kCodes) return RunForm<Body, Form::kCodes, V, T>(args);

@@ -157,18 +157,26 @@ template <class T>
 PassSums TensorStep::ReduceGrid(const Kernel& kernel, std::initializer_list<double> constants,
                                 const Grid<T>& grid) {
   MALMOI_CHECK(recorder_ == nullptr && grid.cols >= kGridCols);
-  PassJob job = Job(kernel, constants, kS6 | kS7);
+  unsigned of_grid = 0;
+  for (int k = 0; k < kGridFactors; ++k) {
+    if (grid.col[k] != nullptr) of_grid |= kS4 << k;
+  }
+  PassJob job = Job(kernel, constants, of_grid);
   KeepDirection(kernel, &job);
   const std::size_t rows = std::max<std::size_t>(1, kChunk / grid.cols);
   const std::size_t blocks = (grid.rows + rows - 1) / rows;
   const std::size_t width = (grid.cols + kMostLanes) / kMostLanes * kMostLanes + kMostLanes;
   std::vector<PassSums> parts(grid.batch * blocks);
-  std::vector<double> down(grid.down == nullptr ? 0 : parts.size() * width);
+  std::vector<double> down[2];
+  for (int k = 0; k < 2; ++k) {
+    if (grid.down[k] != nullptr) down[k].resize(parts.size() * width);
+  }
   const auto run = [&](std::size_t, std::size_t begin, std::size_t end) {
     for (std::size_t c = begin; c < end; ++c) {
       const std::size_t row = c % blocks * rows;
-      RunRows<T>(job, grid, c / blocks, row, std::min(grid.rows, row + rows),
-                 down.empty() ? nullptr : down.data() + c * width, &parts[c]);
+      double* to[2];
+      for (int k = 0; k < 2; ++k) to[k] = down[k].empty() ? nullptr : &down[k][c * width];
+      RunRows<T>(job, grid, c / blocks, row, std::min(grid.rows, row + rows), to, &parts[c]);
     }
   };
   if (pool_ != nullptr && parts.size() > 1) {
@@ -179,10 +187,15 @@ PassSums TensorStep::ReduceGrid(const Kernel& kernel, std::initializer_list<doub
   PassSums sums;
   for (std::size_t c = 0; c < parts.size(); ++c) {
     for (std::size_t i = 0; i < kSums; ++i) sums.sum[i] += parts[c].sum[i];
-    if (grid.down == nullptr) continue;
-    double* to = grid.down + c / blocks * grid.cols;
-    if (c % blocks == 0) std::fill(to, to + grid.cols, 0.0);
-    for (std::size_t i = 0; i < grid.cols; ++i) to[i] += down[c * width + i];
+    for (int k = 0; k < 2; ++k) {
+      if (down[k].empty()) continue;
+      double* to = grid.down[k] + c / blocks * grid.cols;
+      const double* from = &down[k][c * width];
+      if (c % blocks == 0) std::fill(to, to + grid.cols, 0.0);
+      for (std::size_t i = 0; i < grid.cols; ++i) {
+        to[i] = grid.down_tops ? (to[i] >= from[i] ? to[i] : from[i]) : to[i] + from[i];
+      }
+    }
   }
   return sums;
 }
@@ -201,7 +214,31 @@ PassSums TensorStep::Reduce(const Kernel& kernel, std::initializer_list<double> 
 void TensorStep::KeepDirection(const Kernel& kernel, PassJob* job) {
   if (((kernel.reads | kernel.writes) & kU) == 0) return;
   job->keep_u = true;
-  job->source[2].data = workspace_->Get(kKeptBuffer, StorageBytes(job->source[2].storage, n_));
+  job->source[2].data = workspace_->Get(kept_buffer_, StorageBytes(job->source[2].storage, n_));
+}
+
+template <class T>
+void TensorStep::CenterRows() {
+  Grid<T> grid;
+  grid.rows = rows(), grid.cols = cols();
+  std::vector<double> sum(grid.rows);
+  grid.across[0] = sum.data();
+  ReduceGrid(SumOfGradient, {}, grid);
+  std::vector<T> mean;
+  for (const double s : sum) mean.push_back(static_cast<T>(s / static_cast<double>(grid.cols)));
+  grid.across[0] = nullptr;
+  grid.row[3] = mean.data();
+  ReduceGrid(CenteredGradient, {}, grid);
+}
+void TensorStep::CenterGradient() {
+  const double kept_scale = grad_scale, kept_l2 = l2;
+  grad_scale = 1, l2 = 0;
+  kept_buffer_ = kCenterBuffer;
+  f64_ ? CenterRows<double>() : CenterRows<float>();
+  kept_buffer_ = kKeptBuffer;
+  grad_scale = kept_scale, l2 = kept_l2;
+  const Storage wide = f64_ ? Storage::kF64 : Storage::kF32;
+  g_ = {workspace_->Get(kCenterBuffer, StorageBytes(wide, n_)), wide};
 }
 
 void TensorStep::Apply(const Kernel& kernel, std::initializer_list<double> constants) {

@@ -66,10 +66,18 @@ class StateList {
     bool non_negative = false;
     bool exact = false;  // Never kept in fewer bits than f32 (counters, denominators near 0).
     bool bf16 = false;   // Always kept as bf16.
+    bool half = false;   // Never kept in fewer bits than bf16.
   };
   void Like(const std::string& name) { items.push_back({name, {}, true}); }
   // Second moments: never negative.
   void Square(const std::string& name) { items.push_back({name, {}, true, true}); }
+  // Points where the parameter was, is going or is averaged, and what it is computed from without
+  // the last one: 8-bit noise would be the parameter's own. The same holds for what goes through a
+  // polar factor, which raises small singular values.
+  void Point(const std::string& name) {
+    Like(name);
+    items.back().half = true;
+  }
   void Sized(const std::string& name, const Shape& shape) { items.push_back({name, shape}); }
   void Scalar(const std::string& name, ScalarKind kind, double initial = 0) {
     scalars.push_back({name, kind, initial});
@@ -121,15 +129,19 @@ struct PassSums {
   std::array<double, kTops> top{};
 };
 
-// A tensor as `batch` matrices of rows x cols, its last two dimensions, for kernels that see a
-// number of each row, c(18) and c(19), and of each column, s6 and s7, or sum along them.
+// A tensor as `batch` matrices of rows x cols (its last two dimensions, or the first by all others)
+// for kernels that see up to four numbers of each row, c(16) to c(19), and of each column, s4 to s7,
+// or sum along them.
+inline constexpr int kGridFactors = 4;
 template <class T>
 struct Grid {
   std::size_t batch = 1, rows = 1, cols = 1;
-  const T* row[2] = {nullptr, nullptr};  // batch * rows numbers, for c(18) and c(19).
-  const T* col[2] = {nullptr, nullptr};  // batch * cols numbers, for s6 and s7.
-  double* across[4] = {};                // batch * rows: Sum(0) to Sum(3) of each row; replaced.
-  double* down = nullptr;                // batch * cols: what each column gave Down; replaced.
+  const T* row[kGridFactors] = {};  // batch * rows numbers, for c(16 + k).
+  const T* col[kGridFactors] = {};  // batch * cols numbers, for state 4 + k.
+  double* across[4] = {};           // batch * rows: Sum(0) to Sum(3) of each row; replaced.
+  double* across_top = nullptr;     // batch * rows: Top(0) of each row; replaced.
+  double* down[2] = {};             // batch * cols: what each column gave Down(k); replaced.
+  bool down_tops = false;           // down[0] is of DownTop: maxima, at least 0.
 };
 
 // Runs elements [begin, end) of a job and adds to *out. `begin` is a multiple of 256.
@@ -225,6 +237,10 @@ class TensorStep {
   // change p before the pass that sees g.
   void CoupleNow();
 
+  // g -= its mean over all dimensions but the first, in a copy that later passes read. Needs cols()
+  // of at least kGridCols.
+  void CenterGradient();
+
   os::ThreadPool* pool() const { return pool_; }  // Null inside a parallel region.
 
  private:
@@ -232,6 +248,8 @@ class TensorStep {
   // skip: streams that are not the tensor's own.
   PassJob Job(const Kernel& kernel, std::initializer_list<double> constants, unsigned skip = 0);
   PassSums RunNow(const PassJob& job);
+  template <class T>
+  void CenterRows();
   void KeepDirection(const Kernel& kernel, PassJob* job);
   void* WholeBytes(int stream);
   PassJob::Source StateSource(std::size_t i) const;
@@ -251,6 +269,7 @@ class TensorStep {
   std::uint64_t code_key_ = 0;  // Of this tensor's 8-bit codes in this step.
   // Streams that this step's visits have read and written, by bit: p, g, u, then the states.
   std::uint64_t streams_in_ = 0, streams_out_ = 0;
+  int kept_buffer_ = kKeptBuffer;  // Where passes keep a direction.
   Workspace* workspace_ = nullptr;
   std::vector<PassJob>* recorder_ = nullptr;
   os::ThreadPool* pool_ = nullptr;

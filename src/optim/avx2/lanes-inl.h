@@ -121,6 +121,13 @@ inline void AddWide(double* at, F64 x) {
   AddTo(at, x.a);
   AddTo(at + 4, x.b);
 }
+inline void RaiseAt(double* at, __m256d x) {
+  _mm256_storeu_pd(at, _mm256_max_pd(_mm256_loadu_pd(at), x));
+}
+inline void RaiseWide(double* at, F64 x) {
+  RaiseAt(at, x.a);
+  RaiseAt(at + 4, x.b);
+}
 inline F32 LoadHalf(const unsigned short* p) {
   const auto part = [](const unsigned short* at) {
     const __m128i b = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
@@ -156,6 +163,15 @@ inline F32 Narrow(F64 low, F64 high) {
 inline __m256d PowerOfTwo1(__m256d k) {
   const __m256d biased = _mm256_add_pd(k, _mm256_set1_pd(6755399441055744.0 + 1023.0));
   return _mm256_castsi256_pd(_mm256_slli_epi64(_mm256_castpd_si256(biased), 52));
+}
+// A first guess at the inverse cube root of normal numbers, by a third of their bits.
+inline F32 GuessInverseCubeRoot(F32 x) {
+  const auto part = [](__m256 v) {
+    const __m256i high = _mm256_srli_epi32(_mm256_castps_si256(v), 16);
+    const __m256i third = _mm256_mullo_epi32(high, _mm256_set1_epi32(21845));
+    return _mm256_castsi256_ps(_mm256_sub_epi32(_mm256_set1_epi32(0x548c39cb), third));
+  };
+  return {part(x.a), part(x.b)};
 }
 inline F64 PowerOfTwo(F64 k) {
   return {PowerOfTwo1(k.a), PowerOfTwo1(k.b)};

@@ -127,6 +127,9 @@ inline void Widen(F32 x, F64* low, F64* high) {
 inline void AddWide(double* at, F64 x) {
   _mm512_storeu_pd(at, _mm512_add_pd(_mm512_loadu_pd(at), x.v));
 }
+inline void RaiseWide(double* at, F64 x) {
+  _mm512_storeu_pd(at, _mm512_max_pd(_mm512_loadu_pd(at), x.v));
+}
 inline F32 RoundHalf(F32 x) {
   const __m512i u = _mm512_castps_si512(x.v);
   const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(u, 16), _mm512_set1_epi32(1));
@@ -140,6 +143,12 @@ inline F32 RoundHalf(F32 x) {
 inline F32 Narrow(F64 low, F64 high) {
   const __m512 l = _mm512_castps256_ps512(_mm512_cvtpd_ps(low.v));
   return {_mm512_insertf32x8(l, _mm512_cvtpd_ps(high.v), 1)};
+}
+// A first guess at the inverse cube root of normal numbers, by a third of their bits.
+inline F32 GuessInverseCubeRoot(F32 x) {
+  const __m512i high = _mm512_srli_epi32(_mm512_castps_si512(x.v), 16);
+  const __m512i third = _mm512_mullo_epi32(high, _mm512_set1_epi32(21845));
+  return {_mm512_castsi512_ps(_mm512_sub_epi32(_mm512_set1_epi32(0x548c39cb), third))};
 }
 inline F64 PowerOfTwo(F64 k) {
   const __m512d biased = _mm512_add_pd(k.v, _mm512_set1_pd(6755399441055744.0 + 1023.0));

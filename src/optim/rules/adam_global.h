@@ -412,7 +412,7 @@ struct Ranger : Rule {
   void Declare(StateList& s, const Shape&) const override {
     s.Like("exp_avg");
     s.Square("exp_avg_sq");
-    s.Like("slow_buffer");
+    s.Point("slow_buffer");
   }
   void Begin() override {
     step_size = AdamDebias(rectify.StepSize(lr, betas[1], step_count, &n_sma), Debias(betas[0]));

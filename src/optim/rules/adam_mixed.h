@@ -358,7 +358,7 @@ OPTIM_RULE(AdaPNM, "adapnm");
 struct AdaSmooth : AdamLike {
   AdaSmooth() { betas = {0.5, 0.99}, eps = 1e-6, weight_decouple = false; }
   void Declare(StateList& s, const Shape&) const override {
-    s.Like("prev_param");
+    s.Point("prev_param");
     s.Like("s");
     s.Square("n");
     s.Square("exp_avg_sq");

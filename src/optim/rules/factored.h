@@ -3,11 +3,11 @@
 
 namespace malmoi::optim {
 
-// Over grids: c(18), c(19) of the row and s6, s7 of the column.
+// Over grids: c(16) to c(19) of the row and s4 to s7 of the column.
 // Mean squares along both, and the norm of p. c: 0 added to the squares.
 OPTIM_KERNEL(FactorSquares, kP | kG, 0) {
   const auto v = x.g * x.g + x.c(0);
-  x.Down(v);
+  x.Down(0, v);
   x.Sum(0, v);
   x.Sum(1, x.p * x.p);
 }
@@ -35,11 +35,50 @@ OPTIM_KERNEL(ConfidenceSquares, kG | kS0 | kS7, kS0) {
   const auto u = x.c(19) * x.s7 * x.g / x.c(0);
   x.s0 = x.s0 + x.c(1) * (u - x.s0);
   const auto r = (u - x.s0) * (u - x.s0) + x.c(2);
-  x.Down(r);
+  x.Down(0, r);
   x.Sum(0, r);
 }
 OPTIM_KERNEL(ConfidenceUpdate, kP | kS0 | kS7, kP) {
   x.p = x.p - x.c(0) * (x.s0 * (x.c(19) * x.s7));
+}
+
+// SM3: the least of the accumulators, c(19) of the row and s7 of the column, and the new maxima of
+// both. c: 0 lr, 1 beta or 1, 2 1-beta, 3 eps, 4 1-momentum.
+OPTIM_KERNEL(CoverUpdate, kP | kG | kS7, kP) {
+  const auto nu = Min(x.c(19), x.s7) * x.c(1) + x.c(2) * x.g * x.g;
+  x.Top(0, nu);
+  x.DownTop(nu);
+  x.p = x.p - x.c(0) * (x.g / Sqrt(nu + x.c(3)));
+}
+OPTIM_KERNEL(CoverMomentumUpdate, kP | kG | kS0 | kS7, kP | kS0) {
+  const auto nu = Min(x.c(19), x.s7) * x.c(1) + x.c(2) * x.g * x.g;
+  x.Top(0, nu);
+  x.DownTop(nu);
+  x.s0 = Lerp(x.s0, x.g / Sqrt(nu + x.c(3)), x.c(4));
+  x.p = x.p - x.c(0) * x.s0;
+}
+// Adalite: a place's moments are those of its row, c(18) first and c(19) second, by those of its
+// column, s6 and s7. c: 0 1-beta1, 1 1-beta2, 2 1/debias, 3 eps, 4 lr.
+OPTIM_KERNEL(OuterSquares, kG | kS6 | kS7, 0) {
+  const auto d = x.g - Lerp(x.c(18) * x.s6, x.g, x.c(0));
+  const auto v = Lerp(x.c(19) * x.s7, d * d, x.c(1));
+  x.Down(0, v);
+  x.Sum(0, v);
+}
+// The step, and the weighted sums of what the first moment becomes, which is kept. c(16), c(17) of
+// the row and s4, s5 of the column: weights of the moment and of its sums.
+OPTIM_KERNEL(OuterUpdate, kP | kG | kS4 | kS5 | kS6 | kS7, kP | kU) {
+  const auto m = Lerp(x.c(18) * x.s6, x.g, x.c(0)), d = x.g - m;
+  const auto v = Lerp(x.c(19) * x.s7, d * d, x.c(1));
+  const auto moved = Lerp(m, x.g, x.Num(1) - x.c(16) * x.s4);
+  const auto look = Lerp(moved, x.g, x.c(0));
+  x.Sum(0, moved * x.s5);
+  x.Down(0, moved * x.c(17));
+  x.u = moved;
+  x.p = x.p - x.c(4) * (look / Sqrt(Fma(v, x.c(2), x.c(3))));
+}
+OPTIM_KERNEL(KeptByColumns, kU | kS7, 0) {
+  x.Sum(0, x.u * x.s7);
 }
 
 }  // namespace malmoi::optim
@@ -123,19 +162,19 @@ class FactorGrid {
     grid_.batch = as_.batch, grid_.rows = as_.rows, grid_.cols = as_.cols;
   }
   const Grid<T>& ForSums() {
-    grid_.row[1] = grid_.col[1] = nullptr;
-    grid_.across[0] = across_.data(), grid_.down = down_.data();
+    grid_.row[3] = grid_.col[3] = nullptr;
+    grid_.across[0] = across_.data(), grid_.down[0] = down_.data();
     return grid_;
   }
   // After sums: with factors as well, and sums again.
   const Grid<T>& ForBoth() {
     ForFactors();
-    grid_.across[0] = across_.data(), grid_.down = down_.data();
+    grid_.across[0] = across_.data(), grid_.down[0] = down_.data();
     return grid_;
   }
   const Grid<T>& ForFactors() {
-    grid_.row[1] = row_.data(), grid_.col[1] = col_.data();
-    grid_.across[0] = grid_.down = nullptr;
+    grid_.row[3] = row_.data(), grid_.col[3] = col_.data();
+    grid_.across[0] = grid_.down[0] = nullptr;
     return grid_;
   }
   void Average(double weight, std::span<T> row, std::span<T> col) {
@@ -422,7 +461,53 @@ struct SM3 : Rule {
       s.Sized("accumulator_" + std::to_string(i), one);
     }
   }
-  void Step(TensorStep& t) const override { t.f64() ? Run<double>(t) : Run<float>(t); }
+  void Step(TensorStep& t) const override {
+    if (t.GridFits()) {
+      t.f64() ? RunGrid<double>(t) : RunGrid<float>(t);
+    } else {
+      t.f64() ? Run<double>(t) : Run<float>(t);
+    }
+  }
+  template <class T>
+  void Keep(T* kept, double top) const {
+    *kept = beta > 0 ? std::max(*kept, static_cast<T>(top)) : static_cast<T>(top);
+  }
+  // In one pass over all rows of the last dimension.
+  template <class T>
+  void RunGrid(TensorStep& t) const {
+    const std::size_t rank = t.shape().size();
+    Grid<T> grid;
+    grid.cols = static_cast<std::size_t>(t.shape().back());
+    grid.rows = t.n() / grid.cols;
+    std::vector<std::span<T>> kept;
+    for (std::size_t d = 0; d < rank; ++d) kept.push_back(t.State<T>(static_cast<int>(d) + 1));
+    // f(place in dimension d) of a row's dimensions but the last.
+    const auto places = [&](std::size_t row, const auto& f) {
+      for (std::size_t d = rank - 1; d-- > 0;) {
+        f(d, row % kept[d].size());
+        row /= kept[d].size();
+      }
+    };
+    std::vector<T> least(grid.rows, std::numeric_limits<T>::infinity());
+    for (std::size_t r = 0; r < grid.rows; ++r) {
+      places(r, [&](std::size_t d, std::size_t i) { least[r] = std::min(least[r], kept[d][i]); });
+    }
+    std::vector<double> across(grid.rows), down(grid.cols);
+    const std::vector<T> col(kept.back().begin(), kept.back().end());
+    grid.row[3] = least.data(), grid.col[3] = col.data();
+    grid.across_top = across.data(), grid.down[0] = down.data(), grid.down_tops = true;
+    t.ReduceGrid(momentum > 0 ? CoverMomentumUpdate : CoverUpdate,
+                 {lr, beta > 0 ? beta : 1.0, 1.0 - beta, eps, 1.0 - momentum}, grid);
+    for (std::size_t c = 0; c < grid.cols; ++c) Keep(&kept.back()[c], down[c]);
+    std::vector<std::vector<double>> top(rank - 1);
+    for (std::size_t d = 0; d + 1 < rank; ++d) top[d].resize(kept[d].size());
+    for (std::size_t r = 0; r < grid.rows; ++r) {
+      places(r, [&](std::size_t d, std::size_t i) { top[d][i] = std::max(top[d][i], across[r]); });
+    }
+    for (std::size_t d = 0; d + 1 < rank; ++d) {
+      for (std::size_t i = 0; i < top[d].size(); ++i) Keep(&kept[d][i], top[d][i]);
+    }
+  }
   template <class T>
   void Run(TensorStep& t) const {
     const std::span<T> p = t.P<T>(), g = t.G<T>(), m = t.State<T>(0);
@@ -493,7 +578,89 @@ struct Adalite : Rule {
   }
   void Step(TensorStep& t) const override {
     Decay(t);
-    t.f64() ? Run<double>(t) : Run<float>(t);
+    if (t.GridFits()) {
+      t.f64() ? RunGrid<double>(t) : RunGrid<float>(t);
+    } else {
+      t.f64() ? Run<double>(t) : Run<float>(t);
+    }
+  }
+  // The gradient's scale: what brings its norm to p's.
+  double Ratio(double p2, double g2) const {
+    return std::max(std::sqrt(p2) / std::max(std::sqrt(g2), g_norm_min), ratio_min);
+  }
+  // In four passes: norms, squares, the step, the momentum's one scale.
+  template <class T>
+  void RunGrid(TensorStep& t) const {
+    if (t.l2 != 0) t.CoupleNow();
+    const double decay_now = t.decay;
+    t.decay = 1;
+    const PassSums norms = t.Reduce(NormsOfPAndG);
+    t.grad_scale *= Ratio(norms.sum[0], norms.sum[1]);
+    Grid<T> grid;
+    grid.rows = t.rows(), grid.cols = t.cols();
+    const auto v0 = t.State<T>(0), v1 = t.State<T>(1), mc = t.State<T>(2), mr = t.State<T>(3);
+    const auto mu = t.State<T>(4);
+    double total = 0;
+    for (const T x : v0) total += static_cast<double>(x);
+    std::vector<T> m_row(grid.rows), v_row(grid.rows);
+    for (std::size_t r = 0; r < grid.rows; ++r) {
+      m_row[r] = mc[r] * mu[0];
+      v_row[r] = static_cast<T>(static_cast<double>(v0[r]) / std::max(total, eps2));
+    }
+    const std::vector<T> m_col(mr.begin(), mr.end()), v_col(v1.begin(), v1.end());
+    std::vector<double> row(grid.rows), col(grid.cols);
+    grid.row[2] = m_row.data(), grid.row[3] = v_row.data();
+    grid.col[2] = m_col.data(), grid.col[3] = v_col.data();
+    grid.across[0] = row.data(), grid.down[0] = col.data();
+    t.ReduceGrid(OuterSquares, {1.0 - betas[0], 1.0 - betas[1]}, grid);
+    FollowSquares<T>(&row, &col, v0, v1);
+    const std::vector<T> w_row = Narrow<T>(Softmax(row, 1)), w_col = Narrow<T>(Softmax(col, 1));
+    const std::vector<T> c_row = Narrow<T>(Softmax(row, tau)), c_col = Narrow<T>(Softmax(col, tau));
+    grid.row[0] = w_row.data(), grid.row[1] = c_row.data();
+    grid.col[0] = w_col.data(), grid.col[1] = c_col.data();
+    t.decay = decay_now;
+    t.ReduceGrid(OuterUpdate,
+                 {1.0 - betas[0], 1.0 - betas[1], 1.0 / Debias(betas[1]), eps1, lr}, grid);
+    KeepOuter<T>(t, row, col, mc, mr, mu);
+  }
+  template <class T>
+  static std::vector<T> Narrow(const std::vector<double>& x) {
+    std::vector<T> out;
+    for (const double v : x) out.push_back(static_cast<T>(v));
+    return out;
+  }
+  // Sums of the second moment become its states, then means.
+  template <class T>
+  void FollowSquares(std::vector<double>* row, std::vector<double>* col, std::span<T> v0,
+                     std::span<T> v1) const {
+    const std::size_t rows = row->size(), cols = col->size();
+    double all = 0;
+    for (std::size_t r = 0; r < rows; ++r) {
+      all += (*row)[r];
+      v0[r] = static_cast<T>((*row)[r]);
+      (*row)[r] /= static_cast<double>(cols);
+    }
+    for (std::size_t c = 0; c < cols; ++c) {
+      v1[c] = static_cast<T>((*col)[c] / std::max(all, eps2));
+      (*col)[c] /= static_cast<double>(rows);
+    }
+  }
+  // The kept momentum as an outer product of its weighted sums and one scale.
+  template <class T>
+  void KeepOuter(TensorStep& t, const std::vector<double>& c, const std::vector<double>& r,
+                 std::span<T> mc, std::span<T> mr, std::span<T> mu) const {
+    std::vector<double> across(c.size());
+    const std::vector<T> by_col = Narrow<T>(r);
+    Grid<T> grid;
+    grid.rows = c.size(), grid.cols = r.size();
+    grid.across[0] = across.data(), grid.col[3] = by_col.data();
+    t.ReduceGrid(KeptByColumns, {}, grid);
+    double cc = 0, rr = 0, cmr = 0;
+    for (std::size_t i = 0; i < c.size(); ++i) cc += c[i] * c[i], cmr += c[i] * across[i];
+    for (const double x : r) rr += x * x;
+    mu[0] = static_cast<T>(cmr / std::max(cc * rr, eps2));
+    std::copy(by_col.begin(), by_col.end(), mr.begin());
+    for (std::size_t i = 0; i < c.size(); ++i) mc[i] = static_cast<T>(c[i]);
   }
   template <class T>
   void Run(TensorStep& t) const {
@@ -503,9 +670,9 @@ struct Adalite : Rule {
     const auto n = static_cast<double>(t.n());
     const std::size_t extent = matrix ? t.rows() + t.cols() : t.shape().empty() ? 0 : t.n();
     if (extent > 1) {
-      const double ratio = RootMeanSquare<T>(p) * std::sqrt(n) /
-                           std::max(RootMeanSquare<T>(g) * std::sqrt(n), g_norm_min);
-      for (T& v : g) v *= static_cast<T>(std::max(ratio, ratio_min));
+      const double p_rms = RootMeanSquare<T>(p), g_rms = RootMeanSquare<T>(g);
+      const double ratio = Ratio(p_rms * p_rms * n, g_rms * g_rms * n);
+      for (T& v : g) v *= static_cast<T>(ratio);
     }
     const std::span<T> u = t.Scratch<T>(0);
     matrix ? Matrix<T>(t, g, u) : Vector<T>(t, g, u);
@@ -555,16 +722,7 @@ struct Adalite : Rule {
         row[r] += static_cast<double>(v[i]), col[c] += static_cast<double>(v[i]);
       }
     }
-    double all = 0;
-    for (std::size_t r = 0; r < rows; ++r) {
-      all += row[r];
-      v0[r] = static_cast<T>(row[r]);
-      row[r] /= static_cast<double>(cols);
-    }
-    for (std::size_t c = 0; c < cols; ++c) {
-      v1[c] = static_cast<T>(col[c] / std::max(all, eps2));
-      col[c] /= static_cast<double>(rows);
-    }
+    FollowSquares<T>(&row, &col, v0, v1);
     const auto of_row = Softmax(row, 1), of_col = Softmax(col, 1);
     const auto debias = static_cast<T>(Debias(betas[1]));
     for (std::size_t r = 0; r < rows; ++r) {

@@ -2,8 +2,9 @@
 // as the numbers that its codes stand for, so trajectories agree; to save the memory as well use
 // AdamW with EngineOptions::state_storage.
 #if !defined(MALMOI_OPTIM_LEVEL)
+#include "optim/flash_bodies.h"
 #include "optim/rule.h"
-#include "optim/storage.h"
+#include "os/cpu_info.h"
 
 namespace malmoi::optim {
 
@@ -35,13 +36,40 @@ struct FlashAdamW : Rule {
     s.Square("exp_avg_sq");
     s.items.back().exact = quantize;
   }
-  void Step(TensorStep& t) const override { t.f64() ? Run<double>(t) : Run<float>(t); }
-  template <class T>
-  void Run(TensorStep& t) const {
-    const std::span<T> p = t.P<T>(), g = t.G<T>(), m = t.State<T>(0), v = t.State<T>(1);
+  void Step(TensorStep& t) const override {
     double decay_now = t.decays() ? weight_decay : 0.0;
     if (decouple_lr && decay_now > 0 && lr > 0 && initial_lr > 0) decay_now /= initial_lr;
-    const auto keep = static_cast<T>(1.0 - lr * decay_now);
+    if (t.f64()) {
+      Run<double>(t, 1.0 - lr * decay_now);
+      return;
+    }
+    FlashConstants c;
+    c.weight1 = static_cast<float>(1.0 - betas[0]), c.beta2 = static_cast<float>(betas[1]);
+    c.weight2 = static_cast<float>(1.0 - betas[1]), c.eps = static_cast<float>(eps);
+    c.debias1 = static_cast<float>(Debias(betas[0]));
+    c.debias2 = static_cast<float>(Debias(betas[1]));
+    c.lr = static_cast<float>(lr), c.keep = static_cast<float>(1.0 - lr * decay_now);
+    c.quantize = quantize;
+    const std::span<float> p = t.P<float>(), g = t.G<float>(), m = t.State<float>(0);
+    Bodies().step(p.data(), g.data(), m.data(), t.State<float>(1).data(), p.size(), c);
+  }
+  static const FlashBodies& Bodies() {
+#if defined(__x86_64__)
+    switch (os::BaseCpuLevel(os::ActiveCpuLevel())) {
+      case os::CpuLevel::kAvx512:
+        return kFlash_avx512;
+      case os::CpuLevel::kAvx2:
+        return kFlash_avx2;
+      default:
+        break;
+    }
+#endif
+    return kFlash_scalar;
+  }
+  template <class T>
+  void Run(TensorStep& t, double kept) const {
+    const std::span<T> p = t.P<T>(), g = t.G<T>(), m = t.State<T>(0), v = t.State<T>(1);
+    const auto keep = static_cast<T>(kept);
     const double c1 = Debias(betas[0]), c2 = Debias(betas[1]);
     for (std::size_t i = 0; i < p.size(); ++i) {
       m[i] += static_cast<T>(1.0 - betas[0]) * (g[i] - m[i]);

@@ -141,8 +141,8 @@ struct Prodigy : Adaptive {
     f("d", d)("d_max", d_max)("d_hat", d_hat)("d_numerator", d_numerator)("d_de_nom", d_de_nom);
   }
   void Declare(StateList& s, const Shape&) const override {
-    s.Like("s");
-    s.Like("p0");
+    s.Point("s");
+    s.Point("p0");
     s.Like("exp_avg");
     s.Square("exp_avg_sq");
   }
@@ -220,7 +220,7 @@ struct DAdaptAdaGrad : Adaptive {
   void Declare(StateList& s, const Shape&) const override {
     s.Square("alpha_k");
     s.Like("sk");
-    s.Like("x0");
+    s.Point("x0");
   }
   void Start(std::span<Rule* const> rules) override {
     Each(rules, [&](Adaptive& r) { r.d = d, r.d_lr = d * lr; });
@@ -332,9 +332,9 @@ struct DAdaptSGD : Adaptive {
     f("numerator_weighted", numerator_weighted)("g0_norm", g0_norm);
   }
   void Declare(StateList& s, const Shape&) const override {
-    s.Like("z");
+    s.Point("z");
     s.Like("s");
-    s.Like("x0");
+    s.Point("x0");
   }
   int phases() const override { return 3; }
   void Start(std::span<Rule* const> rules) override {

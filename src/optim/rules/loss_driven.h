@@ -37,6 +37,15 @@ OPTIM_KERNEL(MixShadow, kP | kS0, kP | kS0) {
   x.s0 = Lerp(x.s0, x.p, x.c(2));
 }
 
+// p -= c0 by the sign of g, whose squares go to rows and columns.
+OPTIM_KERNEL(EmoFactUpdate, kP | kG, kP) {
+  const auto v = x.g * x.g;
+  x.Down(0, v);
+  x.Sum(0, v);
+  const auto zero = x.Num(0);
+  x.p = x.p - Select(Gt(x.g, zero), x.c(0), Select(Lt(x.g, zero), zero - x.c(0), zero));
+}
+
 }  // namespace malmoi::optim
 
 #if !defined(MALMOI_OPTIM_LEVEL)
@@ -105,7 +114,7 @@ struct EmoNavi : EmoRule {
   void Declare(StateList& s, const Shape&) const override {
     s.Like("exp_avg");
     s.Square("exp_avg_sq");
-    if (use_shadow) s.Like("shadow");
+    if (use_shadow) s.Point("shadow");
   }
   bool OnePass() const override { return true; }
   bool FreshOnePass() const override { return !use_shadow; }
@@ -127,7 +136,7 @@ struct EmoLynx : EmoRule {
   EmoLynx() { betas = {0.9, 0.99}; }
   void Declare(StateList& s, const Shape&) const override {
     s.Like("exp_avg");
-    if (use_shadow) s.Like("shadow");
+    if (use_shadow) s.Point("shadow");
   }
   bool OnePass() const override { return true; }
   bool FreshOnePass() const override { return !use_shadow; }
@@ -156,7 +165,7 @@ struct EmoFact : EmoRule {
       s.Like("exp_avg");
       s.Square("exp_avg_sq");
     }
-    if (use_shadow) s.Like("shadow");
+    if (use_shadow) s.Point("shadow");
   }
   void Step(TensorStep& t) const override {
     if (use_shadow && t.first()) t.CopyP(2);
@@ -170,9 +179,29 @@ struct EmoFact : EmoRule {
     }
     if (t.shape().size() < 2) {
       t.Update(EmoFactVector, {1.0 - betas[0], betas[1], 1.0 - betas[1], eps}, lr * drive);
-      return;
+    } else if (t.GridFits()) {
+      t.f64() ? RunGrid<double>(t) : RunGrid<float>(t);
+    } else {
+      t.f64() ? Run<double>(t) : Run<float>(t);
     }
-    t.f64() ? Run<double>(t) : Run<float>(t);
+  }
+  // In one pass: the step needs the sign of g alone.
+  template <class T>
+  void RunGrid(TensorStep& t) const {
+    Grid<T> grid;
+    grid.rows = t.rows(), grid.cols = t.cols();
+    std::vector<double> across(grid.rows), down(grid.cols);
+    grid.across[0] = across.data(), grid.down[0] = down.data();
+    t.ReduceGrid(EmoFactUpdate, {lr * drive}, grid);
+    Follow<T>(across, static_cast<double>(grid.cols), t.State<T>(0));
+    Follow<T>(down, static_cast<double>(grid.rows), t.State<T>(1));
+  }
+  template <class T>
+  void Follow(const std::vector<double>& sums, double n, std::span<T> state) const {
+    for (std::size_t i = 0; i < sums.size(); ++i) {
+      const double value = std::sqrt(sums[i] / n + eps), old = static_cast<double>(state[i]);
+      state[i] = static_cast<T>(old + (1.0 - betas[0]) * (value - old));
+    }
   }
   template <class T>
   void Run(TensorStep& t) const {
@@ -186,13 +215,8 @@ struct EmoFact : EmoRule {
         across[r] += gi * gi, down[c] += gi * gi;
       }
     }
-    const auto follow = [&](T* state, double mean) {
-      const double value = std::sqrt(mean + eps);
-      *state = static_cast<T>(static_cast<double>(*state) +
-                              (1.0 - betas[0]) * (value - static_cast<double>(*state)));
-    };
-    for (std::size_t r = 0; r < rows; ++r) follow(&row[r], across[r] / static_cast<double>(cols));
-    for (std::size_t c = 0; c < cols; ++c) follow(&col[c], down[c] / static_cast<double>(rows));
+    Follow<T>(across, static_cast<double>(cols), row);
+    Follow<T>(down, static_cast<double>(rows), col);
     // The sign of g over a positive denominator.
     const auto step = static_cast<T>(lr * drive);
     for (std::size_t i = 0; i < g.size(); ++i) {

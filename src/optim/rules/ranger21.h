@@ -44,7 +44,7 @@ struct Ranger21 : Rule {
   void Declare(StateList& s, const Shape&) const override {
     s.Like("grad_ma");
     s.Square("variance_ma");
-    s.Like("lookahead_params");
+    s.Point("lookahead_params");
     s.Like("neg_grad_ma");
     s.Square("max_variance_ma");
   }

@@ -26,6 +26,21 @@ OPTIM_KERNEL(MaskBelow, kP | kS2, kS2) {
   x.s2 = Select(And(was, Lt(Abs(x.p), x.c(0))), x.Num(1), x.Num(0));
 }
 
+// RACS over grids: squares along both; the norm of the scaled gradient; the step. c: 0 rate; c(19) of
+// the row and s7 of the column: 1 / root.
+OPTIM_KERNEL(RacsSquares, kG, 0) {
+  const auto v = x.g * x.g;
+  x.Down(0, v);
+  x.Sum(0, v);
+}
+OPTIM_KERNEL(RacsNorm, kG | kS7, 0) {
+  const auto u = x.g * x.c(19) * x.s7;
+  x.Sum(0, u * u);
+}
+OPTIM_KERNEL(RacsUpdate, kP | kG | kS7, kP) {
+  x.p = x.p - x.c(0) * (x.g * x.c(19) * x.s7);
+}
+
 }  // namespace malmoi::optim
 
 #if !defined(MALMOI_OPTIM_LEVEL)
@@ -262,7 +277,45 @@ struct RACS : Rule {
   }
   void Step(TensorStep& t) const override {
     Decay(t);
-    t.f64() ? Run<double>(t) : Run<float>(t);
+    if (t.GridFits()) {
+      t.f64() ? RunGrid<double>(t) : RunGrid<float>(t);
+    } else {
+      t.f64() ? Run<double>(t) : Run<float>(t);
+    }
+  }
+  // The step's length over alpha, from the norm of the scaled gradient.
+  double Limit(TensorStep& t, double norm) const {
+    double& theta = t.scalar(0);
+    const double scale = t.first() ? 1.0 : gamma / std::max(norm / (theta + eps), gamma);
+    theta = norm * scale;
+    return scale;
+  }
+  // state += (1-beta) (sums / n - state); what is divided by: its root.
+  template <class T>
+  void Follow(std::vector<double>* sums, std::size_t n, std::span<T> state) const {
+    const auto w = static_cast<T>(1.0 - beta);
+    for (std::size_t i = 0; i < state.size(); ++i) {
+      state[i] += w * (static_cast<T>((*sums)[i] / static_cast<double>(n)) - state[i]);
+      (*sums)[i] = std::sqrt(static_cast<double>(state[i]) + eps);
+    }
+  }
+  template <class T>
+  void RunGrid(TensorStep& t) const {
+    Grid<T> grid;
+    grid.rows = t.rows(), grid.cols = t.cols();
+    std::vector<double> across(grid.rows), down(grid.cols);
+    grid.across[0] = across.data(), grid.down[0] = down.data();
+    t.ReduceGrid(RacsSquares, {}, grid);
+    if (t.first()) std::fill(t.State<T>(1).begin(), t.State<T>(1).end(), T{1});
+    Follow<T>(&across, grid.cols, t.State<T>(0));
+    Follow<T>(&down, grid.rows, t.State<T>(1));
+    std::vector<T> of_row, of_col;
+    for (const double x : across) of_row.push_back(static_cast<T>(1.0 / x));
+    for (const double x : down) of_col.push_back(static_cast<T>(1.0 / x));
+    grid.across[0] = grid.down[0] = nullptr;
+    grid.row[3] = of_row.data(), grid.col[3] = of_col.data();
+    const double norm = std::sqrt(t.ReduceGrid(RacsNorm, {}, grid).sum[0]);
+    t.ReduceGrid(RacsUpdate, {lr * alpha * Limit(t, norm)}, grid);
   }
   template <class T>
   void Run(TensorStep& t) const {
@@ -277,15 +330,8 @@ struct RACS : Rule {
         across[r] += g2, down[c] += g2;
       }
     }
-    const auto w = static_cast<T>(1.0 - beta);
-    for (std::size_t r = 0; r < rows; ++r) {
-      s[r] += w * (static_cast<T>(across[r] / static_cast<double>(cols)) - s[r]);
-      across[r] = std::sqrt(static_cast<double>(s[r]) + eps);
-    }
-    for (std::size_t c = 0; c < cols; ++c) {
-      q[c] += w * (static_cast<T>(down[c] / static_cast<double>(rows)) - q[c]);
-      down[c] = std::sqrt(static_cast<double>(q[c]) + eps);
-    }
+    Follow<T>(&across, cols, s);
+    Follow<T>(&down, rows, q);
     double norm = 0;
     for (std::size_t r = 0; r < rows; ++r) {
       for (std::size_t c = 0; c < cols; ++c) {
@@ -294,10 +340,7 @@ struct RACS : Rule {
         norm += static_cast<double>(gi) * static_cast<double>(gi);
       }
     }
-    norm = std::sqrt(norm);
-    double& theta = t.scalar(0);
-    const double scale = t.first() ? 1.0 : gamma / std::max(norm / (theta + eps), gamma);
-    theta = norm * scale;
+    const double scale = Limit(t, std::sqrt(norm));
     for (std::size_t i = 0; i < p.size(); ++i) p[i] -= static_cast<T>(lr * alpha * scale) * g[i];
   }
 };

@@ -82,7 +82,7 @@ struct ScheduleFreeSGD : ScheduleFree {
     f("maximize", maximize);
   }
   double Momentum() const override { return momentum; }
-  void Declare(StateList& s, const Shape&) const override { s.Like("z"); }
+  void Declare(StateList& s, const Shape&) const override { s.Point("z"); }
   void Begin() override { SetRate(Warm()); }
   void Step(TensorStep& t) const override {
     if (t.first()) t.CopyP(0);
@@ -104,7 +104,7 @@ struct ScheduleFreeAdamW : ScheduleFree {
   }
   double Momentum() const override { return betas[0]; }
   void Declare(StateList& s, const Shape&) const override {
-    s.Like("z");
+    s.Point("z");
     s.Square("exp_avg_sq");
     if (ams_bound) s.Square("max_exp_avg_sq");
   }
@@ -135,7 +135,7 @@ struct ScheduleFreeRAdam : ScheduleFree {
   }
   double Momentum() const override { return betas[0]; }
   void Declare(StateList& s, const Shape&) const override {
-    s.Like("z");
+    s.Point("z");
     s.Square("exp_avg_sq");
   }
   void Begin() override {

@@ -75,18 +75,17 @@ OPTIM_KERNEL(ScaledGradientDirection, kG, kU) {
 OPTIM_KERNEL(MadgradUpdate, kP | kG | kS0 | kS1 | kS2, kP | kS0 | kS1) {
   x.s0 = Fma(x.c(0) * x.g, x.g, x.s0);
   x.s1 = Fma(x.c(0), x.g, x.s1);
-  const auto rms = Pow(x.s0, x.Num(1.0 / 3.0)) + x.c(1);
+  const auto rms = CubeRoot(x.s0) + x.c(1);
   const auto z = x.s2 - Select(Gt(rms, x.Num(0)), x.s1 / rms, x.Num(0));
   const auto old = x.p;
   x.p = Fma(x.Num(0) - x.c(3), old, Lerp(x.p, z, x.c(2)));
 }
 OPTIM_KERNEL(MadgradPlainUpdate, kP | kG | kS0 | kS1, kP | kS0 | kS1) {
-  const auto third = x.Num(1.0 / 3.0);
-  const auto before = Pow(x.s0, third) + x.c(1);
+  const auto before = CubeRoot(x.s0) + x.c(1);
   const auto start = x.p + Select(Gt(before, x.Num(0)), x.s1 / before, x.Num(0));
   x.s0 = Fma(x.c(0) * x.g, x.g, x.s0);
   x.s1 = Fma(x.c(0), x.g, x.s1);
-  const auto rms = Pow(x.s0, third) + x.c(1);
+  const auto rms = CubeRoot(x.s0) + x.c(1);
   const auto old = x.p;
   x.p = Fma(x.Num(0) - x.c(3), old, start - Select(Gt(rms, x.Num(0)), x.s1 / rms, x.Num(0)));
 }
@@ -195,7 +194,7 @@ struct AccSGD : Rule {
     f("lr", lr)("kappa", kappa)("xi", xi)("constant", constant)("weight_decay", weight_decay);
     f("maximize", maximize);
   }
-  void Declare(StateList& s, const Shape&) const override { s.Like("momentum_buffer"); }
+  void Declare(StateList& s, const Shape&) const override { s.Point("momentum_buffer"); }
   bool OnePass() const override { return true; }
   bool FreshOnePass() const override { return false; }
   void Step(TensorStep& t) const override {
@@ -358,8 +357,9 @@ struct FTRL : Rule {
     f("maximize", maximize);
   }
   void Declare(StateList& s, const Shape&) const override {
-    s.Like("z");
+    s.Point("z");
     s.Square("n");
+    s.items.back().half = true;
   }
   bool OnePass() const override { return true; }
   void Step(TensorStep& t) const override {
@@ -410,7 +410,7 @@ struct MADGRAD : Rule {
   void Declare(StateList& s, const Shape&) const override {
     s.Square("grad_sum_sq");
     s.Like("s");
-    if (momentum > 0) s.Like("x0");
+    if (momentum > 0) s.Point("x0");
   }
   bool OnePass() const override { return true; }
   bool FreshOnePass() const override { return momentum == 0; }
@@ -668,7 +668,7 @@ struct SRMM : Rule {
   }
   void Declare(StateList& s, const Shape&) const override {
     s.Like("mov_avg_grad");
-    s.Like("mov_avg_param");
+    s.Point("mov_avg_param");
   }
   bool OnePass() const override { return true; }
   void Step(TensorStep& t) const override {

@@ -95,7 +95,7 @@ struct FOCUS : Rule {
   }
   void Declare(StateList& s, const Shape&) const override {
     s.Like("exp_avg");
-    s.Like("pbar");
+    s.Point("pbar");
   }
   bool OnePass() const override { return true; }
   void Step(TensorStep& t) const override {

@@ -520,7 +520,7 @@ struct A2Grad : Rule {
     s.Scalar("v_k", ScalarKind::kTensor1);
     if (variant == "exp") s.Scalar("v_kk", ScalarKind::kTensor1);
     s.Like("avg_grad");
-    s.Like("x_k");
+    s.Point("x_k");
   }
   void Step(TensorStep& t) const override {
     if (t.first()) {

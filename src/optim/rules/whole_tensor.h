@@ -1,4 +1,42 @@
-// Rules written over whole tensors, by rows or columns: AdaTAM, Nero, TAM.
+// Rules that normalise by rows or columns: AdaTAM, Nero, TAM. As passes over grids; where a tensor
+// is no grid (TensorStep::GridFits), over whole arrays.
+#include "optim/lane_pass.h"
+
+namespace malmoi::optim {
+
+// Squares of the first moment, here s1, and of the gradient, by columns.
+OPTIM_KERNEL(AlignmentSquares, kG | kS1, 0) {
+  x.Down(0, x.s1 * x.s1);
+  x.Down(1, x.g * x.g);
+}
+// s0 alignment, s1 momentum, s6 and s7 1 / norms of columns. c: 0 1-decay_rate, 1 eps, 2 momentum,
+// 3 lr.
+OPTIM_KERNEL(AlignedUpdate, kP | kG | kS0 | kS1 | kS6 | kS7, kP | kS0 | kS1) {
+  x.s0 = Lerp(x.s0, (x.s1 * x.s6) * (x.g * x.s7), x.c(0));
+  x.s1 = x.s1 * x.c(2) + ((x.Num(1) + x.s0) * x.Num(0.5) + x.c(1)) * x.g;
+  x.p = x.p - x.c(3) * x.s1;
+}
+// The same, and s2 second moment. c: 4 beta2, 5 1-beta2.
+OPTIM_KERNEL(AlignedAdamUpdate, kP | kG | kS0 | kS1 | kS2 | kS6 | kS7, kP | kS0 | kS1 | kS2) {
+  x.s0 = Lerp(x.s0, (x.s1 * x.s6) * (x.g * x.s7), x.c(0));
+  x.s1 = x.s1 * x.c(2) + ((x.Num(1) + x.s0) * x.Num(0.5) + x.c(1)) * x.g;
+  x.s2 = x.s2 * x.c(4) + x.c(5) * x.g * x.g;
+  x.p = x.p - x.c(3) * (x.s1 / (Sqrt(x.s2) + x.c(1)));
+}
+// c: 0 rate; c(19) of the row: the root of its second moment. Sums of p and of its square.
+OPTIM_KERNEL(NeuronUpdate, kP | kG, kP) {
+  const auto u = x.g / x.c(19);
+  x.p = Select(Eq(u, u), x.p - x.c(0) * u, x.p);
+  x.Sum(0, x.p);
+  x.Sum(1, x.p * x.p);
+}
+// c(18), c(19) of the row: mean and norm.
+OPTIM_KERNEL(NeuronOntoSphere, kP, kP) {
+  x.p = (x.p - x.c(18)) / x.c(19);
+}
+
+}  // namespace malmoi::optim
+
 #if !defined(MALMOI_OPTIM_LEVEL)
 #include "optim/rule.h"
 
@@ -30,6 +68,31 @@ void FollowAlignment(std::size_t rows, std::size_t cols, std::span<const T> a, s
   }
 }
 
+// The first dimension by all others, for passes over rows and columns.
+template <class T>
+Grid<T> FirstByRest(const TensorStep& t) {
+  Grid<T> grid;
+  grid.rows = t.rows(), grid.cols = t.cols();
+  return grid;
+}
+
+// FollowAlignment and what follows it, in two passes: `update` with 1 / norms of columns.
+template <class T>
+void StepAligned(TensorStep& t, const Kernel& update, std::initializer_list<double> constants) {
+  Grid<T> grid = FirstByRest<T>(t);
+  std::vector<double> aa(grid.cols), gg(grid.cols);
+  grid.down[0] = aa.data(), grid.down[1] = gg.data();
+  t.ReduceGrid(AlignmentSquares, {}, grid);
+  std::vector<T> of_a(grid.cols), of_g(grid.cols);
+  for (std::size_t c = 0; c < grid.cols; ++c) {
+    of_a[c] = static_cast<T>(1.0 / std::max(std::sqrt(aa[c]), 1e-12));
+    of_g[c] = static_cast<T>(1.0 / std::max(std::sqrt(gg[c]), 1e-12));
+  }
+  grid.down[0] = grid.down[1] = nullptr;
+  grid.col[2] = of_a.data(), grid.col[3] = of_g.data();
+  t.ReduceGrid(update, constants, grid);
+}
+
 // Malviya et al. 2024 (arXiv:2412.18790). Coupled decay reaches a gradient that was used already.
 struct TAM : Rule {
   double momentum = 0.9, decay_rate = 0.9, eps = 1e-8;
@@ -45,7 +108,15 @@ struct TAM : Rule {
   void Step(TensorStep& t) const override {
     if (t.first()) t.CopyRawGradient(1, maximize ? -1.0 : 1.0);
     if (weight_decouple) Decay(t);
-    t.f64() ? Run<double>(t) : Run<float>(t);
+    if (t.GridFits()) {
+      t.f64() ? RunGrid<double>(t) : RunGrid<float>(t);
+    } else {
+      t.f64() ? Run<double>(t) : Run<float>(t);
+    }
+  }
+  template <class T>
+  void RunGrid(TensorStep& t) const {
+    StepAligned<T>(t, AlignedUpdate, {1.0 - decay_rate, eps, momentum, lr});
   }
   template <class T>
   void Run(TensorStep& t) const {
@@ -75,7 +146,16 @@ struct AdaTAM : Rule {
   }
   void Step(TensorStep& t) const override {
     Decay(t);
-    t.f64() ? Run<double>(t) : Run<float>(t);
+    if (t.GridFits()) {
+      t.f64() ? RunGrid<double>(t) : RunGrid<float>(t);
+    } else {
+      t.f64() ? Run<double>(t) : Run<float>(t);
+    }
+  }
+  template <class T>
+  void RunGrid(TensorStep& t) const {
+    StepAligned<T>(t, AlignedAdamUpdate,
+                   {1.0 - decay_rate, eps, betas[0], lr, betas[1], 1.0 - betas[1]});
   }
   template <class T>
   void Run(TensorStep& t) const {
@@ -112,7 +192,41 @@ struct Nero : Rule {
     neurons[0] = shape[0];
     s.Sized("exp_avg_sq", neurons);
   }
-  void Step(TensorStep& t) const override { t.f64() ? Run<double>(t) : Run<float>(t); }
+  void Step(TensorStep& t) const override {
+    if (!t.first() && t.GridFits()) {
+      t.f64() ? RunGrid<double>(t) : RunGrid<float>(t);
+    } else {
+      t.f64() ? Run<double>(t) : Run<float>(t);
+    }
+  }
+  // In two passes, three with constraints: norms of the gradient, the update, the sphere.
+  template <class T>
+  void RunGrid(TensorStep& t) const {
+    Grid<T> grid = FirstByRest<T>(t);
+    std::vector<double> sum(grid.rows), squares(grid.rows);
+    grid.across[0] = sum.data();
+    t.ReduceGrid(NormOfGradient, {}, grid);
+    const std::span<T> v = t.State<T>(0);
+    const double correction = Debias(beta);
+    std::vector<T> mean(grid.rows), root(grid.rows);
+    for (std::size_t r = 0; r < grid.rows; ++r) {
+      v[r] = static_cast<T>(static_cast<double>(v[r]) * beta + (1.0 - beta) * sum[r]);
+      root[r] = static_cast<T>(std::sqrt(static_cast<double>(v[r]) / correction) + eps);
+    }
+    grid.row[3] = root.data();
+    grid.across[1] = squares.data();
+    t.ReduceGrid(NeuronUpdate, {lr * t.scalar(0)}, grid);
+    if (!constraints) return;
+    const auto cols = static_cast<double>(grid.cols);
+    for (std::size_t r = 0; r < grid.rows; ++r) {
+      const double middle = sum[r] / cols;
+      mean[r] = static_cast<T>(middle);
+      root[r] = static_cast<T>(std::sqrt(std::max(squares[r] - sum[r] * middle, 0.0)) + eps);
+    }
+    grid.row[2] = mean.data();
+    grid.across[0] = grid.across[1] = nullptr;
+    t.ReduceGrid(NeuronOntoSphere, {}, grid);
+  }
   template <class T>
   void Run(TensorStep& t) const {
     const bool matrix = t.shape().size() >= 2;

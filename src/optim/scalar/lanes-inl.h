@@ -154,6 +154,9 @@ inline void Widen(const F32& x, F64* low, F64* high) {
 inline void AddWide(double* at, const F64& x) {
   for (std::size_t i = 0; i < F64::kLanes; ++i) at[i] += x.v[i];
 }
+inline void RaiseWide(double* at, const F64& x) {
+  for (std::size_t i = 0; i < F64::kLanes; ++i) at[i] = at[i] > x.v[i] ? at[i] : x.v[i];
+}
 inline float RoundHalf1(float x) {
   std::uint32_t u;
   __builtin_memcpy(&u, &x, sizeof(u));
@@ -190,6 +193,10 @@ inline double OfBits(std::uint64_t bits) {
   double x;
   __builtin_memcpy(&x, &bits, sizeof(x));
   return x;
+}
+// A first guess at the inverse cube root of normal numbers, by a third of their bits.
+inline F32 GuessInverseCubeRoot(const F32& x) {
+  OPTIM_EACH(F32, FromBits(0x548c39cbu - (BitsOf(x.v[i]) >> 16) * 21845u))
 }
 inline F64 PowerOfTwo(const F64& k) {
   OPTIM_EACH(F64, OfBits(BitsOf(k.v[i] + (6755399441055744.0 + 1023.0)) << 52))

@@ -22,7 +22,7 @@ struct MuonWith : MuonRule<Derived> {
   }
   void Declare(StateList& s, const Shape&) const override {
     if (this->use_muon)
-      s.Like("momentum_buffer");
+      s.Point("momentum_buffer");
     else
       this->DeclareAdamW(s);
   }
@@ -95,7 +95,7 @@ struct AdaGO : MuonRule<AdaGO> {
   }
   void Declare(StateList& s, const Shape&) const override {
     if (!use_muon) return DeclareAdamW(s);
-    s.Like("momentum_buffer");
+    s.Point("momentum_buffer");
     s.Scalar("v", ScalarKind::kTensor0, v);
   }
   template <class T>
@@ -142,7 +142,7 @@ struct AdaMuon : MuonRule<AdaMuon> {
   void Begin() override { adamw_eps = eps; }
   void Declare(StateList& s, const Shape& shape) const override {
     if (!use_muon) return DeclareAdamW(s);
-    s.Like("m");
+    s.Point("m");
     s.Sized("v", {static_cast<std::int64_t>(Elements(shape))});
   }
   template <class T>
@@ -189,7 +189,7 @@ struct NorMuon : MuonRule<NorMuon> {
   }
   void Declare(StateList& s, const Shape& shape) const override {
     if (!use_muon) return DeclareAdamW(s);
-    s.Like("momentum_buffer");
+    s.Point("momentum_buffer");
     s.Sized("second_momentum_buffer", {shape.empty() ? 1 : shape[0], 1});
   }
   template <class T>

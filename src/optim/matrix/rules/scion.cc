@@ -130,7 +130,7 @@ struct ScionRule : DenseRule<Derived> {
 };
 
 struct SCION : ScionRule<SCION> {
-  void Declare(StateList& s, const Shape&) const override { s.Like("d"); }
+  void Declare(StateList& s, const Shape&) const override { s.Point("d"); }
   template <class T>
   void Run(TensorStep& t) const {
     const std::span<T> p = t.P<T>();

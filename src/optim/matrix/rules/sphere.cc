@@ -134,7 +134,7 @@ struct SpectralSphere : DenseRule<SpectralSphere> {
     f("solver_tolerance_f", solver_tolerance_f)("solver_max_iterations", solver_max_iterations);
     f("maximize", maximize);
   }
-  void Declare(StateList& s, const Shape&) const override { s.Like("momentum_buffer"); }
+  void Declare(StateList& s, const Shape&) const override { s.Point("momentum_buffer"); }
 
   template <class T>
   void Run(TensorStep& t) const {

@@ -29,7 +29,7 @@ struct SPlus : DenseRule<SPlus> {
   }
   void Declare(StateList& s, const Shape& shape) const override {
     s.Like("momentum");
-    s.Like("ema");
+    s.Point("ema");
     if (shape.size() != 2) return;
     for (const char* name : {"sides.", "q_sides."})
       for (std::size_t i = 0; i < 2; ++i) {
