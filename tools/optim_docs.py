@@ -181,7 +181,8 @@ def page(probe, name, rule, series):
     table, per = states_table(probe, name)
     if table:
         lines += ["## States", "", *table, "",
-                  "With `state=\"bf16\"` or `\"q8\"` states as long as the parameter take 2 or 1 bytes.",
+                  "With `state=\"bf16\"` or `\"q8\"` states as long as the parameter take 2 or 1 bytes; points where "
+                  "the parameter is or was, and momenta of polar factors, take 2 with either.",
                   ""]
     defaults = probe.library.defaults(name)
     if defaults:

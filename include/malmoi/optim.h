@@ -52,7 +52,8 @@ MALMOI_API char* malmoi_optim_defaults(const char* name);
 
 /* `config` is JSON: {"options": {...}, "groups": [{...}, ...], "engine": {"threads": 2, ...}}.
  * groups holds one object of overrides a parameter group. Engine members: threads, state
- * ("param", "bf16", "q8"), f32_states, clip_norm, stochastic_rounding, kahan, seed, no_decay.
+ * ("param", "bf16", "q8"), f32_states, clip_norm, stochastic_rounding, kahan, seed, no_decay,
+ * bf16_products (SOAP and Shampoo: products of matrices in bf16).
  * The tensors' memory stays the caller's and must outlive the handle. Null where it fails. */
 MALMOI_API malmoi_optimizer* malmoi_optim_create(const char* name, const malmoi_tensor* tensors,
                                                  int64_t count, const char* config);

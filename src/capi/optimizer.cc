@@ -74,6 +74,7 @@ Result<optim::EngineOptions> ReadEngine(const json::Value* v) {
   e.clip_norm = v->GetDouble("clip_norm", 0);
   e.stochastic_rounding = v->GetBool("stochastic_rounding", false);
   e.kahan = v->GetBool("kahan", false);
+  e.bf16_products = v->GetBool("bf16_products", false);
   e.seed = static_cast<std::uint64_t>(v->GetInt("seed", 0));
   if (const json::Value* names = v->Find("no_decay"))
     for (const json::Value& n : names->items()) e.no_decay.emplace_back(n.AsString().value_or(""));

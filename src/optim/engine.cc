@@ -300,6 +300,7 @@ void Engine::Open(Tensor& t, int phase) {
   s.decay = 1;
   s.post_decay = 1;
   s.no_decay_ = t.no_decay;
+  s.bf16_products_ = options_.bf16_products;
   for (std::size_t k = 0; k < kStateSlots; ++k) s.slots[k] = static_cast<int>(k);
   s.out.fill(0);
   if (phase == 0) s.streams_in_ = s.streams_out_ = 0;

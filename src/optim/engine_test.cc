@@ -294,6 +294,54 @@ TEST_CASE("AdaFactor and CAME by rows and columns follow their formulas") {
   FollowsItsFormula("came", R"({"lr":0.01,"weight_decay":0.1})", true);
 }
 
+TEST_CASE("rules by rows and columns give over grids what they give over whole arrays") {
+  // A last dimension of one is no grid, and changes nothing else.
+  for (const char* name : {"nero", "emofact", "adalite", "sm3", "racs", "tam", "adatam"}) {
+    for (const char* options : {"{}", R"({"momentum":0.9})", R"({"beta":0.5})",
+                                R"({"weight_decay":0.1,"weight_decouple":false})"}) {
+      Run grid(std::vector<Shape>{{21, 43}, {40, 16}}), whole({{21, 43, 1}, {40, 16, 1}});
+      whole.p = grid.p, whole.random = grid.random;
+      // Not every rule has every option.
+      if (!grid.Create(name, 2, options).ok()) continue;
+      CAPTURE(name);
+      CAPTURE(options);
+      REQUIRE(whole.Create(name, 2, options).ok());
+      double worst = 0;
+      for (int k = 0; k < 6; ++k) {
+        REQUIRE(grid.Step().ok());
+        REQUIRE(whole.Step().ok());
+        for (std::size_t t = 0; t < grid.p.size(); ++t) {
+          for (std::size_t i = 0; i < grid.p[t].size(); ++i) {
+            const float a = grid.p[t][i], b = whole.p[t][i];
+            worst = std::max(worst, static_cast<double>(std::fabs(a - b) / (1e-2f + std::fabs(b))));
+          }
+        }
+      }
+      CHECK(worst < 2e-5);
+    }
+  }
+}
+
+TEST_CASE("cube roots are right to two units in the last place, at every level") {
+  // MADGRAD's first step from p = 0 with momentum 0 and eps 0 is -lr g / cbrt(lr g^2).
+  for (const os::CpuLevel level : os::AvailableCpuLevels()) {
+    const AtLevel at(level);
+    Run run(std::vector<Shape>{{4096}});
+    std::fill(run.p[0].begin(), run.p[0].end(), 0.0f);
+    REQUIRE(run.Create("madgrad", 1, R"({"lr":1,"momentum":0,"eps":0})").ok());
+    for (std::size_t i = 0; i < 4096; ++i) {
+      run.g[0][i] =
+          std::ldexp(1.0f + static_cast<float>(i % 512) / 512, static_cast<int>(i / 64) - 40);
+    }
+    REQUIRE(run.StepAsIs().ok());
+    for (std::size_t i = 0; i < 4096; ++i) {
+      const auto g = static_cast<double>(run.g[0][i]);
+      const double want = -g / std::cbrt(static_cast<double>(run.g[0][i] * run.g[0][i]));
+      CHECK(static_cast<double>(run.p[0][i]) == doctest::Approx(want).epsilon(3e-7));
+    }
+  }
+}
+
 TEST_CASE("8-bit codes are on their grid, whatever the length") {
   for (std::size_t n = 1; n <= 300; n += n < 40 ? 1 : 37) {
     CAPTURE(n);

@@ -110,7 +110,8 @@ inline F32 CubeRoot(F32 a) {
   F32 root = Fma(Fma(c * c, F32::Set(0) - c, x), y2 * F32::Set(0.33333333f), c);
   root = Select(small, root * F32::Set(5.9604644775390625e-08f), root);
   root = Select(Eq(a, F32::Set(__builtin_inff())), a, root);
-  return Select(Gt(a, F32::Set(0)), root, Select(Eq(a, F32::Set(0)), a, a + F32::Set(__builtin_nanf(""))));
+  return Select(Gt(a, F32::Set(0)), root,
+                Select(Eq(a, F32::Set(0)), a, a + F32::Set(__builtin_nanf(""))));
 }
 
 inline F64 Exp(F64 a) {

@@ -63,12 +63,12 @@ struct PassArgs {
   T step = 0;        // p -= step * u, in kernels that write u, unless keep_u;
   T post_decay = 1;  // then p *= post_decay.
   bool keep_u = false;
-  std::size_t n = 0;       // A multiple of the lanes.
-  std::size_t tail = 0;    // Nonzero: n is one set of lanes, of which only so many count in sums.
+  std::size_t n = 0;     // A multiple of the lanes.
+  std::size_t tail = 0;  // Nonzero: n is one set of lanes, of which only so many count in sums.
   // By position, n of them: what Down adds to, and DownTop raises (the first).
   double* down[2] = {nullptr, nullptr};
-  double sums[kSums];      // In and out: what the n elements add.
-  double tops[kTops];      // In and out: maxima, at least 0.
+  double sums[kSums];  // In and out: what the n elements add.
+  double tops[kTops];  // In and out: maxima, at least 0.
 };
 
 struct KernelBodies {

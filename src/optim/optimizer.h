@@ -42,8 +42,11 @@ struct EngineOptions {
   Storage state_storage = Storage::kF32;
   bool f32_states = false;  // bf16 parameters with f32 states.
   double clip_norm = 0;     // > 0: gradients are scaled so that their norm is at most this.
-  bool stochastic_rounding = false;   // bf16 parameters.
-  bool kahan = false;                 // bf16 parameters: the rounding error is kept and added.
+  bool stochastic_rounding = false;  // bf16 parameters.
+  bool kahan = false;                // bf16 parameters: the rounding error is kept and added.
+  // SOAP and Shampoo on f32: products of matrices in bf16, where the processor has them. Factors
+  // and results are rounded, decompositions are not.
+  bool bf16_products = false;
   std::uint64_t seed = 0;             // Stochastic rounding and rules that draw numbers.
   std::vector<std::string> no_decay;  // Parameters whose name contains one of these: no decay.
 };

@@ -106,7 +106,8 @@ TEST_CASE("8-bit codes are right on average over the keys, and a slow mean is fo
     std::vector<double> mean(x.size());
     constexpr int kTimes = 2000;
     for (std::uint64_t key = 0; key < kTimes; ++key) {
-      const auto back = Decoded(Encoded(x, non_negative, key * 0x2545f4914f6cdd1dull), non_negative);
+      const auto back =
+          Decoded(Encoded(x, non_negative, key * 0x2545f4914f6cdd1dull), non_negative);
       for (std::size_t i = 0; i < x.size(); ++i) mean[i] += static_cast<double>(back[i]) / kTimes;
     }
     for (std::size_t i = 0; i < x.size(); ++i) {

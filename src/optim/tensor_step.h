@@ -130,8 +130,8 @@ struct PassSums {
 };
 
 // A tensor as `batch` matrices of rows x cols (its last two dimensions, or the first by all others)
-// for kernels that see up to four numbers of each row, c(16) to c(19), and of each column, s4 to s7,
-// or sum along them.
+// for kernels that see up to four numbers of each row, c(16) to c(19), and of each column, s4 to
+// s7, or sum along them.
 inline constexpr int kGridFactors = 4;
 template <class T>
 struct Grid {
@@ -157,8 +157,9 @@ class TensorStep {
   bool first() const { return first_; }  // The states are fresh: all zeros.
   int phase() const { return phase_; }
   bool f64() const { return f64_; }
-  std::size_t index() const { return index_; }  // Among the optimizer's parameters.
-  bool decays() const { return !no_decay_; }    // False: masked by EngineOptions::no_decay.
+  std::size_t index() const { return index_; }           // Among the optimizer's parameters.
+  bool bf16_products() const { return bf16_products_; }  // EngineOptions: matrix rules may round.
+  bool decays() const { return !no_decay_; }  // False: masked by EngineOptions::no_decay.
 
   // --- settings of the passes that follow; reset before each visit
   double grad_scale = 1;  // Includes unscaling, clipping and the sign of maximize.
@@ -260,7 +261,7 @@ class TensorStep {
   const std::string* name_ = nullptr;
   TensorState* state_ = nullptr;
   PassJob::Source p_, g_, raw_g_;
-  bool first_ = false, f64_ = false, no_decay_ = false;
+  bool first_ = false, f64_ = false, no_decay_ = false, bf16_products_ = false;
   int phase_ = 0;
   bool adanorm_ = false, cautious_ = false;
   double adanorm_r_ = 0.95;

@@ -52,7 +52,7 @@ _params_of = operator.itemgetter("params")
 _data_ptr = torch.Tensor.data_ptr
 _is_contiguous = torch.Tensor.is_contiguous
 _ENGINE = {"threads", "state", "f32_states", "clip_norm", "stochastic_rounding", "kahan", "seed",
-           "no_decay"}
+           "no_decay", "bf16_products"}
 
 
 def _plain(value):

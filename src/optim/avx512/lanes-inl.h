@@ -100,12 +100,11 @@ inline F32 SetBits(unsigned bits) {
 // 8-bit codes (storage.h), with the masks of functions-inl.h.
 inline F32 LoadCodes(const unsigned char* p, F32 unit, F32 size, F32 sign) {
   const __m512i code = _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
-  const __m512i bits =
-      _mm512_and_si512(_mm512_slli_epi32(code, 20), _mm512_castps_si512(size.v));
-  const __m512i x = _mm512_maskz_add_epi32(_mm512_test_epi32_mask(bits, bits), bits,
-                                           _mm512_castps_si512(unit.v));
-  return {_mm512_castsi512_ps(_mm512_ternarylogic_epi32(
-      x, _mm512_slli_epi32(code, 24), _mm512_castps_si512(sign.v), 0xf8))};
+  const __m512i bits = _mm512_and_si512(_mm512_slli_epi32(code, 20), _mm512_castps_si512(size.v));
+  const __m512i x =
+      _mm512_maskz_add_epi32(_mm512_test_epi32_mask(bits, bits), bits, _mm512_castps_si512(unit.v));
+  return {_mm512_castsi512_ps(_mm512_ternarylogic_epi32(x, _mm512_slli_epi32(code, 24),
+                                                        _mm512_castps_si512(sign.v), 0xf8))};
 }
 inline F32 LoadHalf(const unsigned short* p) {
   const __m256i b = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));

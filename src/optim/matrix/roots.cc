@@ -97,6 +97,17 @@ Result<Matrix<T>> InverseRootSvd(const Matrix<T>& a, double power) {
 }
 
 template <class T>
+Result<Matrix<T>> InverseRootSymmetric(const Matrix<T>& a, double power) {
+  MALMOI_TRY(Eigen<T> eigen, EigenSymmetric(a));
+  // v s v^T as the Gram matrix of v sqrt(s): half the products.
+  for (T& s : eigen.values) s = std::pow(std::fabs(s), static_cast<T>(-0.5 / power));
+  Matrix<T>& v = eigen.vectors;
+  for (std::size_t i = 0; i < v.rows; ++i)
+    for (std::size_t j = 0; j < v.cols; ++j) v(i, j) *= eigen.values[j];
+  return Gram(v);
+}
+
+template <class T>
 Matrix<T> RootNewtonDb(const Matrix<T>& a, T scale, int iterations, bool inverse) {
   Matrix<T> y = a;
   for (T& v : y.data) v /= scale;
@@ -118,11 +129,12 @@ Matrix<T> RootNewtonDb(const Matrix<T>& a, T scale, int iterations, bool inverse
   return result;
 }
 
-#define MALMOI_INSTANTIATE(T)                                               \
-  template T PowerIteration(const Matrix<T>&, std::span<const T>, int);     \
-  template Matrix<T> InverseRoot(const Matrix<T>&, int, std::span<const T>, \
-                                 const SchurNewtonOptions&);                \
-  template Result<Matrix<T>> InverseRootSvd(const Matrix<T>&, double);      \
+#define MALMOI_INSTANTIATE(T)                                                \
+  template T PowerIteration(const Matrix<T>&, std::span<const T>, int);      \
+  template Matrix<T> InverseRoot(const Matrix<T>&, int, std::span<const T>,  \
+                                 const SchurNewtonOptions&);                 \
+  template Result<Matrix<T>> InverseRootSvd(const Matrix<T>&, double);       \
+  template Result<Matrix<T>> InverseRootSymmetric(const Matrix<T>&, double); \
   template Matrix<T> RootNewtonDb(const Matrix<T>&, T, int, bool);
 MALMOI_INSTANTIATE(float)
 MALMOI_INSTANTIATE(double)

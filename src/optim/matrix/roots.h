@@ -29,6 +29,12 @@ Matrix<T> InverseRoot(const Matrix<T>& a, int p, std::span<const T> start,
 template <class T>
 Result<Matrix<T>> InverseRootSvd(const Matrix<T>& a, double power);
 
+// The same of a symmetric positive semidefinite matrix through its eigenvalues, in about half the
+// time; what rounding made negative counts by its size, as a singular value would. Errors: those of
+// EigenSymmetric.
+template <class T>
+Result<Matrix<T>> InverseRootSymmetric(const Matrix<T>& a, double power);
+
 // The square root (or its inverse) of a symmetric positive definite matrix by Newton-Denman-Beavers
 // after division by `scale`, which must bound the largest eigenvalue.
 template <class T>

@@ -619,8 +619,8 @@ struct Adalite : Rule {
     grid.row[0] = w_row.data(), grid.row[1] = c_row.data();
     grid.col[0] = w_col.data(), grid.col[1] = c_col.data();
     t.decay = decay_now;
-    t.ReduceGrid(OuterUpdate,
-                 {1.0 - betas[0], 1.0 - betas[1], 1.0 / Debias(betas[1]), eps1, lr}, grid);
+    t.ReduceGrid(OuterUpdate, {1.0 - betas[0], 1.0 - betas[1], 1.0 / Debias(betas[1]), eps1, lr},
+                 grid);
     KeepOuter<T>(t, row, col, mc, mr, mu);
   }
   template <class T>

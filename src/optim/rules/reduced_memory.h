@@ -26,8 +26,8 @@ OPTIM_KERNEL(MaskBelow, kP | kS2, kS2) {
   x.s2 = Select(And(was, Lt(Abs(x.p), x.c(0))), x.Num(1), x.Num(0));
 }
 
-// RACS over grids: squares along both; the norm of the scaled gradient; the step. c: 0 rate; c(19) of
-// the row and s7 of the column: 1 / root.
+// RACS over grids: squares along both; the norm of the scaled gradient; the step. c: 0 rate; c(19)
+// of the row and s7 of the column: 1 / root.
 OPTIM_KERNEL(RacsSquares, kG, 0) {
   const auto v = x.g * x.g;
   x.Down(0, v);

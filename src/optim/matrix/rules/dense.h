@@ -7,6 +7,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "optim/matrix/bf16_product.h"
 #include "optim/matrix/lanes.h"
 #include "optim/matrix/matrix.h"
 #include "optim/matrix/torch_order.h"
@@ -126,11 +127,28 @@ Shape MergeSmall(const Shape& shape, std::int64_t limit);
 // x ×_mode by a square factor: every mode-m fibre v becomes op(factor)^T v; modes rotate, so that
 // `shape.size()` calls, one a mode, restore the order. An empty factor only rotates.
 template <class T>
-Matrix<T> RotateMode(const Matrix<T>& x, std::size_t dim, const Matrix<T>* factor, Op op) {
+Matrix<T> RotateMode(const Matrix<T>& x, std::size_t dim, const Matrix<T>* factor, Op op,
+                     bool bf16 = false) {
   Matrix<T> unfolded(dim, dim == 0 ? 0 : x.size() / dim);
   unfolded.data = x.data;
   if (factor == nullptr) return Transpose(unfolded);
+  if constexpr (std::is_same_v<T, float>) {
+    if (bf16 && HasBf16Products()) {
+      Matrix<T> out(unfolded.cols, op == Op::kTranspose ? factor->rows : factor->cols);
+      Bf16Product(1.0, Transpose(unfolded), op == Op::kTranspose ? Transpose(*factor) : *factor,
+                  0.0, &out);
+      return out;
+    }
+  }
   return Multiply(unfolded, Op::kTranspose, *factor, op);
+}
+// x x^T, of and to bf16 numbers where that is wanted and T is f32.
+template <class T>
+Matrix<T> GramOf(const Matrix<T>& x, bool bf16) {
+  if constexpr (std::is_same_v<T, float>) {
+    if (bf16 && HasBf16Products()) return Bf16Gram(x);
+  }
+  return Gram(x);
 }
 
 // The unfolding of a row-major array along one mode: [shape[mode], the rest in order].

@@ -4,7 +4,7 @@
 
 namespace malmoi::optim::matrix {
 
-// The inverse 2k-th roots of the statistics (k dimensions) come from singular values. As in the
+// The inverse 2k-th roots of the statistics (k dimensions) come from eigenvalues. As in the
 // reference, the momentum is the last preconditioned gradient. Statistics that are not finite leave
 // the last roots in place.
 struct Shampoo : DenseRule<Shampoo> {
@@ -53,18 +53,18 @@ struct Shampoo : DenseRule<Shampoo> {
       const auto dim = static_cast<std::size_t>(shape[i]);
       const std::span<T> statistic = t.State<T>(static_cast<int>(1 + 2 * i));
       const std::span<T> inverse = t.State<T>(static_cast<int>(2 + 2 * i));
-      AddScaled(statistic, Gram(Unfold(Const(g), shape, i)).data, 1.0);
+      AddScaled(statistic, GramOf(Unfold(Const(g), shape, i), t.bf16_products()).data, 1.0);
       if (step_count % preconditioning_compute_steps == 0) {
         // In double: a statistic of few gradients has a condition number that f32 cannot carry.
         Matrix<double> wide(dim, dim);
         std::copy(statistic.begin(), statistic.end(), wide.data.begin());
-        auto root = InverseRootSvd(wide, 2.0 * static_cast<double>(shape.size()));
+        auto root = InverseRootSymmetric(wide, 2.0 * static_cast<double>(shape.size()));
         if (root.ok())
           for (std::size_t k = 0; k < inverse.size(); ++k)
             inverse[k] = static_cast<T>(root.value().data[k]);
       }
       const Matrix<T> factor = AsMatrix(Const(inverse), dim);
-      x = RotateMode(x, dim, &factor, Op::kNone);
+      x = RotateMode(x, dim, &factor, Op::kNone, t.bf16_products());
     }
     CopyTo(x.data, last);
     AddScaled(p, x.data, -lr);

@@ -82,7 +82,7 @@ struct SOAP : DenseRule<SOAP> {
         continue;
       }
       const Matrix<T> q = Square<T>(t, 3 + 2 * i, modes[i]);
-      m = RotateMode(m, dim, &q, back ? Op::kTranspose : Op::kNone);
+      m = RotateMode(m, dim, &q, back ? Op::kTranspose : Op::kNone, t.bf16_products());
     }
     return std::move(m.data);
   }
@@ -91,7 +91,7 @@ struct SOAP : DenseRule<SOAP> {
     const Shape modes = Modes(t.shape());
     for (std::size_t i = 0; i < modes.size(); ++i) {
       if (!Rotates(t.shape(), modes[i])) continue;
-      const Matrix<T> outer = Gram(Unfold(g, modes, i));
+      const Matrix<T> outer = GramOf(Unfold(g, modes, i), t.bf16_products());
       LerpInto<T>(t.State<T>(static_cast<int>(2 + 2 * i)), outer.data, 1.0 - t.scalar(1));
     }
   }
