@@ -294,6 +294,26 @@ TEST_CASE("AdaFactor and CAME by rows and columns follow their formulas") {
   FollowsItsFormula("came", R"({"lr":0.01,"weight_decay":0.1})", true);
 }
 
+TEST_CASE("states that are points keep 16 bits where 8 are asked for") {
+  // z is p's own path: in 8 bits p would be an eighth off, in bf16 it is a 256th.
+  for (const char* name : {"schedulefreesgd", "accsgd"}) {
+    CAPTURE(name);
+    Run exact(std::vector<Shape>{{700}}), coarse(std::vector<Shape>{{700}});
+    coarse.p = exact.p;
+    EngineOptions engine;
+    engine.state_storage = Storage::kQ8;
+    REQUIRE(exact.Create(name, 1).ok());
+    REQUIRE(coarse.Create(name, 1, "{}", engine).ok());
+    for (int k = 0; k < 4; ++k) {
+      REQUIRE(exact.Step().ok());
+      REQUIRE(coarse.Step().ok());
+    }
+    for (std::size_t i = 0; i < 700; ++i) {
+      CHECK(std::fabs(exact.p[0][i] - coarse.p[0][i]) <= 0.02f * (0.1f + std::fabs(exact.p[0][i])));
+    }
+  }
+}
+
 TEST_CASE("rules by rows and columns give over grids what they give over whole arrays") {
   // A last dimension of one is no grid, and changes nothing else.
   for (const char* name : {"nero", "emofact", "adalite", "sm3", "racs", "tam", "adatam"}) {
