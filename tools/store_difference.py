@@ -3,7 +3,7 @@
 qdrant-client's local mode, compared step by step.
 
     python3 tools/store_difference.py --bin build/dev/malmoi --operations 20000 [--seed N]
-                                      [--oracle edge|local|both] [--keep-going]
+                                      [--oracle edge|local|both] [--keep-going] [--minutes M]
 
 The oracles are qdrant-edge-py, the real engine in process, and qdrant-client's in-memory mode.
 Answers are compared exactly, scores within 1e-4; the order among equal scores is free. A difference
@@ -12,59 +12,28 @@ unless it is in EXPLAINED. The table in docs/api/qdrant.md gives the reasons.
 
 Each sequence is its own seed and its own collection: create, index, upsert, set and delete payload,
 vectors and points, filter, scroll, count, facet, query in all forms, groups, and now and then a
-restart.
+restart. Files are made in memory (/dev/shm) where there is one, unless TMPDIR is set: nothing is
+gained here by waiting for a disk.
 """
 import argparse
 import json
 import math
+import os
 import pathlib
 import random
 import re
-import shutil
-import signal
-import subprocess
 import sys
-import tempfile
+import time
 import warnings
 
-from qdrant_client import QdrantClient, models
+from qdrant_client import models
+from qdrant_client.local.qdrant_local import QdrantLocal
 
 from store_edge import Edge
 from store_operations import DIM, needed_index, operation
+from store_wire import Wire
 
 NAME = "difference"
-
-
-class Malmoi:
-    """The program on a free loopback port."""
-
-    def __init__(self, binary):
-        self.binary, self.folder = binary, tempfile.mkdtemp(prefix="malmoi-difference-")
-        self.start()
-
-    def start(self):
-        self.process = subprocess.Popen(
-            [self.binary, "serve", "store", "--storage", self.folder, "--port", "0"],
-            stderr=subprocess.PIPE, text=True)
-        text = ""
-        while not (found := re.search(r"http://[^:]+:(\d+)/", text)):
-            line = self.process.stderr.readline()
-            if not line:
-                raise SystemExit(f"the store did not start: {text}")
-            text += line
-        self.client = QdrantClient(url=f"http://127.0.0.1:{found.group(1)}", timeout=60,
-                                   check_compatibility=False)
-
-    def restart(self):
-        self.client.close()
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait(timeout=60)
-        self.start()
-
-    def stop(self):
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait(timeout=60)
-        shutil.rmtree(self.folder)
 
 
 WRITES = ("upsert", "delete", "set_payload", "overwrite_payload", "delete_payload", "clear_payload",
@@ -79,6 +48,11 @@ def run(client, name, arguments):
         arguments["wait"] = True
         getattr(client, name)(NAME, **arguments)
         return None
+    if name == "query_points_groups" and not isinstance(client, Wire):
+        # What groups must come of: all points that the query ranks. `grouped` compares.
+        whole = {k: arguments[k] for k in ("query", "using", "query_filter")}
+        ranked = client.query_points(NAME, **whole, limit=1000, with_payload=True).points
+        return [(p.id, p.score, p.payload) for p in ranked]
     answer = getattr(client, name)(NAME, **arguments)
     if name == "count":
         return answer.count
@@ -113,7 +87,11 @@ def plain(record):
         vectors = {"": vectors}
     out = {}
     for name, value in vectors.items():
-        out[name] = (list(value.indices), list(value.values)) if hasattr(value, "indices") else value
+        if hasattr(value, "indices"):
+            value = (list(value.indices), list(value.values))
+        elif isinstance(value, dict):
+            value = (value["indices"], value["values"])
+        out[name] = value
     return record.id, record.payload, out
 
 
@@ -129,15 +107,35 @@ def close(a, b):
     return a == b
 
 
-def same(name, mine, theirs, paged=False):
+def grouped(groups, ranked, group_by, limit, group_size, **_):
+    """Whether groups [(id, [(point, score)])] are those of all points in order of their scores:
+    which of equal groups are taken, and which of equal points, is free."""
+    members = {}
+    for point, score, payload in ranked:
+        values = (payload or {}).get(group_by)
+        for value in dict.fromkeys(values if isinstance(values, list) else [values]):
+            if value is not None:
+                members.setdefault(value, []).append((point, score))
+    best = [found[0][1] for found in members.values()][:limit]
+    if not close([hits[0][1] for _, hits in groups], best) or len(dict(groups)) != len(groups):
+        return False
+    for value, hits in groups:
+        there, ids = members.get(value, []), [h[0] for h in hits]
+        if not close([h[1] for h in hits], [score for _, score in there[:group_size]]):
+            return False
+        if len(set(ids)) != len(ids) or not all(close(dict(there).get(i), s) for i, s in hits):
+            return False
+    return True
+
+
+def same(name, arguments, mine, theirs):
     """Lists of hits agree when the scores do, place by place, and every id whose score is not
     shared with the last place stands at that score in both; of a later page, nor with the first."""
     if name == "query_points_groups":
-        # Which of equal groups and hits are taken is free: the scores must agree.
-        scores = lambda groups: [[h[1] for h in hits] for _, hits in groups]
-        return close(scores(mine), scores(theirs))
+        return grouped(mine, theirs, **arguments)
     if name != "query_points":
         return close(mine, theirs)
+    paged = bool(arguments.get("offset"))
     if len(mine) != len(theirs) or not all(close(a[1], b[1]) for a, b in zip(mine, theirs)):
         return False
     if not mine:
@@ -167,8 +165,6 @@ EXPLAINED = [
 
 
 def create(client):
-    if client.collection_exists(NAME):
-        client.delete_collection(NAME)
     client.create_collection(NAME, vectors_config={
         "d": models.VectorParams(size=DIM, distance=create.distance),
         "m": models.VectorParams(size=3, distance=models.Distance.DOT,
@@ -207,7 +203,7 @@ def oracles_of(which):
     """Fresh ones by name."""
     oracles = {}
     if which in ("local", "both"):
-        oracles["local"] = QdrantClient(":memory:")
+        oracles["local"] = QdrantLocal(":memory:")
         create(oracles["local"])
     if which in ("edge", "both"):
         oracles["edge"] = Edge(create.distance)
@@ -217,12 +213,11 @@ def oracles_of(which):
 def compare(client, oracle, mine, failed, name, arguments):
     """The oracle's answer where it differs, as a one-element tuple; None where not."""
     theirs, refused = attempt(oracle, name, arguments)
-    if refused is not None and refused.startswith(("UFuncTypeError", "Unsupported")):
-        return None  # Local mode fails on discovery over no points; the engine has no groups.
+    if refused is not None and refused.startswith("UFuncTypeError"):
+        return None  # Local mode fails on discovery over no points.
     if isinstance(oracle, Edge) and refused is not None and name in WRITES:
         return None  # It reports missing points after changing the others; so does the client.
-    paged = bool(arguments.get("offset"))
-    if (failed is None) == (refused is None) and (failed or same(name, mine, theirs, paged)):
+    if (failed is None) == (refused is None) and (failed or same(name, arguments, mine, theirs)):
         return None
     which = "edge" if isinstance(oracle, Edge) else "local"
     if any(test(which, name, arguments) for _, test in EXPLAINED):
@@ -238,10 +233,10 @@ def compare(client, oracle, mine, failed, name, arguments):
     return (refused or theirs,)
 
 
-def replay(malmoi, steps, restarts=True):
+def replay(malmoi, steps, restarts=True, oracle=None):
     """Index of the first step that differs, with all answers; None where none does."""
-    oracles = oracles_of(replay.oracle)
-    create(malmoi.client)
+    oracles = oracles_of(oracle or replay.oracle)
+    create(malmoi)
     indexed = set()
     try:
         for i, (name, arguments) in enumerate(steps):
@@ -255,9 +250,9 @@ def replay(malmoi, steps, restarts=True):
                 continue
             if name == "create_payload_index":
                 indexed.add(arguments["field_name"])
-            mine, failed = attempt(malmoi.client, name, arguments)
+            mine, failed = attempt(malmoi, name, arguments)
             for which, oracle in oracles.items():
-                difference = compare(malmoi.client, oracle, mine, failed, name, arguments)
+                difference = compare(malmoi, oracle, mine, failed, name, arguments)
                 if difference is not None:
                     return i, failed or mine, difference[0], which
     finally:
@@ -266,22 +261,22 @@ def replay(malmoi, steps, restarts=True):
     return None
 
 
-def shorten(malmoi, steps):
-    """Leaves out steps while the difference stays."""
-    found = replay(malmoi, steps)
+def shorten(malmoi, steps, found):
+    """Leaves out steps while a difference with the same oracle stays."""
+    which = found[3]
     steps = steps[: found[0] + 1]
     size = max(1, len(steps) // 2)
     while size >= 1:
         at = 0
         while at + size < len(steps):
             fewer = steps[:at] + steps[at + size:]
-            difference = replay(malmoi, fewer, restarts=False)
+            difference = replay(malmoi, fewer, False, which)
             if difference is not None:
                 steps = fewer[: difference[0] + 1]
             else:
                 at += size
         size //= 2
-    return steps, replay(malmoi, steps)
+    return steps, replay(malmoi, steps, True, which)
 
 
 def show(value):
@@ -294,41 +289,54 @@ def show(value):
     return value
 
 
+def report(malmoi, seed, steps, found):
+    steps, found = shorten(malmoi, steps, found)
+    print(f"seed {seed}, distance {create.distance.value}: differs after {len(steps)} operations")
+    for name, arguments in steps:
+        print("  ", name, json.dumps(show(arguments), ensure_ascii=False, default=str))
+    if found:
+        print("   malmoi:", found[1])
+        print(f"   {found[3]}:", found[2], flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--bin", default=str(pathlib.Path(__file__).resolve().parents[1] / "build/dev/malmoi"))
     parser.add_argument("--operations", type=int, default=2000)
-    parser.add_argument("--length", type=int, default=60, help="operations of one sequence")
+    parser.add_argument("--length", type=int, default=120, help="operations of one sequence")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="an end before that")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--oracle", choices=["local", "edge", "both"], default="both")
     parser.add_argument("--keep-going", action="store_true", help="report every differing sequence")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
+    if os.path.isdir("/dev/shm"):
+        os.environ.setdefault("TMPDIR", "/dev/shm")
     replay.oracle = options.oracle
-    malmoi, done, differing, seed = Malmoi(options.bin), 0, 0, options.seed
+    malmoi, done, differing, seed = Wire(options.bin), 0, 0, options.seed
+    begin, said = time.monotonic(), 0
     try:
-        while done < options.operations:
+        while done < options.operations and time.monotonic() - begin < options.minutes * 60:
             rng = random.Random(seed)
             create.distance = rng.choice(list(models.Distance))
             steps = [operation(rng) for _ in range(options.length)]
-            if replay(malmoi, steps) is not None:
+            found = replay(malmoi, steps)
+            done += len(steps) if found is None else found[0] + 1
+            seed += 1
+            if found is not None:
                 differing += 1
-                steps, found = shorten(malmoi, steps)
-                print(f"seed {seed}, distance {create.distance.value}: differs after {len(steps)} operations")
-                for name, arguments in steps:
-                    print("  ", name, json.dumps(show(arguments), ensure_ascii=False, default=str))
-                if found:
-                    print("   malmoi:", found[1])
-                    print(f"   {found[3]}:", found[2], flush=True)
+                report(malmoi, seed - 1, steps, found)
                 if not options.keep_going:
                     break
-            done += len(steps)
-            seed += 1
+            if done // 20000 > said:
+                said = done // 20000
+                print(f"{done} operations so far, {differing} with a difference", flush=True)
     except KeyboardInterrupt:
         pass  # A long run ended by hand says how far it came.
     finally:
-        malmoi.stop()
-    print(f"{done} operations in {seed - options.seed} sequences, {differing} with a difference")
+        malmoi.close()
+    print(f"{done} operations in {seed - options.seed} sequences, {differing} with a difference, "
+          f"{time.monotonic() - begin:.0f} s")
     return 1 if differing else 0
 
 

@@ -1,6 +1,9 @@
 """The real engine in process (qdrant-edge-py) under the calls of qdrant-client that
-tools/store_operations.py makes. It knows no ids as examples and no groups: ids are looked up here
-and left out of the results as Qdrant does, groups raise Unsupported."""
+tools/store_operations.py makes. It knows no ids as examples: they are looked up here and left out of
+the results as Qdrant does. Two things that depend on an operation long past are evened out: a point
+whose payload was cleared gets an empty one (a null set on it would stay, until an optimisation makes
+the payload an empty one), and a sparse vector is emptied before it is deleted (its old postings would
+stay and come to life with the point's next sparse vector)."""
 import shutil
 import tempfile
 from types import SimpleNamespace
@@ -141,10 +144,23 @@ class Edge:
     def delete_payload(self, _, keys, points, wait=True):
         self._by(U.delete_payload, U.delete_payload_by_filter, points, keys)
 
+    def _chosen(self, selector):
+        """Ids of the points that exist."""
+        if not isinstance(selector, models.Filter):
+            return [p.id for p in self.shard.retrieve(selector, False, False)]
+        points, _ = self.shard.scroll(edge.ScrollRequest(limit=1000, filter=self._filter(selector)))
+        return [p.id for p in points]
+
     def clear_payload(self, _, points_selector, wait=True):
+        chosen = self._chosen(points_selector)
         self._by(U.clear_payload, U.clear_payload_by_filter, points_selector)
+        self.shard.update(U.overwrite_payload(chosen, {}))
 
     def delete_vectors(self, _, vectors, points, wait=True):
+        if "s" in vectors:
+            empty = {"s": edge.SparseVector([], [])}
+            self.shard.update(U.update_vectors(
+                [edge.PointVectors(p, empty) for p in self._chosen(points)]))
         self.shard.update(U.delete_vectors(points, vectors))
 
     def update_vectors(self, _, points, wait=True):
@@ -171,9 +187,6 @@ class Edge:
                                                    filter=self._filter(facet_filter)))
         return SimpleNamespace(hits=[SimpleNamespace(value=h.value, count=h.count)
                                      for h in found.hits])
-
-    def query_points_groups(self, *_, **__):
-        raise Unsupported("groups")
 
     def _example(self, value, used):
         if not isinstance(value, int):

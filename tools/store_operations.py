@@ -203,7 +203,7 @@ def operation(rng):
     if kind < 0.49:
         field = rng.choice(list(INDEXES))
         return "create_payload_index", dict(field_name=field, field_schema=INDEXES[field])
-    if kind < 0.50:
+    if kind < 0.495:
         return "restart", {}
     if kind < 0.53:
         points = [models.PointVectors(id=rng.randrange(IDS), vector={"d": vector(rng)})]
