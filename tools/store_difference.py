@@ -26,7 +26,9 @@ import sys
 import time
 import warnings
 
+import numpy as np
 from qdrant_client import models
+from qdrant_client.local.distances import calculate_distance_core
 from qdrant_client.local.qdrant_local import QdrantLocal
 
 from store_edge import Edge
@@ -199,6 +201,59 @@ def has_ties(client, prefetch, outer=None):
     return False
 
 
+def undecided(client, context):
+    """Points as near to a pair's positive as to its negative: which side they are on is rounding,
+    or a zero's sign."""
+    points = {p.id: p.vector["d"] for p in client.scroll(NAME, limit=1000, with_vectors=True)[0]
+              if "d" in p.vector}
+    kind = create.distance
+
+    def near(point, example):
+        example = points[example] if isinstance(example, int) else example
+        if kind == models.Distance.EUCLID:
+            return -math.dist(point, example)
+        if kind == models.Distance.MANHATTAN:
+            return -sum(abs(a - b) for a, b in zip(point, example))
+        length = math.hypot(*example) if kind == models.Distance.COSINE else 1
+        return sum(a * b for a, b in zip(point, example)) / (length or 1)
+
+    return {i for i, v in points.items() for pair in context
+            if abs(near(v, pair.positive) - near(v, pair.negative)) < 1e-5}
+
+
+def agree_where_decided(client, oracle, arguments):
+    whole = {**arguments, "limit": 1000, "offset": 0}
+    free = undecided(client, arguments["query"].discover.context)
+    a, b = ([h for h in run(c, "query_points", whole) if h[0] not in free] for c in (client, oracle))
+    return same("query_points", whole, a, b)
+
+
+def greedy(client, arguments):
+    """Whether MMR took, at each of its steps, one of the best points: of equal ones any may be
+    taken, and what comes after depends on which."""
+    query, using = arguments["query"], arguments["using"]
+    kept = arguments.get("query_filter")
+    found = client.query_points(NAME, query=query.nearest, using=using, query_filter=kept,
+                                limit=query.mmr.candidates_limit + 1).points
+    if len(found) > query.mmr.candidates_limit and close(found[-1].score, found[-2].score):
+        return True  # Which of equal points are candidates is free too.
+    stored = {p.id: np.array(p.vector[using]) for p in client.scroll(NAME, limit=1000, with_vectors=True)[0]
+              if using in (p.vector or {})}
+    ids = [p.id for p in found[: query.mmr.candidates_limit]]
+    rows = np.array([stored[i] for i in ids], dtype=np.float32).reshape(len(ids), -1)
+    near = {i: calculate_distance_core(stored[i], rows, create.distance) for i in ids}
+    gain = calculate_distance_core(np.array(query.nearest), rows, create.distance)
+    part, worst = query.mmr.diversity, np.full(len(ids), -np.inf)
+    taken = [p.id for p in client.query_points(NAME, **arguments).points]
+    for step, point in enumerate(taken):
+        score = gain if step == 0 else (1 - part) * gain - part * worst
+        free = [at for at, i in enumerate(ids) if i not in taken[:step]]
+        if point not in ids or score[ids.index(point)] < max(score[at] for at in free) - 1e-5:
+            return False
+        worst = np.maximum(worst, near[point])
+    return len(taken) == min(arguments["limit"], len(ids))
+
+
 def oracles_of(which):
     """Fresh ones by name."""
     oracles = {}
@@ -223,12 +278,12 @@ def compare(client, oracle, mine, failed, name, arguments):
     if any(test(which, name, arguments) for _, test in EXPLAINED):
         return None
     stage, query = arguments.get("prefetch"), arguments.get("query")
-    if isinstance(query, models.NearestQuery):  # MMR goes over the candidates one by one.
-        stage = models.Prefetch(query=query.nearest, using=arguments["using"],
-                                filter=arguments.get("query_filter"),
-                                limit=query.mmr.candidates_limit)
-    outer = None if isinstance(query, models.NearestQuery) else arguments.get("query_filter")
-    if failed is None and refused is None and stage and has_ties(client, stage, outer):
+    if isinstance(query, models.DiscoverQuery) and failed is None and refused is None:
+        return None if agree_where_decided(client, oracle, arguments) else (theirs,)
+    if isinstance(query, models.NearestQuery) and failed is None and refused is None:
+        return None if greedy(client, arguments) else (theirs,)
+    if failed is None and refused is None and stage and has_ties(
+            client, stage, arguments.get("query_filter")):
         return None  # What comes of a rank depends on an order that is free.
     return (refused or theirs,)
 

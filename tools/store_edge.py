@@ -153,8 +153,10 @@ class Edge:
 
     def clear_payload(self, _, points_selector, wait=True):
         chosen = self._chosen(points_selector)
-        self._by(U.clear_payload, U.clear_payload_by_filter, points_selector)
-        self.shard.update(U.overwrite_payload(chosen, {}))
+        try:
+            self._by(U.clear_payload, U.clear_payload_by_filter, points_selector)
+        finally:  # Points that exist are cleared also where others are missing.
+            self.shard.update(U.overwrite_payload(chosen, {}))
 
     def delete_vectors(self, _, vectors, points, wait=True):
         if "s" in vectors:
