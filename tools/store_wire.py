@@ -48,13 +48,13 @@ class Wire:
             if not line:
                 raise SystemExit(f"the store did not start: {text}")
             text += line
-        self.connection = http.client.HTTPConnection("127.0.0.1", int(found.group(1)), timeout=60)
+        self.connection = http.client.HTTPConnection("127.0.0.1", int(found.group(1)))
 
     def _end(self):
         self.connection.close()
         self.process.send_signal(signal.SIGTERM)
         self.process.stderr.read()  # Ends when the program does; waiting with a limit would poll.
-        if self.process.wait(timeout=60):
+        if self.process.wait():
             raise SystemExit(f"the store ended with {self.process.returncode}")
 
     def restart(self):

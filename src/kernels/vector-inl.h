@@ -1,5 +1,7 @@
 #pragma once
 
+#include "kernels/prefetch-inl.h"
+
 // The vector kernels, written once over V16. Include after a v16-inl.h; each level's file has its
 // own copy (anonymous namespace), compiled with its own flags.
 //
@@ -28,6 +30,7 @@ inline void DotRowsKernel(const float* rows, std::size_t stride, const float* qu
     V16 s0 = Set(0), s1 = Set(0), s2 = Set(0), s3 = Set(0);
     std::size_t i = 0;
     for (; i + 16 <= dim; i += 16) {
+      PrefetchRows<4>(p, stride, i);
       const V16 q = Load(query + i);
       s0 = Fma(Load(p + i), q, s0);
       s1 = Fma(Load(p + stride + i), q, s1);
