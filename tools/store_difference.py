@@ -149,13 +149,14 @@ def same(name, arguments, mine, theirs):
 
 
 # Differences that are meant, as (reason, test of the step); docs/api/qdrant.md has the table.
-def joins_should(arguments, outer=False):
-    """Whether a filter with `should` holds in a prefetch whose own filter has `should` too."""
+def joins_should(arguments, outer=frozenset()):
+    """Whether a filter with `should` holds in a prefetch whose own filter has `should` too; and so
+    with `min_should`."""
     kept = arguments.get("query_filter") or arguments.get("filter")
-    own = bool(kept is not None and kept.should)
+    own = {name for name in ("should", "min_should") if kept is not None and getattr(kept, name)}
     stage = arguments.get("prefetch") or []
     inner = [dict(p) for p in (stage if isinstance(stage, list) else [stage])]
-    return (outer and own) or any(joins_should(p, outer or own) for p in inner)
+    return bool(outer & own) or any(joins_should(p, outer | own) for p in inner)
 
 
 EXPLAINED = [
@@ -201,9 +202,9 @@ def has_ties(client, prefetch, outer=None):
     return False
 
 
-def undecided(client, context):
-    """Points as near to a pair's positive as to its negative: which side they are on is rounding,
-    or a zero's sign."""
+def undecided(client, query):
+    """Points as near to a pair's positive as to its negative, or to the best of all positives as to
+    that of all negatives: which side they are on is rounding, or a zero's sign."""
     points = {p.id: p.vector["d"] for p in client.scroll(NAME, limit=1000, with_vectors=True)[0]
               if "d" in p.vector}
     kind = create.distance
@@ -217,14 +218,22 @@ def undecided(client, context):
         length = math.hypot(*example) if kind == models.Distance.COSINE else 1
         return sum(a * b for a, b in zip(point, example)) / (length or 1)
 
-    return {i for i, v in points.items() for pair in context
-            if abs(near(v, pair.positive) - near(v, pair.negative)) < 1e-5}
+    def best(point, examples):
+        return max((near(point, e) for e in examples or []), default=-math.inf)
+
+    if isinstance(query, models.DiscoverQuery):
+        sides = [([pair.positive], [pair.negative]) for pair in query.discover.context]
+    else:
+        sides = [(query.recommend.positive, query.recommend.negative)]
+    return {i for i, v in points.items() for positive, negative in sides
+            if abs(best(v, positive) - best(v, negative)) < 1e-5}
 
 
 def agree_where_decided(client, oracle, arguments):
     whole = {**arguments, "limit": 1000, "offset": 0}
-    free = undecided(client, arguments["query"].discover.context)
-    a, b = ([h for h in run(c, "query_points", whole) if h[0] not in free] for c in (client, oracle))
+    free = undecided(client, arguments["query"])
+    a, b = ([h for h in run(c, "query_points", whole) if h[0] not in free]
+            for c in (client, oracle))
     return same("query_points", whole, a, b)
 
 
@@ -278,7 +287,8 @@ def compare(client, oracle, mine, failed, name, arguments):
     if any(test(which, name, arguments) for _, test in EXPLAINED):
         return None
     stage, query = arguments.get("prefetch"), arguments.get("query")
-    if isinstance(query, models.DiscoverQuery) and failed is None and refused is None:
+    sided = isinstance(query, (models.DiscoverQuery, models.RecommendQuery))
+    if sided and failed is None and refused is None:
         return None if agree_where_decided(client, oracle, arguments) else (theirs,)
     if isinstance(query, models.NearestQuery) and failed is None and refused is None:
         return None if greedy(client, arguments) else (theirs,)

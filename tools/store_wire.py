@@ -81,8 +81,9 @@ class Wire:
         self._call("PUT", name, "", vectors=vectors_config, sparse_vectors=sparse_vectors_config)
 
     # Writes.
-    def upsert(self, name, points, wait=True):
-        self._call("PUT", name, "/points?wait=true", points=points)
+    def upsert(self, name, points, update_filter=None, update_mode=None, wait=True):
+        self._call("PUT", name, "/points?wait=true", points=points, update_filter=update_filter,
+                   update_mode=update_mode)
 
     def delete(self, name, points_selector, wait=True):
         self._call("POST", name, "/points/delete?wait=true", **selected(points_selector))
@@ -128,10 +129,10 @@ class Wire:
         return SimpleNamespace(hits=[SimpleNamespace(**h) for h in found["hits"]])
 
     def query_points(self, name, query=None, using=None, prefetch=None, limit=10, offset=None,
-                     query_filter=None, with_payload=False):
+                     query_filter=None, with_payload=False, score_threshold=None):
         found = self._call("POST", name, "/points/query", query=query, using=using,
                            prefetch=prefetch, limit=limit, offset=offset, filter=query_filter,
-                           with_payload=with_payload)
+                           with_payload=with_payload, score_threshold=score_threshold)
         return SimpleNamespace(points=[Row(p) for p in found["points"]])
 
     def query_points_groups(self, name, group_by, query=None, using=None, limit=10, group_size=3,
