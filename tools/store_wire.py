@@ -68,9 +68,17 @@ class Wire:
     def _call(self, method, name, tail, **body):
         text = to_json({k: v for k, v in body.items() if v is not None}, by_alias=True,
                        exclude_none=True)  # Members of models; a payload keeps its nulls.
-        self.connection.request(method, f"/collections/{name}{tail}", text,
-                                {"Content-Type": "application/json"})
-        answer = self.connection.getresponse()
+        for again in (True, False):
+            try:
+                self.connection.request(method, f"/collections/{name}{tail}", text,
+                                        {"Content-Type": "application/json"})
+                answer = self.connection.getresponse()
+                break
+            except ConnectionError:
+                # The server closes what was idle for long, as after this process was stopped.
+                self.connection.close()
+                if not again:
+                    raise SystemExit("the store no longer answers")
         parsed = json.loads(answer.read())
         if answer.status != 200:
             raise Refused(parsed["status"]["error"])
