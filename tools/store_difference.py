@@ -3,7 +3,7 @@
 qdrant-client's local mode, compared step by step.
 
     python3 tools/store_difference.py --bin build/dev/malmoi --operations 20000 [--seed N]
-                                      [--oracle edge|local|both] [--keep-going]
+                                      [--oracle edge|local|both] [--keep-going] [--minutes M]
 
 The oracles are qdrant-edge-py, the real engine in process, and qdrant-client's in-memory mode.
 Answers are compared exactly, scores within 1e-4; the order among equal scores is free. A difference
@@ -12,59 +12,30 @@ unless it is in EXPLAINED. The table in docs/api/qdrant.md gives the reasons.
 
 Each sequence is its own seed and its own collection: create, index, upsert, set and delete payload,
 vectors and points, filter, scroll, count, facet, query in all forms, groups, and now and then a
-restart.
+restart. Files are made in memory (/dev/shm) where there is one, unless TMPDIR is set: nothing is
+gained here by waiting for a disk.
 """
 import argparse
 import json
 import math
+import os
 import pathlib
 import random
 import re
-import shutil
-import signal
-import subprocess
 import sys
-import tempfile
+import time
 import warnings
 
-from qdrant_client import QdrantClient, models
+import numpy as np
+from qdrant_client import models
+from qdrant_client.local.distances import calculate_distance_core
+from qdrant_client.local.qdrant_local import QdrantLocal
 
 from store_edge import Edge
 from store_operations import DIM, needed_index, operation
+from store_wire import Wire
 
 NAME = "difference"
-
-
-class Malmoi:
-    """The program on a free loopback port."""
-
-    def __init__(self, binary):
-        self.binary, self.folder = binary, tempfile.mkdtemp(prefix="malmoi-difference-")
-        self.start()
-
-    def start(self):
-        self.process = subprocess.Popen(
-            [self.binary, "serve", "store", "--storage", self.folder, "--port", "0"],
-            stderr=subprocess.PIPE, text=True)
-        text = ""
-        while not (found := re.search(r"http://[^:]+:(\d+)/", text)):
-            line = self.process.stderr.readline()
-            if not line:
-                raise SystemExit(f"the store did not start: {text}")
-            text += line
-        self.client = QdrantClient(url=f"http://127.0.0.1:{found.group(1)}", timeout=60,
-                                   check_compatibility=False)
-
-    def restart(self):
-        self.client.close()
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait(timeout=60)
-        self.start()
-
-    def stop(self):
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait(timeout=60)
-        shutil.rmtree(self.folder)
 
 
 WRITES = ("upsert", "delete", "set_payload", "overwrite_payload", "delete_payload", "clear_payload",
@@ -79,6 +50,11 @@ def run(client, name, arguments):
         arguments["wait"] = True
         getattr(client, name)(NAME, **arguments)
         return None
+    if name == "query_points_groups" and not isinstance(client, Wire):
+        # What groups must come of: all points that the query ranks. `grouped` compares.
+        whole = {k: arguments[k] for k in ("query", "using", "query_filter")}
+        ranked = client.query_points(NAME, **whole, limit=1000, with_payload=True).points
+        return [(p.id, p.score, p.payload) for p in ranked]
     answer = getattr(client, name)(NAME, **arguments)
     if name == "count":
         return answer.count
@@ -113,7 +89,11 @@ def plain(record):
         vectors = {"": vectors}
     out = {}
     for name, value in vectors.items():
-        out[name] = (list(value.indices), list(value.values)) if hasattr(value, "indices") else value
+        if hasattr(value, "indices"):
+            value = (list(value.indices), list(value.values))
+        elif isinstance(value, dict):
+            value = (value["indices"], value["values"])
+        out[name] = value
     return record.id, record.payload, out
 
 
@@ -129,15 +109,35 @@ def close(a, b):
     return a == b
 
 
-def same(name, mine, theirs, paged=False):
+def grouped(groups, ranked, group_by, limit, group_size, **_):
+    """Whether groups [(id, [(point, score)])] are those of all points in order of their scores:
+    which of equal groups are taken, and which of equal points, is free."""
+    members = {}
+    for point, score, payload in ranked:
+        values = (payload or {}).get(group_by)
+        for value in dict.fromkeys(values if isinstance(values, list) else [values]):
+            if value is not None:
+                members.setdefault(value, []).append((point, score))
+    best = [found[0][1] for found in members.values()][:limit]
+    if not close([hits[0][1] for _, hits in groups], best) or len(dict(groups)) != len(groups):
+        return False
+    for value, hits in groups:
+        there, ids = members.get(value, []), [h[0] for h in hits]
+        if not close([h[1] for h in hits], [score for _, score in there[:group_size]]):
+            return False
+        if len(set(ids)) != len(ids) or not all(close(dict(there).get(i), s) for i, s in hits):
+            return False
+    return True
+
+
+def same(name, arguments, mine, theirs):
     """Lists of hits agree when the scores do, place by place, and every id whose score is not
     shared with the last place stands at that score in both; of a later page, nor with the first."""
     if name == "query_points_groups":
-        # Which of equal groups and hits are taken is free: the scores must agree.
-        scores = lambda groups: [[h[1] for h in hits] for _, hits in groups]
-        return close(scores(mine), scores(theirs))
+        return grouped(mine, theirs, **arguments)
     if name != "query_points":
         return close(mine, theirs)
+    paged = bool(arguments.get("offset"))
     if len(mine) != len(theirs) or not all(close(a[1], b[1]) for a, b in zip(mine, theirs)):
         return False
     if not mine:
@@ -149,13 +149,14 @@ def same(name, mine, theirs, paged=False):
 
 
 # Differences that are meant, as (reason, test of the step); docs/api/qdrant.md has the table.
-def joins_should(arguments, outer=False):
-    """Whether a filter with `should` holds in a prefetch whose own filter has `should` too."""
+def joins_should(arguments, outer=frozenset()):
+    """Whether a filter with `should` holds in a prefetch whose own filter has `should` too; and so
+    with `min_should`."""
     kept = arguments.get("query_filter") or arguments.get("filter")
-    own = bool(kept is not None and kept.should)
+    own = {name for name in ("should", "min_should") if kept is not None and getattr(kept, name)}
     stage = arguments.get("prefetch") or []
     inner = [dict(p) for p in (stage if isinstance(stage, list) else [stage])]
-    return (outer and own) or any(joins_should(p, outer or own) for p in inner)
+    return bool(outer & own) or any(joins_should(p, outer | own) for p in inner)
 
 
 EXPLAINED = [
@@ -167,8 +168,6 @@ EXPLAINED = [
 
 
 def create(client):
-    if client.collection_exists(NAME):
-        client.delete_collection(NAME)
     client.create_collection(NAME, vectors_config={
         "d": models.VectorParams(size=DIM, distance=create.distance),
         "m": models.VectorParams(size=3, distance=models.Distance.DOT,
@@ -203,11 +202,72 @@ def has_ties(client, prefetch, outer=None):
     return False
 
 
+def undecided(client, query):
+    """Points as near to a pair's positive as to its negative, or to the best of all positives as to
+    that of all negatives: which side they are on is rounding, or a zero's sign."""
+    points = {p.id: p.vector["d"] for p in client.scroll(NAME, limit=1000, with_vectors=True)[0]
+              if "d" in p.vector}
+    kind = create.distance
+
+    def near(point, example):
+        example = points[example] if isinstance(example, int) else example
+        if kind == models.Distance.EUCLID:
+            return -math.dist(point, example)
+        if kind == models.Distance.MANHATTAN:
+            return -sum(abs(a - b) for a, b in zip(point, example))
+        length = math.hypot(*example) if kind == models.Distance.COSINE else 1
+        return sum(a * b for a, b in zip(point, example)) / (length or 1)
+
+    def best(point, examples):
+        return max((near(point, e) for e in examples or []), default=-math.inf)
+
+    if isinstance(query, models.DiscoverQuery):
+        sides = [([pair.positive], [pair.negative]) for pair in query.discover.context]
+    else:
+        sides = [(query.recommend.positive, query.recommend.negative)]
+    return {i for i, v in points.items() for positive, negative in sides
+            if abs(best(v, positive) - best(v, negative)) < 1e-5}
+
+
+def agree_where_decided(client, oracle, arguments):
+    whole = {**arguments, "limit": 1000, "offset": 0}
+    free = undecided(client, arguments["query"])
+    a, b = ([h for h in run(c, "query_points", whole) if h[0] not in free]
+            for c in (client, oracle))
+    return same("query_points", whole, a, b)
+
+
+def greedy(client, arguments):
+    """Whether MMR took, at each of its steps, one of the best points: of equal ones any may be
+    taken, and what comes after depends on which."""
+    query, using = arguments["query"], arguments["using"]
+    kept = arguments.get("query_filter")
+    found = client.query_points(NAME, query=query.nearest, using=using, query_filter=kept,
+                                limit=query.mmr.candidates_limit + 1).points
+    if len(found) > query.mmr.candidates_limit and close(found[-1].score, found[-2].score):
+        return True  # Which of equal points are candidates is free too.
+    stored = {p.id: np.array(p.vector[using]) for p in client.scroll(NAME, limit=1000, with_vectors=True)[0]
+              if using in (p.vector or {})}
+    ids = [p.id for p in found[: query.mmr.candidates_limit]]
+    rows = np.array([stored[i] for i in ids], dtype=np.float32).reshape(len(ids), -1)
+    near = {i: calculate_distance_core(stored[i], rows, create.distance) for i in ids}
+    gain = calculate_distance_core(np.array(query.nearest), rows, create.distance)
+    part, worst = query.mmr.diversity, np.full(len(ids), -np.inf)
+    taken = [p.id for p in client.query_points(NAME, **arguments).points]
+    for step, point in enumerate(taken):
+        score = gain if step == 0 else (1 - part) * gain - part * worst
+        free = [at for at, i in enumerate(ids) if i not in taken[:step]]
+        if point not in ids or score[ids.index(point)] < max(score[at] for at in free) - 1e-5:
+            return False
+        worst = np.maximum(worst, near[point])
+    return len(taken) == min(arguments["limit"], len(ids))
+
+
 def oracles_of(which):
     """Fresh ones by name."""
     oracles = {}
     if which in ("local", "both"):
-        oracles["local"] = QdrantClient(":memory:")
+        oracles["local"] = QdrantLocal(":memory:")
         create(oracles["local"])
     if which in ("edge", "both"):
         oracles["edge"] = Edge(create.distance)
@@ -217,31 +277,31 @@ def oracles_of(which):
 def compare(client, oracle, mine, failed, name, arguments):
     """The oracle's answer where it differs, as a one-element tuple; None where not."""
     theirs, refused = attempt(oracle, name, arguments)
-    if refused is not None and refused.startswith(("UFuncTypeError", "Unsupported")):
-        return None  # Local mode fails on discovery over no points; the engine has no groups.
+    if refused is not None and refused.startswith("UFuncTypeError"):
+        return None  # Local mode fails on discovery over no points.
     if isinstance(oracle, Edge) and refused is not None and name in WRITES:
         return None  # It reports missing points after changing the others; so does the client.
-    paged = bool(arguments.get("offset"))
-    if (failed is None) == (refused is None) and (failed or same(name, mine, theirs, paged)):
+    if (failed is None) == (refused is None) and (failed or same(name, arguments, mine, theirs)):
         return None
     which = "edge" if isinstance(oracle, Edge) else "local"
     if any(test(which, name, arguments) for _, test in EXPLAINED):
         return None
     stage, query = arguments.get("prefetch"), arguments.get("query")
-    if isinstance(query, models.NearestQuery):  # MMR goes over the candidates one by one.
-        stage = models.Prefetch(query=query.nearest, using=arguments["using"],
-                                filter=arguments.get("query_filter"),
-                                limit=query.mmr.candidates_limit)
-    outer = None if isinstance(query, models.NearestQuery) else arguments.get("query_filter")
-    if failed is None and refused is None and stage and has_ties(client, stage, outer):
+    sided = isinstance(query, (models.DiscoverQuery, models.RecommendQuery))
+    if sided and failed is None and refused is None:
+        return None if agree_where_decided(client, oracle, arguments) else (theirs,)
+    if isinstance(query, models.NearestQuery) and failed is None and refused is None:
+        return None if greedy(client, arguments) else (theirs,)
+    if failed is None and refused is None and stage and has_ties(
+            client, stage, arguments.get("query_filter")):
         return None  # What comes of a rank depends on an order that is free.
     return (refused or theirs,)
 
 
-def replay(malmoi, steps, restarts=True):
+def replay(malmoi, steps, restarts=True, oracle=None):
     """Index of the first step that differs, with all answers; None where none does."""
-    oracles = oracles_of(replay.oracle)
-    create(malmoi.client)
+    oracles = oracles_of(oracle or replay.oracle)
+    create(malmoi)
     indexed = set()
     try:
         for i, (name, arguments) in enumerate(steps):
@@ -255,9 +315,9 @@ def replay(malmoi, steps, restarts=True):
                 continue
             if name == "create_payload_index":
                 indexed.add(arguments["field_name"])
-            mine, failed = attempt(malmoi.client, name, arguments)
+            mine, failed = attempt(malmoi, name, arguments)
             for which, oracle in oracles.items():
-                difference = compare(malmoi.client, oracle, mine, failed, name, arguments)
+                difference = compare(malmoi, oracle, mine, failed, name, arguments)
                 if difference is not None:
                     return i, failed or mine, difference[0], which
     finally:
@@ -266,22 +326,22 @@ def replay(malmoi, steps, restarts=True):
     return None
 
 
-def shorten(malmoi, steps):
-    """Leaves out steps while the difference stays."""
-    found = replay(malmoi, steps)
+def shorten(malmoi, steps, found):
+    """Leaves out steps while a difference with the same oracle stays."""
+    which = found[3]
     steps = steps[: found[0] + 1]
     size = max(1, len(steps) // 2)
     while size >= 1:
         at = 0
         while at + size < len(steps):
             fewer = steps[:at] + steps[at + size:]
-            difference = replay(malmoi, fewer, restarts=False)
+            difference = replay(malmoi, fewer, False, which)
             if difference is not None:
                 steps = fewer[: difference[0] + 1]
             else:
                 at += size
         size //= 2
-    return steps, replay(malmoi, steps)
+    return steps, replay(malmoi, steps, True, which)
 
 
 def show(value):
@@ -294,41 +354,54 @@ def show(value):
     return value
 
 
+def report(malmoi, seed, steps, found):
+    steps, found = shorten(malmoi, steps, found)
+    print(f"seed {seed}, distance {create.distance.value}: differs after {len(steps)} operations")
+    for name, arguments in steps:
+        print("  ", name, json.dumps(show(arguments), ensure_ascii=False, default=str))
+    if found:
+        print("   malmoi:", found[1])
+        print(f"   {found[3]}:", found[2], flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--bin", default=str(pathlib.Path(__file__).resolve().parents[1] / "build/dev/malmoi"))
     parser.add_argument("--operations", type=int, default=2000)
-    parser.add_argument("--length", type=int, default=60, help="operations of one sequence")
+    parser.add_argument("--length", type=int, default=120, help="operations of one sequence")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="an end before that")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--oracle", choices=["local", "edge", "both"], default="both")
     parser.add_argument("--keep-going", action="store_true", help="report every differing sequence")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
+    if os.path.isdir("/dev/shm"):
+        os.environ.setdefault("TMPDIR", "/dev/shm")
     replay.oracle = options.oracle
-    malmoi, done, differing, seed = Malmoi(options.bin), 0, 0, options.seed
+    malmoi, done, differing, seed = Wire(options.bin), 0, 0, options.seed
+    begin, said = time.monotonic(), 0
     try:
-        while done < options.operations:
+        while done < options.operations and time.monotonic() - begin < options.minutes * 60:
             rng = random.Random(seed)
             create.distance = rng.choice(list(models.Distance))
             steps = [operation(rng) for _ in range(options.length)]
-            if replay(malmoi, steps) is not None:
+            found = replay(malmoi, steps)
+            done += len(steps) if found is None else found[0] + 1
+            seed += 1
+            if found is not None:
                 differing += 1
-                steps, found = shorten(malmoi, steps)
-                print(f"seed {seed}, distance {create.distance.value}: differs after {len(steps)} operations")
-                for name, arguments in steps:
-                    print("  ", name, json.dumps(show(arguments), ensure_ascii=False, default=str))
-                if found:
-                    print("   malmoi:", found[1])
-                    print(f"   {found[3]}:", found[2], flush=True)
+                report(malmoi, seed - 1, steps, found)
                 if not options.keep_going:
                     break
-            done += len(steps)
-            seed += 1
+            if done // 20000 > said:
+                said = done // 20000
+                print(f"{done} operations so far, {differing} with a difference", flush=True)
     except KeyboardInterrupt:
         pass  # A long run ended by hand says how far it came.
     finally:
-        malmoi.stop()
-    print(f"{done} operations in {seed - options.seed} sequences, {differing} with a difference")
+        malmoi.close()
+    print(f"{done} operations in {seed - options.seed} sequences, {differing} with a difference, "
+          f"{time.monotonic() - begin:.0f} s")
     return 1 if differing else 0
 
 

@@ -1,6 +1,9 @@
 """The real engine in process (qdrant-edge-py) under the calls of qdrant-client that
-tools/store_operations.py makes. It knows no ids as examples and no groups: ids are looked up here
-and left out of the results as Qdrant does, groups raise Unsupported."""
+tools/store_operations.py makes. It knows no ids as examples: they are looked up here and left out of
+the results as Qdrant does. Two things that depend on an operation long past are evened out: a point
+whose payload was cleared gets an empty one (a null set on it would stay, until an optimisation makes
+the payload an empty one), and a sparse vector is emptied before it is deleted (its old postings would
+stay and come to life with the point's next sparse vector)."""
 import shutil
 import tempfile
 from types import SimpleNamespace
@@ -10,7 +13,7 @@ from qdrant_client import models
 
 U = edge.UpdateOperation
 INDEX = {"keyword": "Keyword", "integer": "Integer", "float": "Float", "bool": "Bool",
-         "datetime": "Datetime"}
+         "datetime": "Datetime", "geo": "Geo"}
 
 
 class Unsupported(Exception):
@@ -31,6 +34,16 @@ def to_match(value):
         return edge.MatchAny(value.any)
     if isinstance(value, models.MatchExcept):
         return edge.MatchExcept(value.except_)
+    if isinstance(value, models.MatchPrefix):
+        return edge.MatchPrefix(value.prefix)
+    if isinstance(value, models.MatchSubstring):
+        return edge.MatchSubstring(value.substring)
+    if isinstance(value, models.MatchText):
+        return edge.MatchText(value.text)
+    if isinstance(value, models.MatchTextAny):
+        return edge.MatchTextAny(value.text_any)
+    if isinstance(value, models.MatchPhrase):
+        return edge.MatchPhrase(value.phrase)
     raise Unsupported(type(value))
 
 
@@ -80,6 +93,10 @@ class Edge:
             return edge.IsNullCondition(c.is_null.key)
         if isinstance(c, models.HasIdCondition):
             return edge.HasIdCondition(set(c.has_id))
+        if isinstance(c, models.SliceCondition):
+            return edge.SliceCondition(c.slice.total, c.slice.index)
+        if isinstance(c, models.HasVectorCondition):
+            return edge.HasVectorCondition(c.has_vector)
         if isinstance(c, models.NestedCondition):
             return edge.NestedCondition(c.nested.key, self._filter(c.nested.filter))
         if isinstance(c.match, models.MatchValue) and isinstance(c.match.value, bool):
@@ -89,6 +106,12 @@ class Edge:
             parts["match"] = to_match(c.match)
         if c.range is not None:
             parts["range"] = to_range(c.range)
+        at = lambda p: edge.GeoPoint(p.lon, p.lat)
+        if c.geo_radius is not None:
+            parts["geo_radius"] = edge.GeoRadius(at(c.geo_radius.center), c.geo_radius.radius)
+        if c.geo_bounding_box is not None:
+            box = c.geo_bounding_box
+            parts["geo_bounding_box"] = edge.GeoBoundingBox(at(box.top_left), at(box.bottom_right))
         if c.values_count is not None:
             parts["values_count"] = edge.ValuesCount(**c.values_count.model_dump())
         return edge.FieldCondition(c.key, **parts)
@@ -101,6 +124,9 @@ class Edge:
             conditions = getattr(f, clause)
             if conditions is not None:
                 parts[clause] = [self._condition(c) for c in conditions]
+        if f.min_should is not None:
+            parts["min_should"] = edge.MinShould(
+                [self._condition(c) for c in f.min_should.conditions], f.min_should.min_count)
         return edge.Filter(**parts)
 
     def _expression(self, e):
@@ -118,10 +144,13 @@ class Edge:
         return x.Condition(self._condition(e))
 
     # Writes.
-    def upsert(self, _, points, wait=True):
-        self.shard.update(U.upsert_points([
-            edge.Point(p.id, {k: to_vector(v) for k, v in p.vector.items()}, p.payload)
-            for p in points]))
+    def upsert(self, _, points, update_filter=None, update_mode=None, wait=True):
+        mode = {None: None, models.UpdateMode.UPSERT: edge.UpdateMode.Upsert,
+                models.UpdateMode.INSERT_ONLY: edge.UpdateMode.InsertOnly,
+                models.UpdateMode.UPDATE_ONLY: edge.UpdateMode.UpdateOnly}[update_mode]
+        self.shard.update(U.upsert_points(
+            [edge.Point(p.id, {k: to_vector(v) for k, v in p.vector.items()}, p.payload)
+             for p in points], self._filter(update_filter), mode))
 
     def _by(self, plain, by_filter, selector, *rest):
         if isinstance(selector, models.Filter):
@@ -132,8 +161,8 @@ class Edge:
     def delete(self, _, points_selector, wait=True):
         self._by(U.delete_points, U.delete_points_by_filter, points_selector)
 
-    def set_payload(self, _, payload, points, wait=True):
-        self._by(U.set_payload, U.set_payload_by_filter, points, payload)
+    def set_payload(self, _, payload, points, key=None, wait=True):
+        self._by(U.set_payload, U.set_payload_by_filter, points, payload, key)
 
     def overwrite_payload(self, _, payload, points, wait=True):
         self._by(U.overwrite_payload, U.overwrite_payload_by_filter, points, payload)
@@ -141,17 +170,33 @@ class Edge:
     def delete_payload(self, _, keys, points, wait=True):
         self._by(U.delete_payload, U.delete_payload_by_filter, points, keys)
 
+    def _chosen(self, selector):
+        """Ids of the points that exist."""
+        if not isinstance(selector, models.Filter):
+            return [p.id for p in self.shard.retrieve(selector, False, False)]
+        points, _ = self.shard.scroll(edge.ScrollRequest(limit=1000, filter=self._filter(selector)))
+        return [p.id for p in points]
+
     def clear_payload(self, _, points_selector, wait=True):
-        self._by(U.clear_payload, U.clear_payload_by_filter, points_selector)
+        chosen = self._chosen(points_selector)
+        try:
+            self._by(U.clear_payload, U.clear_payload_by_filter, points_selector)
+        finally:  # Points that exist are cleared also where others are missing.
+            self.shard.update(U.overwrite_payload(chosen, {}))
 
     def delete_vectors(self, _, vectors, points, wait=True):
+        if "s" in vectors:
+            empty = {"s": edge.SparseVector([], [])}
+            self.shard.update(U.update_vectors(
+                [edge.PointVectors(p, empty) for p in self._chosen(points)]))
         self.shard.update(U.delete_vectors(points, vectors))
 
     def update_vectors(self, _, points, wait=True):
         self.shard.update(U.update_vectors([edge.PointVectors(p.id, p.vector) for p in points]))
 
     def create_payload_index(self, _, field_name, field_schema, wait=True):
-        kind = getattr(edge.PayloadSchemaType, INDEX[field_schema])
+        kind = edge.TextIndexParams(phrase_matching=True) if field_name == "text" \
+            else getattr(edge.PayloadSchemaType, INDEX[field_schema])
         self.shard.update(U.create_field_index(field_name, kind))
 
     # Reads.
@@ -171,9 +216,6 @@ class Edge:
                                                    filter=self._filter(facet_filter)))
         return SimpleNamespace(hits=[SimpleNamespace(value=h.value, count=h.count)
                                      for h in found.hits])
-
-    def query_points_groups(self, *_, **__):
-        raise Unsupported("groups")
 
     def _example(self, value, used):
         if not isinstance(value, int):
@@ -229,7 +271,7 @@ class Edge:
                 for p in given]
 
     def query_points(self, _, query=None, using=None, prefetch=None, limit=10, offset=None,
-                     query_filter=None, with_payload=False):
+                     query_filter=None, with_payload=False, score_threshold=None):
         used = []
         inner = self._query(query, using, used)
         wanted = self._filter(query_filter)
@@ -238,5 +280,5 @@ class Edge:
             wanted = edge.Filter(must=[wanted] if wanted is not None else [], must_not=[excluded])
         found = self.shard.query(edge.QueryRequest(
             limit=limit, offset=offset or 0, query=inner, prefetches=self._prefetches(prefetch),
-            filter=wanted, with_payload=with_payload))
+            filter=wanted, with_payload=with_payload, score_threshold=score_threshold))
         return SimpleNamespace(points=found)

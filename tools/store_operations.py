@@ -2,6 +2,7 @@
 from qdrant_client import models
 
 DIM, IDS = 4, 30
+WORDS = ["old", "green", "tree", "Green", "house", "도서관", "old-tree"]
 KEYWORDS = ["red", "green", "blue", "빨강"]
 
 
@@ -31,13 +32,15 @@ def payload(rng):
         out["place"] = {"lon": rng.randint(-170, 170), "lat": rng.randint(-80, 80)}
     if rng.random() < 0.3:
         out["empty"] = rng.choice([None, [], [None], {}, 0])
+    if rng.random() < 0.4:
+        out["text"] = " ".join(rng.choices(WORDS, k=rng.randint(1, 5)))
     if rng.random() < 0.3:
         out["when"] = f"2024-0{rng.randint(1, 9)}-1{rng.randint(0, 9)}T00:00:00Z"
     return out
 
 
 def condition(rng, depth=0):
-    kind = rng.randint(0, 12 if depth < 2 else 10)
+    kind = rng.randint(0, 19 if depth < 2 else 17)
     field = models.FieldCondition
     if kind == 0:
         return field(key="color", match=models.MatchValue(value=rng.choice(KEYWORDS)))
@@ -64,6 +67,30 @@ def condition(rng, depth=0):
     if kind == 10:
         return field(key="when", range=models.DatetimeRange(gte=f"2024-0{rng.randint(1, 9)}-01T00:00:00Z"))
     if kind == 11:
+        return models.HasVectorCondition(has_vector=rng.choice("dsm"))
+    if kind == 12:
+        west, south = rng.randint(-170, 100), rng.randint(-80, 30)
+        return field(key="place", geo_bounding_box=models.GeoBoundingBox(
+            top_left=models.GeoPoint(lon=west, lat=south + 50),
+            bottom_right=models.GeoPoint(lon=west + 70, lat=south)))
+    if kind == 13:
+        center = models.GeoPoint(lon=rng.randint(-170, 170), lat=rng.randint(-80, 80))
+        return field(key="place", geo_radius=models.GeoRadius(
+            center=center, radius=rng.randint(1, 9) * 1e6))
+    if kind == 14:
+        return field(key="color", match=models.MatchPrefix(prefix=rng.choice(["r", "gre", "빨", "x"])))
+    if kind == 15:
+        return field(key="color", match=models.MatchSubstring(
+            substring=rng.choice(["e", "ree", "강", "blue", "x"])))
+    if kind == 16:
+        total = rng.randint(1, 4)
+        return models.SliceCondition(slice=models.Slice(total=total, index=rng.randrange(total)))
+    if kind == 17:
+        words = " ".join(rng.sample(WORDS, rng.randint(1, 2)))
+        return field(key="text", match=rng.choice([
+            models.MatchText(text=words), models.MatchTextAny(text_any=words),
+            models.MatchPhrase(phrase=words)]))
+    if kind == 18:
         return models.NestedCondition(nested=models.Nested(key="deep.list", filter=models.Filter(must=[
             field(key="a", match=models.MatchValue(value=rng.randint(0, 3))),
             field(key="b", match=models.MatchValue(value=rng.choice(KEYWORDS)))])))
@@ -75,6 +102,9 @@ def filter_of(rng, depth=0):
     for clause in ("must", "should", "must_not"):
         if rng.random() < 0.45:
             parts[clause] = [condition(rng, depth) for _ in range(rng.randint(1, 2))]
+    if rng.random() < 0.1:
+        parts["min_should"] = models.MinShould(
+            conditions=[condition(rng, depth) for _ in range(3)], min_count=rng.randint(1, 3))
     return models.Filter(**parts)
 
 
@@ -136,7 +166,8 @@ def query(rng):
     kind, limit = rng.randint(0, 11), rng.randint(1, 12)
     some = lambda n: [example(rng) for _ in range(n)]
     if kind <= 2:
-        return dict(**nearest(rng), limit=limit, offset=rng.choice([0, 0, 3]))
+        least = {"score_threshold": rng.randint(-8, 16) / 4 + 0.1} if rng.random() < 0.15 else {}
+        return dict(**nearest(rng), limit=limit, offset=rng.choice([0, 0, 3]), **least)
     if kind == 3:
         strategy = rng.choice(["average_vector", "best_score", "sum_scores"])
         return dict(query=models.RecommendQuery(recommend=models.RecommendInput(
@@ -178,6 +209,7 @@ def grouped(rng):
 
 
 INDEXES = {"color": "keyword", "n": "integer", "f": "float", "flag": "bool", "when": "datetime",
+           "place": "geo", "text": models.TextIndexParams(type="text", phrase_matching=True),
            "deep.list[].a": "integer"}
 
 
@@ -185,15 +217,24 @@ def operation(rng):
     """One step as (name, arguments of the client's call)."""
     kind = rng.random()
     if kind < 0.25:
-        return "upsert", dict(points=[point(rng) for _ in range(rng.randint(1, 6))])
+        more = {}
+        if rng.random() < 0.15:
+            more["update_mode"] = rng.choice(list(models.UpdateMode))
+        elif rng.random() < 0.15:
+            more["update_filter"] = filter_of(rng)
+        points = [point(rng) for _ in range(rng.randint(1, 6))]
+        if more:  # Of an id twice local mode judges the second by the first, the engine does not.
+            points = list({p.id: p for p in points}.values())
+        return "upsert", dict(points=points, **more)
     if kind < 0.30:
         return "delete", dict(points_selector=selector(rng))
     if kind < 0.36:
-        return "set_payload", dict(payload=payload(rng) or {"x": 1}, points=selector(rng))
+        inside = {"key": rng.choice(["deep", "other", "other.more"])} if rng.random() < 0.2 else {}
+        return "set_payload", dict(payload=payload(rng) or {"x": 1}, points=selector(rng), **inside)
     if kind < 0.39:
         return "overwrite_payload", dict(payload=payload(rng), points=selector(rng))
     if kind < 0.42:
-        return "delete_payload", dict(keys=rng.sample(["color", "n", "deep.list", "f"], 2),
+        return "delete_payload", dict(keys=rng.sample(["color", "n", "deep.list", "f", "deep.list[].a", "other.n"], 2),
                                       points=selector(rng))
     if kind < 0.44:
         return "clear_payload", dict(points_selector=selector(rng))
@@ -203,7 +244,7 @@ def operation(rng):
     if kind < 0.49:
         field = rng.choice(list(INDEXES))
         return "create_payload_index", dict(field_name=field, field_schema=INDEXES[field])
-    if kind < 0.50:
+    if kind < 0.495:
         return "restart", {}
     if kind < 0.53:
         points = [models.PointVectors(id=rng.randrange(IDS), vector={"d": vector(rng)})]

@@ -57,7 +57,7 @@ class Value {
   double GetDouble(std::string_view key, double fallback = 0) const;
   bool GetBool(std::string_view key, bool fallback = false) const;
 
-  // Compact JSON text of this value.
+  // Compact JSON text of this value, which Parse reads as an equal one (4.0 is no integer).
   std::string Dump() const;
 
  private:

@@ -147,8 +147,13 @@ Writer& Writer::Put(const Value& value) {
       return Put(*value.AsInt());
     case Value::Kind::kUint:
       return Put(*value.AsUint());
-    case Value::Kind::kDouble:
-      return Put(*value.AsDouble());
+    case Value::Kind::kDouble: {
+      const std::size_t begin = out_.size();
+      Put(*value.AsDouble());
+      // Stays a double when it is read again: 4.0 is no integer.
+      if (out_.find_first_not_of("-0123456789,", begin) == std::string::npos) out_ += ".0";
+      return *this;
+    }
     case Value::Kind::kString:
       return Put(*value.AsString());
     case Value::Kind::kArray:

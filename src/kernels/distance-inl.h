@@ -1,5 +1,7 @@
 #pragma once
 
+#include "kernels/prefetch-inl.h"
+
 // Distances of f32 rows, written once over V16 (see vector-inl.h). Include after a v16-inl.h.
 namespace malmoi::kernels {
 namespace {
@@ -12,9 +14,11 @@ inline void RowsKernel(const float* rows, const float* query, std::size_t dim, f
   for (; r + 2 <= count; r += 2) {
     const float* a = rows + r * dim;
     const float* b = a + dim;
+    const float* ahead = RowsAhead<2>(a, dim, r, count);
     V16 s0 = Set(0), s1 = Set(0);
     std::size_t i = 0;
     for (; i + 16 <= dim; i += 16) {
+      PrefetchRows<2>(ahead, i);
       const V16 q = Load(query + i);
       s0 = add(Sub(Load(a + i), q), s0);
       s1 = add(Sub(Load(b + i), q), s1);

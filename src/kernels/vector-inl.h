@@ -1,5 +1,7 @@
 #pragma once
 
+#include "kernels/prefetch-inl.h"
+
 // The vector kernels, written once over V16. Include after a v16-inl.h; each level's file has its
 // own copy (anonymous namespace), compiled with its own flags.
 //
@@ -25,9 +27,11 @@ inline void DotRowsKernel(const float* rows, std::size_t stride, const float* qu
   std::size_t r = 0;
   for (; r + 4 <= count; r += 4) {
     const float* p = rows + r * stride;
+    const float* ahead = RowsAhead<4>(p, stride, r, count);
     V16 s0 = Set(0), s1 = Set(0), s2 = Set(0), s3 = Set(0);
     std::size_t i = 0;
     for (; i + 16 <= dim; i += 16) {
+      PrefetchRows<4>(ahead, i);
       const V16 q = Load(query + i);
       s0 = Fma(Load(p + i), q, s0);
       s1 = Fma(Load(p + stride + i), q, s1);

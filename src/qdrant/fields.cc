@@ -1,7 +1,9 @@
 #include "qdrant/fields.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
+#include <set>
 
 #include "json/writer.h"
 
@@ -23,6 +25,22 @@ bool ReadUnsigned(const Value& value, std::uint64_t max, std::string_view type, 
   }
   *out = *number;
   return true;
+}
+
+// A name that stands twice; null: none does.
+const std::string* FindTwice(const std::vector<Value::Member>& members) {
+  constexpr std::size_t kFew = 32;  // So many are compared each with each.
+  std::set<std::string_view> seen;
+  for (std::size_t i = 0; i < members.size(); ++i) {
+    const std::string& name = members[i].first;
+    if (members.size() > kFew) {
+      if (!seen.insert(name).second) return &name;
+    } else if (std::any_of(members.data(), members.data() + i,
+                           [&](const auto& before) { return before.first == name; })) {
+      return &name;
+    }
+  }
+  return nullptr;
 }
 
 }  // namespace
@@ -145,7 +163,11 @@ bool ReadName(const Value& value, std::initializer_list<std::string_view> names,
 }
 
 Fields::Fields(const Value& value, std::string_view type, Why* why) : value_(value), why_(why) {
-  if (!value.is_object()) Fail(WrongType(value, type));
+  if (!value.is_object()) {
+    Fail(WrongType(value, type));
+  } else if (const std::string* twice = FindTwice(value.members())) {
+    Fail("duplicate field `" + *twice + "`");
+  }
 }
 
 const Value* Fields::Member(std::string_view key) const {

@@ -23,6 +23,15 @@ bool ReadOneCondition(const json::Value& value, FilterPtr* out, Why* why);
 // A payload path, checked.
 bool ReadPath(const json::Value& value, std::string* out, Why* why);
 bool ReadPayload(const json::Value& value, std::string* out, Why* why);
+bool Read(const json::Value& value, ShardKey* out, Why* why);
+// The member `shard_key`: a key, a list of them, or {target, fallback}.
+bool ReadShardKeys(const json::Value& request, std::vector<ShardKey>* out, Why* why);
+// The same where it chooses nothing: reads, which one shard answers whatever they name.
+bool CheckShardKeys(const json::Value& request, Why* why);
+// {operation: parameters} of a collection's cluster route, and what creates and drops shard keys.
+bool CheckClusterOperation(const json::Value& value, Why* why);
+bool CheckCreateShardKey(const json::Value& value, Why* why);
+bool CheckDropShardKey(const json::Value& value, Why* why);
 
 bool Read(const json::Value& value, vec::PointId* out, Why* why);
 bool Read(const json::Value& value, FilterPtr* out, Why* why);

@@ -311,6 +311,14 @@ bool Read(const Value& value, CreateVectorName* out, Why* why) {
     return Read(*dense, &out->params.emplace<VectorParams>(), why);
   }
   if (const Value* sparse = value.Find("sparse")) {
+    // `datatype` stands beside `modifier` here, not in `index`; it is read as that says.
+    const Value* datatype = sparse->Find("datatype");
+    std::size_t i = 0;
+    if (datatype != nullptr && !datatype->is_null() &&
+        !ReadName(*datatype, {"float32", "uint8", "float16", "turbo4", "turbo8", "turbo16"}, &i,
+                  why)) {
+      return false;
+    }
     return Read(*sparse, &out->params.emplace<SparseVectorParams>(), why);
   }
   *why = "data did not match any variant of untagged enum VectorNameConfig";

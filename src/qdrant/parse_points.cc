@@ -26,6 +26,10 @@ bool IsNestedArray(const Value& value) {
 bool ReadInference(const Value& value, VectorData* out, Why* why) {
   if (value.Find("model") == nullptr) return false;
   const Value* options = value.Find("options");
+  if (options != nullptr && !options->is_object() && !options->is_null()) {
+    *why = WrongType(*options, "a map");
+    return false;
+  }
   if (value.Find("text") != nullptr) {
     Document document;
     Fields fields(value, "struct Document", why);
@@ -67,34 +71,6 @@ bool ReadVectorStruct(const Value& value, VectorMap* out, Why* why) {
   }
   *why = "data did not match any variant of untagged enum VectorStruct";
   return false;
-}
-
-bool ReadShardKey(const Value& value, ShardKey* out, Why* why) {
-  if (const auto text = value.AsString()) {
-    *out = std::string(*text);
-    return true;
-  }
-  if (value.is_number() && value.AsUint()) {
-    *out = *value.AsUint();
-    return true;
-  }
-  *why = "Expected a string or an integer";
-  return false;
-}
-
-bool ReadShardKeys(const Value& request, std::vector<ShardKey>* out, Why* why) {
-  const Value* value = request.Find("shard_key");
-  if (value == nullptr || value->is_null()) return true;
-  if (value->is_array()) {
-    for (const Value& item : value->items()) {
-      if (!ReadShardKey(item, &out->emplace_back(), why)) return false;
-    }
-    return true;
-  }
-  if (value->is_object() && value->Find("target") != nullptr) {
-    return ReadShardKey(*value->Find("target"), &out->emplace_back(), why);
-  }
-  return ReadShardKey(*value, &out->emplace_back(), why);
 }
 
 // Members that stand under either name.
@@ -457,7 +433,7 @@ bool Read(const Value& value, GetPoints* out, Why* why) {
   fields.Optional("with_payload", &out->with_payload);
   fields.Optional("with_vectors", &out->with_vector);
   fields.Optional("with_vector", &out->with_vector);
-  return fields.ok();
+  return fields.ok() && CheckShardKeys(value, why);
 }
 
 bool Read(const Value& value, OrderBy* out, Why* why) {
@@ -501,14 +477,14 @@ bool Read(const Value& value, ScrollPoints* out, Why* why) {
   fields.Optional("with_vectors", &out->with_vector);
   fields.Optional("with_vector", &out->with_vector);
   fields.Optional("order_by", &out->order_by);
-  return fields.ok();
+  return fields.ok() && CheckShardKeys(value, why);
 }
 
 bool Read(const Value& value, CountPoints* out, Why* why) {
   Fields fields(value, "struct CountRequest", why);
   fields.Optional("filter", &out->filter);
   fields.Optional("exact", &out->exact);
-  return fields.ok();
+  return fields.ok() && CheckShardKeys(value, why);
 }
 
 bool Read(const Value& value, FacetRequest* out, Why* why) {
@@ -517,7 +493,7 @@ bool Read(const Value& value, FacetRequest* out, Why* why) {
   fields.Optional("limit", &out->limit);
   fields.Optional("filter", &out->filter);
   fields.Optional("exact", &out->exact);
-  if (!fields.ok()) return false;
+  if (!fields.ok() || !CheckShardKeys(value, why)) return false;
   if (!vec::ParsePath(out->key).ok()) {
     *why = "Invalid json path: '" + out->key + "'";
     return false;

@@ -415,6 +415,8 @@ bool Read(const Value& value, SearchParams* out, Why* why) {
     Fields inner(*idf, "struct IdfCorpusParams", why);
     inner.Required("corpus", &out->idf_corpus);
     if (!inner.ok()) return false;
+  } else if (idf != nullptr && !idf->is_null() && idf->AsString() != "global") {
+    fields.Fail("data did not match any variant of untagged enum IdfParams");
   }
   return fields.ok();
 }
@@ -423,7 +425,7 @@ bool Read(const Value& value, LookupLocation* out, Why* why) {
   Fields fields(value, "struct LookupLocation", why);
   fields.Required("collection", &out->collection);
   fields.Optional("vector", &out->vector);
-  return fields.ok();
+  return fields.ok() && CheckShardKeys(value, why);
 }
 
 bool Read(const Value& value, Prefetch* out, Why* why) {
@@ -437,7 +439,7 @@ bool Read(const Value& value, QueryPoints* out, Why* why) {
   fields.Optional("with_vectors", &out->with_vector);
   fields.Optional("with_vector", &out->with_vector);
   fields.Optional("with_payload", &out->with_payload);
-  return fields.ok() && ReadCommon(&fields, value, 0, out, why);
+  return fields.ok() && CheckShardKeys(value, why) && ReadCommon(&fields, value, 0, out, why);
 }
 
 bool ReadGroupBy(const Value& value, GroupBy* out, Why* why) {
@@ -458,7 +460,8 @@ bool Read(const Value& value, QueryGroups* out, Why* why) {
   fields.Optional("with_vectors", &out->query.with_vector);
   fields.Optional("with_vector", &out->query.with_vector);
   fields.Optional("with_payload", &out->query.with_payload);
-  return fields.ok() && ReadCommon(&fields, value, 0, &out->query, why);
+  return fields.ok() && CheckShardKeys(value, why) &&
+         ReadCommon(&fields, value, 0, &out->query, why);
 }
 
 bool Read(const Value& value, SearchMatrix* out, Why* why) {
@@ -467,7 +470,7 @@ bool Read(const Value& value, SearchMatrix* out, Why* why) {
   fields.Optional("sample", &out->sample);
   fields.Optional("limit", &out->limit);
   fields.Optional("using", &out->using_vector);
-  return fields.ok();
+  return fields.ok() && CheckShardKeys(value, why);
 }
 
 }  // namespace malmoi::qdrant

@@ -30,6 +30,19 @@ std::string Refusal(std::string_view text) {
   return status.ok() ? "" : status.error().message();
 }
 
+TEST_CASE("a member that stands twice is refused, in a payload the last one holds") {
+  CHECK(ErrorOf<CountPoints>(R"({"exact":true,"exact":false})") ==
+        "Format error in JSON body: duplicate field `exact`");
+  CHECK(ErrorOf<UpsertPoints>(R"({"points":[{"id":1,"vector":[1],"id":2}]})")
+            .find("duplicate field `id`") != std::string::npos);
+  std::string many = R"({"exact":true)";
+  for (int i = 0; i < 40; ++i) many += ",\"x" + std::to_string(i) + "\":1";
+  CHECK(ErrorOf<CountPoints>(many + "}").empty());
+  CHECK_FALSE(ErrorOf<CountPoints>(many + R"(,"exact":true})").empty());
+  CHECK(ErrorOf<UpsertPoints>(R"({"points":[{"id":1,"vector":[1],"payload":{"a":1,"a":2}}]})") ==
+        "");
+}
+
 TEST_CASE("points come in list and in columns") {
   const auto list = Parsed<UpsertPoints>(
       R"({"points":[{"id":1,"vector":[1,2.5]},{"id":"0b0e2f0e3c5a4b8f9a3e000000000004",)"

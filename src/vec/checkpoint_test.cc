@@ -7,8 +7,10 @@
 #include <atomic>
 #include <functional>
 #include <map>
+#include <mutex>
 #include <random>
 #include <thread>
+#include <utility>
 
 #include "os/fault_vfs.h"
 #include "vec/collection.h"
@@ -18,16 +20,15 @@ using namespace malmoi::vec;
 
 namespace {
 
-// A FaultVfs that calls `on_segment` before a new segment's file is made.
+// A FaultVfs that calls a hook, once, before a new segment's file is made. Files are also opened in
+// the background.
 class HookVfs : public os::Vfs {
  public:
   explicit HookVfs(std::uint64_t seed) : inner(seed) {}
 
   Result<std::unique_ptr<os::File>> Open(const std::string& path, os::OpenMode mode) override {
-    if (mode == os::OpenMode::kTruncate && path.find("/seg-") != std::string::npos && on_segment) {
-      const auto hook = on_segment;
-      on_segment = nullptr;
-      MALMOI_TRY(hook());
+    if (mode == os::OpenMode::kTruncate && path.find("/seg-") != std::string::npos) {
+      if (const auto hook = OnSegment(nullptr)) MALMOI_TRY(hook());
     }
     return inner.Open(path, mode);
   }
@@ -41,8 +42,17 @@ class HookVfs : public os::Vfs {
   }
   Result<os::FileInfo> Stat(const std::string& path) override { return inner.Stat(path); }
 
+  // The hook until now.
+  std::function<Status()> OnSegment(std::function<Status()> hook) {
+    const std::lock_guard lock(mutex_);
+    return std::exchange(on_segment_, std::move(hook));
+  }
+
   os::FaultVfs inner;
-  std::function<Status()> on_segment;
+
+ private:
+  std::mutex mutex_;  // guards: on_segment_
+  std::function<Status()> on_segment_;
 };
 
 using Model = std::map<std::uint64_t, std::string>;
@@ -65,7 +75,7 @@ struct Fixture {
     c = db->Get("c").value();
   }
   void PowerLoss() {
-    vfs.on_segment = nullptr;
+    vfs.OnSegment(nullptr);
     vfs.inner.FailAfter(0, os::Fault::kPowerLoss);
     c.reset();
     db.reset();
@@ -150,7 +160,7 @@ TEST_CASE("writes during a checkpoint") {
       CAPTURE(round);
       f.WriteSome(1 + f.random() % 30);
       const auto kind = f.random() % 8;
-      f.vfs.on_segment = [&]() -> Status {
+      f.vfs.OnSegment([&]() -> Status {
         f.WriteSome(f.random() % 30);
         f.Check();
         const auto reader = f.c->View();
@@ -159,9 +169,9 @@ TEST_CASE("writes during a checkpoint") {
         CHECK(reader->Count(nullptr).value() == before);
         if (kind == 0) f.vfs.inner.FailAfter(f.random() % 3, os::Fault::kNoSpace);
         return Ok();
-      };
+      });
       (void)f.c->Checkpoint().ok();  // Fails where the disk is full: all is there still.
-      f.vfs.on_segment = nullptr;
+      f.vfs.OnSegment(nullptr);
       f.Check();
       if (kind == 1) {
         f.Delete(99);  // Waits for the disk: all before it is durable.
@@ -183,12 +193,12 @@ TEST_CASE("the power fails while a segment is built") {
       f.WriteSome(20);
       if (round % 2 == 0) CHECK(f.c->Checkpoint().ok());
       f.WriteSome(20);
-      f.vfs.on_segment = [&]() -> Status {
+      f.vfs.OnSegment([&]() -> Status {
         f.WriteSome(20);
         f.Delete(7);  // Waits for the disk: all before it is durable.
         f.vfs.inner.FailAfter(f.random() % 6, os::Fault::kPowerLoss);
         return Ok();
-      };
+      });
       (void)f.c->Checkpoint().ok();
       f.PowerLoss();
       f.Check();
@@ -200,10 +210,10 @@ TEST_CASE("an exported state is whole, with writes meanwhile") {
   Fixture f(5);
   f.WriteSome(50);
   const Model before = f.model;
-  f.vfs.on_segment = [&]() -> Status {
+  f.vfs.OnSegment([&]() -> Status {
     f.WriteSome(50);
     return Ok();
-  };
+  });
   REQUIRE(f.c->Export("/copy").ok());
   f.Check();
   const auto copy = f.db->Import("copy", "/copy");

@@ -2,12 +2,14 @@
 // Method: a child process writes a sequence that depends on its number alone and reports each
 // acknowledged step over a pipe; the parent kills it after a random number of reports and a random
 // further moment, reopens, and compares with the state after the last reported step or the next.
-// 20 kills; 200 with MALMOI_FULL=1.
+// 20 kills; 200 with MALMOI_FULL=1. MALMOI_SEED=N makes other random choices, for long runs by
+// hand.
 #include <doctest/doctest.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <map>
 #include <random>
 
@@ -142,7 +144,8 @@ std::uint64_t RunAndKill(const std::string& directory, std::uint64_t step,
 
 TEST_CASE("kill -9 loses nothing that was acknowledged") {
   const os::ScratchDir dir;
-  std::mt19937_64 random(11);
+  const auto seed = os::GetEnv("MALMOI_SEED");
+  std::mt19937_64 random(seed ? std::strtoull(seed->c_str(), nullptr, 10) : 11);
   {
     auto db = Database::Open(os::PosixVfs(), dir.path(), 1).value();
     REQUIRE(db->Create("c", Config()).ok());

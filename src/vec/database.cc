@@ -10,6 +10,10 @@
 namespace malmoi::vec {
 namespace {
 
+// Kept on the disk so that a full one can still be told to drop a collection: the catalogue is
+// written anew for that. Room for about a thousand names.
+constexpr std::size_t kReserveBytes = 32 << 10;
+
 // From so many collections on several are opened at a time.
 constexpr std::size_t kOpenTogetherFrom = 8;
 
@@ -60,6 +64,8 @@ class DirectoryDatabase : public Database {
   using Entries = std::map<std::string, Entry>;
 
   std::string CataloguePath() const { return os::JoinPath(directory_, "COLLECTIONS"); }
+  std::string ReservePath() const { return os::JoinPath(directory_, "RESERVE"); }
+  void KeepReserve();
   std::string Folder(std::uint64_t number) const {
     return os::JoinPath(directory_, NumberedName("c", number));
   }
@@ -84,6 +90,7 @@ class DirectoryDatabase : public Database {
   std::string owner_state_ = "{}";
   std::uint64_t next_folder_ = 1;  // Under change_mutex_.
   std::optional<Error> broken_;    // Under change_mutex_: the catalogue's state is unknown.
+  bool reserved_ = false;          // Under change_mutex_.
 };
 
 Status DirectoryDatabase::Load() {
@@ -98,6 +105,7 @@ Status DirectoryDatabase::Load() {
       }
     }
     MALMOI_TRY(WriteCatalogue(entries_, owner_state_));
+    KeepReserve();
     return vfs_.SyncDir(std::string(os::DirName(directory_)));
   }
   if (!bytes.ok()) return std::move(bytes.error());
@@ -131,7 +139,21 @@ Status DirectoryDatabase::Load() {
     }
   }
   RemoveUnreferenced();
+  KeepReserve();
   return Ok();
+}
+
+// Does without where there is no room: then the catalogue is written with what the disk has.
+void DirectoryDatabase::KeepReserve() {
+  if (reserved_) return;
+  if (const auto info = vfs_.Stat(ReservePath()); info.ok() && info.value().size >= kReserveBytes) {
+    reserved_ = true;
+    return;
+  }
+  const auto file = vfs_.Open(ReservePath(), os::OpenMode::kTruncate);
+  reserved_ = file.ok() && file.value()->Write(0, std::string(kReserveBytes, '\0')).ok() &&
+              file.value()->Sync().ok();
+  if (!reserved_) (void)vfs_.Remove(ReservePath()).ok();
 }
 
 void DirectoryDatabase::RemoveUnreferenced() {
@@ -154,7 +176,25 @@ Status DirectoryDatabase::WriteCatalogue(const Entries& entries, const std::stri
   catalogue.owner_state = owner_state;
   catalogue.next_folder = next_folder_;
   for (const auto& [name, entry] : entries) catalogue.collections.push_back({name, entry.folder});
-  auto status = os::WriteAtomically(vfs_, CataloguePath(), catalogue.Encode());
+  const std::string bytes = catalogue.Encode();
+  const std::string temporary = CataloguePath() + ".tmp";
+  const auto write = [&]() -> Status {
+    MALMOI_TRY(const auto file, vfs_.Open(temporary, os::OpenMode::kTruncate));
+    MALMOI_TRY(file->Write(0, bytes));
+    return file->Sync();
+  };
+  auto written = write();
+  if (!written.ok() && reserved_) {
+    reserved_ = false;
+    (void)vfs_.Remove(ReservePath()).ok();
+    written = write();
+  }
+  if (!written.ok()) {  // The catalogue in use is as it was.
+    (void)vfs_.Remove(temporary).ok();
+    return std::move(written.error()).With("the catalogue of collections could not be written");
+  }
+  auto status = vfs_.Rename(temporary, CataloguePath());
+  if (status.ok()) status = vfs_.SyncDir(directory_);
   if (status.ok()) return Ok();
   broken_ = std::move(status.error())
                 .With(
@@ -241,6 +281,7 @@ Status DirectoryDatabase::Drop(const std::string& name) {
   entries.erase(it);
   MALMOI_TRY(Replace(std::move(entries)).With("drop collection '" + name + "'"));
   Discard(dropped);
+  KeepReserve();
   return Ok();
 }
 

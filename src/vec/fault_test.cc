@@ -238,6 +238,25 @@ TEST_CASE("a failed log makes the collection read-only until it is reopened") {
   CHECK(db->Get("c").value()->Upsert(std::span(&p, 1)).ok());
 }
 
+TEST_CASE("a full disk can be told to drop a collection") {
+  for (const std::uint64_t call : {0, 1, 2}) {  // Open, write and sync of the new catalogue.
+    CAPTURE(call);
+    FaultVfs vfs(5);
+    REQUIRE(vfs.MakeDirs("/db").ok());
+    {
+      auto db = Database::Open(vfs, "/db", 1).value();
+      REQUIRE(db->Create("a", Config()).ok());
+      REQUIRE(db->Create("b", Config()).ok());
+      vfs.FailAfter(call, Fault::kNoSpace);
+      CHECK(db->Drop("a").ok());
+      CHECK(vfs.fired());
+      CHECK(db->Rename("b", "c").ok());
+    }
+    vfs.Restart();
+    CHECK(Database::Open(vfs, "/db", 1).value()->List() == std::vector<std::string>{"c"});
+  }
+}
+
 TEST_CASE("flipped bits at rest are found or harmless") {
   int found_damaged = 0;
   for (std::uint64_t seed = 0; seed < 150; ++seed) {

@@ -201,13 +201,29 @@ TEST_CASE("full text by word, prefix, stop words, stems and phrases") {
   CHECK(c->Write({&wrong, 1}).error().code() == Code::kInvalidArgument);
 }
 
+TEST_CASE("a text index without phrase matching finds no phrases, as in Qdrant") {
+  os::FaultVfs vfs(1);
+  auto db = Database::Open(vfs, "/db", 1).value();
+  const auto c = WithTexts(*db, {"old house tree", "house"});
+  CHECK(TextMatches(*c, "phrase", "house") == "0 1 ");  // Without an index they are looked for.
+  Index(*c, "t", {.kind = IndexKind::kText});
+  for (int round = 0; round < 2; ++round) {
+    CHECK(TextMatches(*c, "text", "house") == "0 1 ");
+    CHECK(TextMatches(*c, "phrase", "house") == "");
+    CHECK(TextMatches(*c, "phrase", "old house") == "");
+    REQUIRE(c->Checkpoint().ok());
+  }
+}
+
 TEST_CASE("Korean, Japanese and Chinese nouns are found before particles and inside runs") {
   os::FaultVfs vfs(1);
   auto db = Database::Open(vfs, "/db", 1).value();
   const auto c =
       WithTexts(*db, {"서울에서 열린 회의는 끝났다", "한국어 검색은 조사가 붙은 명사를 찾는다",
                       "東京都に住んでいます", "我们在北京大学学习数据库", "Seoul 회의 record"});
-  Index(*c, "t", {.kind = IndexKind::kText, .text = {.tokenizer = Tokenizer::kMultilingual}});
+  Index(*c, "t",
+        {.kind = IndexKind::kText,
+         .text = {.tokenizer = Tokenizer::kMultilingual, .phrase_matching = true}});
   for (int round = 0; round < 2; ++round) {
     CHECK(TextMatches(*c, "text", "서울") == "0 ");
     CHECK(TextMatches(*c, "text", "회의") == "0 4 ");

@@ -117,7 +117,11 @@ Status Matcher::CompileField(const FieldCondition& field, const IndexMap& indexe
     const bool declared = indexed && index->second.kind == IndexKind::kText;
     MALMOI_TRY(auto rules, TextRules::For(declared ? index->second.text : TextParams{}));
     node->columns.front().rules = rules;
-    node->text = std::make_unique<TextMatcher>(std::move(rules), *text);
+    // As in Qdrant: an index that does not say where words stand finds no phrase, none at all.
+    const bool never =
+        declared && text->mode == MatchText::Mode::kPhrase && !index->second.text.phrase_matching;
+    node->text = std::make_unique<TextMatcher>(
+        std::move(rules), never ? MatchText{.text = {}, .mode = text->mode} : *text);
   }
   return Ok();
 }

@@ -63,13 +63,6 @@ class LastMembers {
   std::unordered_map<std::string_view, const json::Value::Member*> by_name_;
 };
 
-// With a fraction or an exponent, so that it stays a double when it is read again.
-void WriteDouble(double value, json::Writer* out) {
-  std::string text = json::Writer().Put(value).text();
-  if (text.find_first_not_of("-0123456789") == std::string::npos) text += ".0";
-  out->PutRaw(text);
-}
-
 void Write(const Packed& value, json::Writer* out) {
   switch (value.tag()) {
     case Packed::Tag::kNull:
@@ -83,7 +76,8 @@ void Write(const Packed& value, json::Writer* out) {
       out->Put(*value.AsString());
       return;
     case Packed::Tag::kDouble:
-      return WriteDouble(*value.AsDouble(), out);
+      out->Put(json::Value::Double(*value.AsDouble()));
+      return;
     case Packed::Tag::kArray:
       out->BeginArray();
       value.AnyItem([&](const Packed& item) {

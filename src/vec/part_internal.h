@@ -45,6 +45,8 @@ class Part {
 
   virtual PointId Id(std::uint32_t row) const = 0;
   virtual bool Has(std::uint32_t field, std::uint32_t row) const = 0;
+  // Whether it is known without looking at them that all rows have it.
+  virtual bool AllHave(std::uint32_t) const { return false; }
   // Rows [begin, end) of a dense vector as stored, zeros where a row lacks it; null if none has it.
   virtual const char* Dense(std::uint32_t field, std::uint32_t begin, std::uint32_t end) const = 0;
   virtual MultiRef Multi(std::uint32_t field, std::uint32_t row) const = 0;

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <map>
 
 #include "base/bytes.h"
 #include "vec/limits.h"
@@ -98,13 +99,20 @@ Status Resolver::Do(const UpsertOp& op, std::uint64_t* changed) {
   if (op.condition) {
     MALMOI_TRY(condition, MatcherOf(*op.condition));
   }
+  // By what was there before the operation: of an id that it has twice, both are taken or neither.
+  std::map<PointId, bool> taken;
   for (const Point& point : op.points) {
     MALMOI_TRY(CheckVectors(schema_, point.vectors).With("point " + ToString(point.id)));
     MALMOI_TRY(auto payload, PackPayload(point.payload).With("point " + ToString(point.id)));
     Pending& pending = At(point.id);
-    if (op.mode == UpdateMode::kInsertOnly && pending.exists) continue;
-    if (op.mode == UpdateMode::kUpdateOnly && !pending.exists) continue;
-    if (condition && pending.exists && !Keeps(*condition, point.id, pending)) continue;
+    const auto [decided, first] = taken.try_emplace(point.id);
+    if (first) {
+      const bool wanted = !(op.mode == UpdateMode::kInsertOnly && pending.exists) &&
+                          !(op.mode == UpdateMode::kUpdateOnly && !pending.exists);
+      decided->second =
+          wanted && (!condition || !pending.exists || Keeps(*condition, point.id, pending));
+    }
+    if (!decided->second) continue;
     const auto base = pending.base;
     pending = Pending{.base = base, .exists = true, .whole = true, .changed = true};
     pending.payload = std::move(payload);
@@ -131,11 +139,14 @@ Status Resolver::Do(const UpdateVectorsOp& op, std::uint64_t* changed) {
   if (op.condition) {
     MALMOI_TRY(condition, MatcherOf(*op.condition));
   }
+  std::map<PointId, bool> taken;  // As of points.
   for (const VectorUpdate& update : op.updates) {
     MALMOI_TRY(CheckVectors(schema_, update.vectors).With("point " + ToString(update.id)));
     Pending& pending = At(update.id);
     if (!pending.exists) continue;
-    if (condition && !Keeps(*condition, update.id, pending)) continue;
+    const auto [decided, first] = taken.try_emplace(update.id, true);
+    if (first && condition) decided->second = Keeps(*condition, update.id, pending);
+    if (!decided->second) continue;
     SetVectors(update.vectors, &pending);
     pending.changed = true;
     ++*changed;

@@ -1,3 +1,4 @@
+#include <array>
 #include <bit>
 #include <cmath>
 #include <cstring>
@@ -15,6 +16,21 @@ Error Wrong(std::string message) {
   return Error(Code::kInvalidArgument, std::move(message));
 }
 
+// Whether all are finite. Of an exponent of ones, one more overflows into the sign's bit; sixteen
+// at a time without a branch between them, so that the compiler takes them together.
+bool AllFinite(std::span<const float> v) {
+  constexpr std::size_t kTogether = 16;
+  std::uint32_t overflow = 0;
+  std::size_t i = 0;
+  for (; i + kTogether <= v.size(); i += kTogether) {
+    std::array<std::uint32_t, kTogether> bits;
+    std::memcpy(bits.data(), v.data() + i, sizeof bits);
+    for (std::size_t k = 0; k < kTogether; ++k) overflow |= (bits[k] & 0x7F800000) + 0x00800000;
+  }
+  for (; i < v.size(); ++i) overflow |= std::isfinite(v[i]) ? 0 : 0x80000000;
+  return overflow < 0x80000000;
+}
+
 }  // namespace
 
 Status CheckDense(const Schema::Field& field, std::uint32_t dim, std::span<const float> v) {
@@ -22,9 +38,7 @@ Status CheckDense(const Schema::Field& field, std::uint32_t dim, std::span<const
     return Wrong("vector '" + field.name + "' has " + std::to_string(dim) +
                  " numbers, the collection's has " + std::to_string(field.dim));
   }
-  for (const float x : v) {
-    if (!std::isfinite(x)) return Wrong("vector '" + field.name + "' has a number not finite");
-  }
+  if (!AllFinite(v)) return Wrong("vector '" + field.name + "' has a number not finite");
   return Ok();
 }
 

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "vec/limits.h"
 #include "vec/search_internal.h"
@@ -154,22 +155,24 @@ void Searcher::Some(const Task& task, Best* best) const {
 void Searcher::ScanRows(const Task& task, const PartRef& part, const Bitmap* kept,
                         std::uint32_t begin, std::uint32_t end, Best* best) const {
   const Part& p = *part.part;
-  std::vector<std::uint32_t> rows;
-  rows.reserve(end - begin);
+  std::vector<std::uint32_t>& rows = best->rows;
+  rows.clear();
   if (kept != nullptr) {
     kept->ForEachIn(begin, end, [&](std::uint32_t r) {
       if (p.Has(task.field, r)) rows.push_back(r);
     });
+  } else if (const bool all_live = p.deleted() == 0; all_live && p.AllHave(task.field)) {
+    rows.resize(end - begin);
+    std::iota(rows.begin(), rows.end(), begin);
   } else {
-    const bool all_live = p.deleted() == 0;
     for (std::uint32_t r = begin; r < end; ++r) {
       if (!all_live && !p.VisibleAt(r, snapshot_.seq)) continue;
       if (p.Has(task.field, r)) rows.push_back(r);
     }
   }
-  std::vector<float> keys(rows.size());
-  task.scorer->Rows(p, rows, keys.data());
-  for (std::size_t i = 0; i < rows.size(); ++i) best->Offer(task, keys[i], {&p, rows[i]});
+  best->keys.resize(rows.size());
+  task.scorer->Rows(p, rows, best->keys.data());
+  for (std::size_t i = 0; i < rows.size(); ++i) best->Offer(task, best->keys[i], {&p, rows[i]});
 }
 
 void Searcher::Scan(const Task& task, std::vector<Best>* found) const {

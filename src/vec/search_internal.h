@@ -57,7 +57,9 @@ class Searcher {
   static bool Better(const Scored& a, const Scored& b);
   // The best rows of one thread's share.
   struct Best {
-    std::vector<Scored> heap;  // Worst on top.
+    std::vector<Scored> heap;         // Worst on top.
+    std::vector<std::uint32_t> rows;  // Scratch of ScanRows, and their keys.
+    std::vector<float> keys;
     std::uint64_t scored = 0;
     bool graph = false;  // Used: not every row was scored.
 

@@ -78,6 +78,7 @@ class Segment : public Part {
 
   PointId Id(std::uint32_t row) const override;
   bool Has(std::uint32_t field, std::uint32_t row) const override;
+  bool AllHave(std::uint32_t field) const override { return CountHas(field) == capacity(); }
   const char* Dense(std::uint32_t field, std::uint32_t begin, std::uint32_t end) const override;
   MultiRef Multi(std::uint32_t field, std::uint32_t row) const override;
   SparseRef Sparse(std::uint32_t field, std::uint32_t row) const override;

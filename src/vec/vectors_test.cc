@@ -4,9 +4,11 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <limits>
 
 #include "os/fault_vfs.h"
 #include "vec/collection.h"
+#include "vec/schema_internal.h"
 
 using namespace malmoi;
 using namespace malmoi::vec;
@@ -147,4 +149,23 @@ TEST_CASE("examples are combined by the caller's function") {
   CHECK(hits[0].score == -50.0f);
   CHECK(hits[1].id == PointId(std::uint64_t{14}));
   CHECK(hits[2].id == PointId(std::uint64_t{16}));
+}
+
+TEST_CASE("a number that is not finite is found wherever it stands") {
+  Schema::Field field;
+  field.name = "d";
+  constexpr float kMost = std::numeric_limits<float>::max();
+  for (const std::uint32_t dim : {1, 15, 16, 17, 40}) {
+    field.dim = dim;
+    std::vector<float> v(dim, -kMost);
+    CHECK(CheckDense(field, dim, v).ok());
+    for (std::uint32_t at = 0; at < dim; ++at) {
+      for (const float odd : {NAN, -NAN, INFINITY, -INFINITY}) {
+        v[at] = odd;
+        CHECK_FALSE(CheckDense(field, dim, v).ok());
+      }
+      v[at] = at % 2 == 0 ? kMost : std::numeric_limits<float>::denorm_min();
+    }
+    CHECK(CheckDense(field, dim, v).ok());
+  }
 }

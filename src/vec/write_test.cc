@@ -138,6 +138,26 @@ TEST_CASE("operations of one call see each other and stand or fall together") {
   CHECK(f.Count(R"({"must":[{"key":"t","match":{"value":1}}]})") == 0);
 }
 
+TEST_CASE("an id twice in a conditional upsert is judged by what was there before it") {
+  Fixture f;
+  const auto upsert = [&](UpdateMode mode, std::uint64_t id,
+                          std::shared_ptr<const Filter> condition) {
+    UpsertOp op{.mode = mode, .condition = std::move(condition)};
+    op.points.push_back({.id = id, .vectors = {}, .payload = R"({"v":"a"})"});
+    op.points.push_back({.id = id, .vectors = {}, .payload = R"({"v":"b"})"});
+    return f.Do({op}).changed;
+  };
+  CHECK(upsert(UpdateMode::kInsertOnly, 20, nullptr) == 2);  // The last one stays.
+  CHECK(f.Get(20).payload == R"({"v":"b"})");
+  CHECK(upsert(UpdateMode::kUpdateOnly, 21, nullptr) == 0);
+  const auto is_b = FilterOf(R"({"must":[{"key":"v","match":{"value":"b"}}]})");
+  CHECK(upsert(UpdateMode::kUpsert, 20, is_b) == 2);
+  CHECK(f.Get(20).payload == R"({"v":"b"})");
+  const auto is_a = FilterOf(R"({"must":[{"key":"v","match":{"value":"a"}}]})");
+  CHECK(upsert(UpdateMode::kUpsert, 20, is_a) == 0);
+  CHECK(upsert(UpdateMode::kUpsert, 22, is_a) == 2);
+}
+
 TEST_CASE("upserts insert only, update only and under a condition") {
   Fixture f;
   Point one{.id = std::uint64_t{1}, .vectors = {}, .payload = R"({"v":2})"};

@@ -184,6 +184,7 @@ json::Value SchemaForm(const pb::CreateFieldIndexCollection& request) {
   }
   if (!request.has_field_type()) return {};
   const std::string name = pb::FieldType_Name(request.field_type());
+  if (name.empty()) return json::Value::String(std::to_string(request.field_type()));  // Refused.
   return json::Value::String(SnakeCase(name.substr(std::string_view("FieldType").size())));
 }
 

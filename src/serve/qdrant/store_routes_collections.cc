@@ -157,8 +157,11 @@ Result<Reply> ClusterInfo(Front& front, Call& call) {
   return ReplyOf(std::move(writer));
 }
 
+template <bool (*kCheck)(const json::Value&, qdrant::Why*)>
 Result<Reply> NeedsCluster(Front& front, Call& call) {
-  MALMOI_TRY(StoreBody(call.request));
+  MALMOI_TRY(const auto body, StoreBody(call.request));
+  qdrant::Why why;
+  if (!kCheck(body, &why)) return qdrant::FormatError(why);
   MALMOI_TRY(front.service.Find(call.collection()));
   return qdrant::BadRequest("Distributed mode disabled");
 }
@@ -187,10 +190,12 @@ std::vector<RouteEntry> CollectionRoutes() {
       {"DELETE", "/collections/{}/vectors/{}", Access::kManage, DeleteVector},
       {"GET", "/collections/{}/optimizations", Access::kRead, Optimizations},
       {"GET", "/collections/{}/cluster", Access::kRead, ClusterInfo},
-      {"POST", "/collections/{}/cluster", Access::kManage, NeedsCluster},
+      {"POST", "/collections/{}/cluster", Access::kManage,
+       NeedsCluster<qdrant::CheckClusterOperation>},
       {"GET", "/collections/{}/shards", Access::kRead, ShardKeys},
-      {"PUT", "/collections/{}/shards", Access::kManage, NeedsCluster},
-      {"POST", "/collections/{}/shards/delete", Access::kManage, NeedsCluster},
+      {"PUT", "/collections/{}/shards", Access::kManage, NeedsCluster<qdrant::CheckCreateShardKey>},
+      {"POST", "/collections/{}/shards/delete", Access::kManage,
+       NeedsCluster<qdrant::CheckDropShardKey>},
   };
 }
 

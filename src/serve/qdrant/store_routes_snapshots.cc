@@ -138,8 +138,8 @@ void CheckSha256(const std::optional<std::string>& checksum, qdrant::Checks* che
   }
 }
 
-Result<Reply> Recover(Front& front, Call& call) {
-  MALMOI_TRY(Wait(call));
+// `names`: the location may also be the name of a snapshot that is here.
+Result<RecoverRequest> ReadRecover(const Call& call, bool names) {
   MALMOI_TRY(const Value body, StoreBody(call.request));
   RecoverRequest request;
   qdrant::Why why;
@@ -149,28 +149,33 @@ Result<Reply> Recover(Front& front, Call& call) {
   fields.Optional("api_key", &request.key);
   const Value* priority = fields.Member("priority");
   if (priority != nullptr && !IsPriority(*priority, &why)) return qdrant::FormatError(why);
-  if (fields.ok() && Scheme(request.location).empty()) {
+  if (fields.ok() && !names && Scheme(request.location).empty()) {
     fields.Fail("location: relative URL without a base");
   }
   if (!fields.ok()) return qdrant::FormatError(why);
   qdrant::Checks checks;
   CheckSha256(request.checksum, &checks);
   MALMOI_TRY(checks.Finish("JSON body"));
+  return request;
+}
+
+Result<Reply> Recover(Front& front, Call& call) {
+  MALMOI_TRY(Wait(call));
+  MALMOI_TRY(const auto request, ReadRecover(call, /*names=*/false));
   return RecoverFrom(front, call, request);
 }
 
+Status CheckShard(Front& front, const Call& call);
+
 // Shard routes take the shard's own snapshot by name too.
 Result<Reply> RecoverShard(Front& front, Call& call) {
-  MALMOI_TRY(const Value body, StoreBody(call.request));
-  const Value* location = body.Find("location");
-  if (location != nullptr && location->is_string() && Scheme(*location->AsString()).empty()) {
-    MALMOI_TRY(Wait(call));
-    MALMOI_TRY(const auto path,
-               front.snapshots.PathOf(call.collection(), std::string(*location->AsString())));
-    MALMOI_TRY(front.snapshots.Recover(call.collection(), path, std::nullopt));
-    return ReplyOf(true);
-  }
-  return Recover(front, call);
+  MALMOI_TRY(Wait(call));
+  MALMOI_TRY(const auto request, ReadRecover(call, /*names=*/true));
+  MALMOI_TRY(CheckShard(front, call));
+  if (!Scheme(request.location).empty()) return RecoverFrom(front, call, request);
+  MALMOI_TRY(const auto path, front.snapshots.PathOf(call.collection(), request.location));
+  MALMOI_TRY(front.snapshots.Recover(call.collection(), path, request.checksum));
+  return ReplyOf(true);
 }
 
 // The contents of the part "snapshot" of a multipart/form-data body.
@@ -269,7 +274,7 @@ std::vector<RouteEntry> SnapshotRoutes() {
       {"GET", "/collections/{}/shards/{}/snapshots", kRead, OfShard<List>},
       {"POST", "/collections/{}/shards/{}/snapshots", kWrite, OfShard<Create>},
       {"POST", "/collections/{}/shards/{}/snapshots/upload", kManage, OfShard<Upload>},
-      {"PUT", "/collections/{}/shards/{}/snapshots/recover", kManage, OfShard<RecoverShard>},
+      {"PUT", "/collections/{}/shards/{}/snapshots/recover", kManage, RecoverShard},
       {"GET", "/collections/{}/shards/{}/snapshots/{}", kRead, OfShard<SendSnapshot>},
       {"DELETE", "/collections/{}/shards/{}/snapshots/{}", kWrite, OfShard<Delete>},
       {"GET", "/collections/{}/shards/{}/snapshot", kRead, OfShard<StreamShard>},
