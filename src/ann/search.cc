@@ -106,6 +106,8 @@ Result<std::vector<std::vector<Found>>> GraphIndex::SearchBatch(std::span<const 
 void GraphIndex::Candidates(const SearchParams& params, const Visit& visit,
                             WalkScratch* scratch) const {
   const Landmarks& landmarks = visit.landmarks();
+  // In this order: rows that are linked meanwhile are scanned, not walked to.
+  const std::uint32_t linked = linked_bound_.load(std::memory_order_acquire);
   const std::uint32_t bound = bound_.load(std::memory_order_acquire);
   const std::uint32_t size = size_.load(std::memory_order_acquire);
   const std::size_t window = std::max<std::size_t>({params.window, params.limit, 1});
@@ -118,10 +120,11 @@ void GraphIndex::Candidates(const SearchParams& params, const Visit& visit,
   if (scratch->stats.scanned) {
     Scan(arrays_, bound, window, keep, scratch);
   } else if (all) {
-    Walk(arrays_, landmarks, bound, window, scratch);
+    Walk(arrays_, landmarks, linked, window, scratch);
   } else {
-    WalkKept(arrays_, landmarks, bound, window, keep, scratch);
+    WalkKept(arrays_, landmarks, linked, window, keep, scratch);
   }
+  if (!scratch->stats.scanned) ScanMore(arrays_, linked, bound, keep, scratch);
   const Pool& pool = scratch->pool;
   scratch->ids.resize(std::max(scratch->ids.size(), pool.size()));
   const auto collect = [&] {

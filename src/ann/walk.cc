@@ -36,7 +36,7 @@ void Begin(const Arrays& arrays, std::uint32_t bound, std::size_t window, std::s
     scratch->visited.resize(words);
     scratch->dirty.resize(words + 1);
   }
-  const std::size_t room = judged + 4;
+  const std::size_t room = std::max(judged, kScanGroup) + 4;
   if (scratch->ids.size() < 2 * room) scratch->ids.resize(2 * room);
   if (scratch->sums.size() < room) scratch->sums.resize(room);
   if (scratch->scores.size() < room) scratch->scores.resize(room);
@@ -141,6 +141,33 @@ std::size_t KeptNeighbours(const Arrays& arrays, std::uint32_t bound, std::uint3
   return n;
 }
 
+// Offers the ids in [begin, end) that are present and that `keep` has.
+void ScanRange(const Arrays& arrays, std::uint32_t begin, std::uint32_t end, const Keep& keep,
+               WalkScratch* scratch) {
+  std::size_t n = 0;
+  const auto offer = Scores().offer;
+  const auto flush = [&] {
+    offer(&scratch->state, scratch->ids.data(), n);
+    n = 0;
+  };
+  const std::size_t words = (std::size_t{end} + 63) / 64;
+  for (std::size_t w = begin / 64; w < words; ++w) {
+    std::uint64_t word = std::atomic_ref(arrays.present[w]).load(std::memory_order_acquire);
+    if (w == begin / 64) word &= ~std::uint64_t{0} << (begin % 64);
+    if (keep.filter != nullptr) word &= w < keep.filter->bits.size() ? keep.filter->bits[w] : 0;
+    if (keep.deleted != nullptr && word != 0) {
+      word &= ~std::atomic_ref(arrays.deleted[w]).load(std::memory_order_acquire);
+    }
+    for (; word != 0; word &= word - 1) {
+      const auto id = static_cast<std::uint32_t>(w * 64 + std::countr_zero(word));
+      if (id >= end) break;
+      scratch->ids[n++] = id;
+      if (n == kScanGroup) flush();
+    }
+  }
+  flush();
+}
+
 }  // namespace
 
 void Pool::Reset(std::size_t window, WalkState* state) {
@@ -211,30 +238,17 @@ void WalkKept(const Arrays& arrays, const Landmarks& landmarks, std::uint32_t bo
   End(scratch);
 }
 
+void ScanMore(const Arrays& arrays, std::uint32_t begin, std::uint32_t end, const Keep& keep,
+              WalkScratch* scratch) {
+  const std::uint64_t before = scratch->state.distances;
+  ScanRange(arrays, begin, end, keep, scratch);
+  scratch->stats.distances += scratch->state.distances - before;
+}
+
 void Scan(const Arrays& arrays, std::uint32_t bound, std::size_t window, const Keep& keep,
           WalkScratch* scratch) {
   Begin(arrays, 0, window, kScanGroup, scratch);
-  std::size_t n = 0;
-  const auto offer = Scores().offer;
-  const auto flush = [&] {
-    offer(&scratch->state, scratch->ids.data(), n);
-    n = 0;
-  };
-  const std::size_t words = (std::size_t{bound} + 63) / 64;
-  for (std::size_t w = 0; w < words; ++w) {
-    std::uint64_t word = std::atomic_ref(arrays.present[w]).load(std::memory_order_acquire);
-    if (keep.filter != nullptr) word &= w < keep.filter->bits.size() ? keep.filter->bits[w] : 0;
-    if (keep.deleted != nullptr && word != 0) {
-      word &= ~std::atomic_ref(arrays.deleted[w]).load(std::memory_order_acquire);
-    }
-    for (; word != 0; word &= word - 1) {
-      const auto id = static_cast<std::uint32_t>(w * 64 + std::countr_zero(word));
-      if (id >= bound) break;
-      scratch->ids[n++] = id;
-      if (n == kScanGroup) flush();
-    }
-  }
-  flush();
+  ScanRange(arrays, 0, bound, keep, scratch);
   End(scratch);
 }
 

@@ -67,6 +67,9 @@ void Walk(const Arrays& arrays, const Landmarks& landmarks, std::uint32_t bound,
 // Start points that it has not may be among the result.
 void WalkKept(const Arrays& arrays, const Landmarks& landmarks, std::uint32_t bound,
               std::size_t window, const Keep& keep, WalkScratch* scratch);
+// After a walk: the ids from `begin` to `end` too.
+void ScanMore(const Arrays& arrays, std::uint32_t begin, std::uint32_t end, const Keep& keep,
+              WalkScratch* scratch);
 // The same by scoring every id.
 void Scan(const Arrays& arrays, std::uint32_t bound, std::size_t window, const Keep& keep,
           WalkScratch* scratch);
