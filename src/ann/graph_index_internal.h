@@ -30,6 +30,7 @@ class GraphIndex : public Index {
                 os::ThreadPool* pool) override;
   Status Append(std::span<const std::uint32_t> ids, const Rows& rows) override;
   Result<std::uint32_t> Link(std::uint32_t most, bool all, os::ThreadPool* pool) override;
+  std::uint32_t bound() const override { return bound_.load(std::memory_order_acquire); }
   std::uint32_t unlinked() const override { return unlinked_.load(std::memory_order_acquire); }
   // Index::Renumber of this.
   Result<std::unique_ptr<Index>> Renumbered(std::span<const std::uint32_t> to,

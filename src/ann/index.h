@@ -148,6 +148,8 @@ class Index {
   // on how the rows were handed to Append. The number linked. Errors: kUnsupported.
   virtual Result<std::uint32_t> Link(std::uint32_t most, bool all,
                                      os::ThreadPool* pool = nullptr) = 0;
+  // Above every id that is present.
+  virtual std::uint32_t bound() const = 0;
   // Appended and not yet linked.
   virtual std::uint32_t unlinked() const = 0;
 

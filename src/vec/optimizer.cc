@@ -15,6 +15,11 @@ constexpr auto kRoomAtMost = std::chrono::seconds(30);
 
 }  // namespace
 
+void GiveWay() {
+  // Where it is refused, all have the same priority.
+  (void)::setpriority(PRIO_PROCESS, 0, kNice);
+}
+
 Optimizer::~Optimizer() {
   stop_.store(true);
   { const std::lock_guard lock(mutex_); }
@@ -71,8 +76,7 @@ void Optimizer::WaitForRoom(const std::shared_ptr<Store>& store) {
 }
 
 void Optimizer::Run(Kind kind) {
-  // Threads that this one starts inherit it. Where it is refused, all have the same priority.
-  (void)::setpriority(PRIO_PROCESS, 0, kNice);
+  GiveWay();
   os::ThreadPool pool(threads_, kind == kGraphs ? "vec-graph" : "vec-merge");
   Lane& lane = lanes_[kind];
   std::unique_lock lock(mutex_);

@@ -188,7 +188,7 @@ void Searcher::Scan(const Task& task, std::vector<Best>* found) const {
   std::size_t first = snapshot_.segments.size();
   for (const MemView& mem : snapshot_.mems) {
     if (task.params == nullptr || first == parts_.size() || LeftOut(task, first)) break;
-    const std::size_t blocks = FromCodes(task, mem, first, kept, &found->front());
+    const std::size_t blocks = FromMemory(task, mem, first, kept, &found->front());
     std::fill_n(done.begin() + static_cast<std::ptrdiff_t>(first), blocks, 1);
     first += (mem.rows + kBlockRows - 1) / kBlockRows;
   }

@@ -54,42 +54,69 @@ bool Searcher::Approximate(const Task& task, std::size_t part, const Bitmap* kep
   return true;
 }
 
-// Searches the rows of a memtable that are there as codes; parts_[first] is its first block. The
+// Searches the rows of a memtable that are in its index; parts_[first] is its first block. The
 // number of blocks that are searched so: the others are to be scanned.
-std::size_t Searcher::FromCodes(const Task& task, const MemView& mem, std::size_t first,
-                                std::span<const Bitmap> kept, Best* best) const {
+std::size_t Searcher::FromMemory(const Task& task, const MemView& mem, std::size_t first,
+                                 std::span<const Bitmap> kept, Best* best) const {
   if (task.params == nullptr || task.field >= mem.codes.size()) return 0;
   const CodedRows& coded = mem.codes[task.field];
   const std::size_t blocks = coded.rows / kBlockRows;
   const std::size_t wanted = Wanted(task);
   if (blocks == 0 || task.limit == 0 || wanted * 8 > coded.rows) return 0;
-  // The index may have rows that came after the snapshot.
-  std::vector<std::uint64_t> words;
-  std::uint64_t count = 0;
-  for (std::size_t b = first; b < first + blocks; ++b) {
-    const Bitmap rows = kept.empty() ? Rows(parts_[b], nullptr) : kept[b];
-    words.insert(words.end(), rows.words().begin(), rows.words().end());
-    count += rows.Count();
-  }
   const GraphPlan& plan = snapshot_.plan->graphs[task.field];
-  const ann::IdFilter filter{words, count};
-  ann::SearchParams params;
-  params.limit = wanted;
-  params.window =
-      std::min(kWindowMax, std::max<std::size_t>(task.params->ef.value_or(plan.window), wanted));
-  params.filter = &filter;
-  ann::SearchStats stats;
-  const auto found = coded.index->Search(task.query, params, &stats);
-  if (!found.ok()) return 0;  // A number whose square is not finite.
-  best->scored += stats.distances;
-  best->graph = true;
-  for (const ann::Found& f : found.value()) {
+  const std::size_t window = std::max<std::size_t>(task.params->ef.value_or(plan.window), wanted);
+  // The index may have rows that came after the snapshot: where few are to be left out, that is
+  // done afterwards.
+  std::uint64_t out = coded.index->bound() - std::min(coded.index->bound(), coded.rows);
+  for (std::size_t b = first; b < first + blocks; ++b) out += parts_[b].part->deleted();
+  const double share = static_cast<double>(out) / coded.rows;
+  std::vector<ann::Found> found;
+  for (int pass = 0; pass < 2; ++pass) {
+    const bool filtered = !kept.empty() || share > kDeletedMax || pass == 1;
+    const double more = filtered ? 1 : 1 / (1 - share);
+    ann::SearchParams params;
+    params.limit = static_cast<std::size_t>(static_cast<double>(wanted) * more);
+    params.window =
+        std::min(kWindowMax, static_cast<std::size_t>(static_cast<double>(window) * more));
+    std::vector<std::uint64_t> words;
+    ann::IdFilter filter;
+    if (filtered) {
+      filter = MemoryFilter(first, blocks, kept, &words);
+      params.filter = &filter;
+    }
+    ann::SearchStats stats;
+    auto searched = coded.index->Search(task.query, params, &stats);
+    if (!searched.ok()) return 0;  // A number whose square is not finite.
+    found = std::move(searched).value();
+    best->scored += stats.distances;
+    best->graph = true;
+    if (filtered) break;
+    std::erase_if(found, [&](const ann::Found& f) {
+      return f.id >= coded.rows ||
+             !parts_[first + f.id / kBlockRows].part->VisibleAt(f.id % kBlockRows, snapshot_.seq);
+    });
+    if (out == 0 || found.size() * 2 > wanted) break;
+  }
+  for (const ann::Found& f : found) {
     const RowRef row{parts_[first + f.id / kBlockRows].part, f.id % kBlockRows};
     float key = 0;
     task.scorer->Rows(*row.part, {&row.row, 1}, &key);
     best->Offer(task, key, row);
   }
   return blocks;
+}
+
+// The rows of some blocks that are kept, or all that are visible; *words holds the bits.
+ann::IdFilter Searcher::MemoryFilter(std::size_t first, std::size_t blocks,
+                                     std::span<const Bitmap> kept,
+                                     std::vector<std::uint64_t>* words) const {
+  std::uint64_t count = 0;
+  for (std::size_t b = first; b < first + blocks; ++b) {
+    const Bitmap rows = kept.empty() ? Rows(parts_[b], nullptr) : kept[b];
+    words->insert(words->end(), rows.words().begin(), rows.words().end());
+    count += rows.Count();
+  }
+  return {*words, count};
 }
 
 // How many are asked of codes, so that the best are among them.

@@ -74,8 +74,10 @@ class Searcher {
   bool FromGraph(const Task& task, const Segment& segment, const ann::Index& graph,
                  const Bitmap* kept, std::uint64_t count, std::vector<ann::Found>* visible,
                  Best* best) const;  // `count`: rows that are kept.
-  std::size_t FromCodes(const Task& task, const MemView& mem, std::size_t first,
-                        std::span<const Bitmap> kept, Best* best) const;
+  std::size_t FromMemory(const Task& task, const MemView& mem, std::size_t first,
+                         std::span<const Bitmap> kept, Best* best) const;
+  ann::IdFilter MemoryFilter(std::size_t first, std::size_t blocks, std::span<const Bitmap> kept,
+                             std::vector<std::uint64_t>* words) const;
   static std::size_t Wanted(const Task& task);
   void Rescore(const Task& task, const Segment& segment, std::span<const ann::Found> found,
                Best* best) const;
