@@ -13,6 +13,8 @@ namespace {
 constexpr std::size_t kTrainRows = 4096;
 constexpr std::size_t kMaxBatch = 1024;
 constexpr std::uint32_t kBatchShare = 16;  // A batch is at most this part of what is linked.
+constexpr std::size_t kPreparedAtOnce = 8;
+constexpr std::size_t kShares = 16;  // Of targets that are offered links.
 constexpr std::uint32_t kAllRows = ~std::uint32_t{0};
 constexpr std::size_t kMaxLandmarks = 512;
 constexpr std::uint32_t kLandmarkShare = 64;  // At most this part of the rows are landmarks.
@@ -24,6 +26,20 @@ void Run(os::ThreadPool* pool, std::size_t count,
     return;
   }
   pool->ParallelFor(count, body);
+}
+
+// body(begin, end) over parts of [0, count), which threads take as they come to them: one that has
+// to give way to others holds up what it has taken, not a fixed share of all.
+void Share(os::ThreadPool* pool, std::size_t count, std::size_t part,
+           const std::function<void(std::size_t, std::size_t)>& body) {
+  std::atomic<std::size_t> next{0};
+  Run(pool, pool == nullptr ? 1 : pool->threads(), [&](std::size_t, std::size_t, std::size_t) {
+    for (;;) {
+      const std::size_t at = next.fetch_add(part, std::memory_order_relaxed);
+      if (at >= count) return;
+      body(at, std::min(at + part, count));
+    }
+  });
 }
 
 Error BadId(std::uint32_t id, const std::string& why) {
@@ -222,20 +238,19 @@ void GraphIndex::Prepare(std::uint32_t id, const Rows* rows, Item* item) const {
 void GraphIndex::LinkBatch(std::span<const std::uint32_t> ids, const Rows* rows,
                            os::ThreadPool* pool, std::vector<Item>* items) {
   if (items->size() < ids.size()) items->resize(ids.size());
-  Run(pool, ids.size(), [&](std::size_t, std::size_t begin, std::size_t end) {
+  Share(pool, ids.size(), kPreparedAtOnce, [&](std::size_t begin, std::size_t end) {
     for (std::size_t i = begin; i < end; ++i) Prepare(ids[i], rows, &(*items)[i]);
   });
   for (std::size_t i = 0; i < ids.size(); ++i) WriteLinks(&arrays_, ids[i], (*items)[i].links);
-  // A thread takes the targets of its share and goes through all items in order: what a target is
-  // offered, and when, does not depend on the number of threads.
-  const std::size_t shares = pool == nullptr ? 1 : pool->threads();
-  Run(pool, shares, [&](std::size_t, std::size_t begin, std::size_t end) {
+  // Each share is of some targets and goes through all items in order: what a target is offered,
+  // and when, does not depend on the number of threads.
+  Share(pool, kShares, 1, [&](std::size_t begin, std::size_t end) {
     Visit visit(*this);
     for (std::size_t share = begin; share < end; ++share) {
       for (std::size_t i = 0; i < ids.size(); ++i) {
         Item& item = (*items)[i];
         for (const Near& link : item.links) {
-          if (link.id / 16 % shares != share) continue;
+          if (link.id / 16 % kShares != share) continue;
           if (OfferLink(&arrays_, options_.alpha, link.id, item.id, link.distance,
                         &visit.scratch().links)) {
             std::atomic_ref(item.linked).fetch_add(1, std::memory_order_relaxed);

@@ -63,6 +63,9 @@ struct ScoreTable {
   // high, and of 128 * high + low.
   float (*split)(const float* x, std::size_t n, std::int8_t* high, std::int8_t* low,
                  std::int64_t sums[2]);
+  // plane = 16 * first + second - 128: a stored row as a query. The sum of the plane.
+  std::int32_t (*join)(const std::uint8_t* first, const std::uint8_t* second, std::size_t blocks,
+                       std::int8_t* plane);
 };
 
 extern const ScoreTable kScalarScores;

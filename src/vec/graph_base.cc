@@ -7,7 +7,7 @@ namespace malmoi::vec {
 namespace {
 
 // Of the segment's rows, and of the source's: links led past more rows than are left are bad ones.
-constexpr double kShareMin = 0.4;
+constexpr double kShareMin = 0.25;
 constexpr double kKeptMin = 0.7;
 
 }  // namespace
