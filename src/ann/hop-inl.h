@@ -118,6 +118,10 @@ std::uint64_t Offer(WalkState* s, const std::uint32_t* ids, std::size_t n) {
                         : OfferBlocks<0>(s, ids, n, next, left);
 }
 
+inline bool Follows(const WalkState& s, std::size_t at) {
+  return at < s.size && (at < s.least || s.keys[at] >= s.floor);
+}
+
 template <std::size_t Blocks>
 void WalkBlocks(WalkState* s) {
   // What a node's neighbours are is found, and their codes are fetched, while those of the node
@@ -129,9 +133,10 @@ void WalkBlocks(WalkState* s) {
   for (;;) {
     at = FirstOpen(s->keys, at, s->size);
     std::size_t next_n = 0;
-    if (at < s->size) {
+    std::uint64_t now = 0;
+    if (Follows(*s, at)) {
       const std::uint64_t key = s->keys[at];
-      s->keys[at] = key | 1;
+      s->keys[at] = now = key | 1;
       ++s->hops;
       next_n = Gather(s, IdOf(key), next);
       const std::size_t then = FirstOpen(s->keys, at, s->size);
@@ -139,7 +144,6 @@ void WalkBlocks(WalkState* s) {
     } else if (n == 0) {
       return;
     }
-    const std::uint64_t now = at < s->size ? s->keys[at] : 0;
     if (OfferBlocks<Blocks>(s, ids, n, next, next_n) > now) at = 0;
     std::uint32_t* swapped = ids;
     ids = next;

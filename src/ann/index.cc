@@ -127,6 +127,8 @@ GraphIndex::Visit::Visit(const GraphIndex& index)
   }
   if (scratch_ == nullptr) scratch_ = std::make_unique<WalkScratch>();
   scratch_->stats = {};
+  scratch_->least = 0;
+  scratch_->floor = 0;
 }
 
 GraphIndex::Visit::~Visit() {

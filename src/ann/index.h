@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <span>
 #include <string>
@@ -76,6 +77,11 @@ struct SearchParams {
   const Rows* rows = nullptr;        // Null: scores come from the codes.
   std::size_t rescore = 0;  // With rows: how many of the best are read; 0: limit * 2 or the window.
   bool exhaustive = false;  // Every id on codes, without the graph.
+  // Of one of several indexes that are searched for the same best: past `limit` a walk does not
+  // follow candidates that score less on codes than what another has at `rank`
+  // (SearchStats::at_rank), as if all were one index.
+  float floor = -std::numeric_limits<float>::infinity();
+  std::size_t rank = 0;
   bool walk = false;  // The graph, even where a scan would cost less: for measurements and tests.
 };
 
@@ -88,6 +94,8 @@ struct SearchStats {
   std::uint64_t distances = 0;  // On 4-bit codes.
   std::uint64_t hops = 0;       // Nodes whose links were followed.
   std::uint64_t rescored = 0;   // On 8 bits or rows.
+  // On codes, of the candidate at SearchParams::rank; the lowest where there are not so many.
+  float at_rank = -std::numeric_limits<float>::infinity();
   bool scanned = false;         // The filter kept so few that its ids were scanned.
 };
 

@@ -285,6 +285,51 @@ TEST_CASE("appended rows obey filters and deletion before they are linked") {
   CHECK(sample::MeanRecall(index, data, params, live) > 0.97);
 }
 
+TEST_CASE("several indexes with a common floor find what one would") {
+  const auto data = sample::Clustered(6000, 40, 30, 60);
+  const auto rows = data.source();
+  const auto one = Built(data, Options(data));
+  // Three parts of other sizes; the last one is of some clusters alone.
+  std::vector<std::vector<std::uint32_t>> ids(3);
+  for (std::uint32_t r = 0; r < data.rows; ++r) {
+    ids[data.cluster[r] < 4 ? 2 : r % 3 == 0 ? 1 : 0].push_back(r);
+  }
+  std::vector<std::unique_ptr<Index>> parts;
+  for (const auto& part : ids) {
+    auto index = Index::Create(Options(data));
+    REQUIRE(index.ok());
+    REQUIRE(index.value()->Insert(part, rows).ok());
+    parts.push_back(std::move(index).value());
+  }
+  double hits[2] = {}, hops[2] = {};
+  for (std::size_t q = 0; q < data.query_count(); ++q) {
+    const auto exact = one->Search(data.query(q), {.rows = &rows, .exhaustive = true}).value();
+    for (const bool floored : {false, true}) {
+      SearchParams params{.window = 60, .rows = &rows};
+      std::vector<Found> all;
+      for (std::size_t p = 0; p < parts.size(); ++p) {
+        params.rank = 60 * ids[p].size() / data.rows;
+        SearchStats stats;
+        const auto found = parts[p]->Search(data.query(q), params, &stats).value();
+        if (floored && p == 0) params.floor = stats.at_rank;
+        hops[floored] += static_cast<double>(stats.hops);
+        all.insert(all.end(), found.begin(), found.end());
+      }
+      std::sort(all.begin(), all.end(), [](const Found& a, const Found& b) {
+        return a.score != b.score ? a.score > b.score : a.id < b.id;
+      });
+      for (std::size_t i = 0; i < exact.size(); ++i) {
+        hits[floored] += std::any_of(all.begin(), all.begin() + 10,
+                                     [&](const Found& f) { return f.id == exact[i].id; });
+      }
+    }
+  }
+  const double wanted = 10.0 * static_cast<double>(data.query_count());
+  CHECK(hits[1] / wanted > 0.97);
+  CHECK(hits[1] >= hits[0] - wanted * 0.01);
+  CHECK(hops[1] < hops[0] * 0.75);
+}
+
 TEST_CASE("a renumbered copy finds the same rows under their new ids, and grows") {
   const auto data = sample::Clustered(3000, 40, 30, 40);
   const auto rows = data.source();

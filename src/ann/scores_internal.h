@@ -32,6 +32,9 @@ struct WalkState {
   // window, which the pool is not to pass.
   std::uint64_t* keys = nullptr;
   std::size_t size = 0, window = 0;
+  // From place `least` of the pool on the links of keys below `floor` are not followed.
+  std::size_t least = 0;
+  std::uint64_t floor = 0;
   std::uint64_t* visited = nullptr;  // Bits of ids up to `bound`.
   std::uint32_t* dirty = nullptr;    // Words of it that are not zero; room for all and one more.
   std::size_t dirty_count = 0;

@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "ann/graph_index_internal.h"
+#include "ann/key-inl.h"
 #include "kernels/vector.h"
 
 namespace malmoi::ann {
@@ -115,6 +116,12 @@ void GraphIndex::Candidates(const SearchParams& params, const Visit& visit,
   const std::uint64_t count =
       params.filter != nullptr ? std::min<std::uint64_t>(params.filter->count, size) : size;
   const bool all = params.filter == nullptr && !visit.deleted();
+  const CodeQuery& query = scratch->query;
+  scratch->least = params.limit;
+  scratch->floor = 0;
+  if (std::isfinite(params.floor)) {
+    scratch->floor = KeyOf((params.floor - query.constant) / query.factor, Pool::kIdsMax - 1);
+  }
   scratch->stats.scanned = params.exhaustive || arrays_.degree == 0 ||
                            (!all && !params.walk && ScanIsCheaper(arrays_, count, size, window));
   if (scratch->stats.scanned) {
@@ -139,10 +146,16 @@ void GraphIndex::Candidates(const SearchParams& params, const Visit& visit,
     return n;
   };
   // A walk through a filter that found too little was cut off from the rest.
-  if (collect() < std::min<std::uint64_t>(window, count) && !all && !scratch->stats.scanned) {
+  const std::size_t found = collect();
+  const std::size_t enough = scratch->floor == 0 ? window : params.limit;
+  if (found < std::min<std::uint64_t>(enough, count) && !all && !scratch->stats.scanned) {
     scratch->stats.scanned = true;
     Scan(arrays_, bound, window, keep, scratch);
     collect();
+  }
+  if (params.rank < scratch->found.size()) {
+    scratch->stats.at_rank =
+        scratch->found[params.rank].score * query.factor + query.constant;
   }
 }
 

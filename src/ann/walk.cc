@@ -61,6 +61,8 @@ void Begin(const Arrays& arrays, std::uint32_t bound, std::size_t window, std::s
        .sums = scratch->sums.data(),
        .scores = scratch->scores.data()};
   scratch->pool.Reset(window, &s);
+  s.least = scratch->least;
+  s.floor = scratch->floor;
   Visit(scratch, bound);
 }
 
@@ -221,7 +223,7 @@ void WalkKept(const Arrays& arrays, const Landmarks& landmarks, std::uint32_t bo
     at = open_from(at);
     std::size_t next_n = 0;
     std::uint64_t now = 0;
-    if (at < s.size) {
+    if (at < s.size && (at < s.least || s.keys[at] >= s.floor)) {
       now = s.keys[at] |= 1;
       ++s.hops;
       next_n = KeptNeighbours(arrays, bound, IdOf(now), keep, scratch, next);

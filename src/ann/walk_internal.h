@@ -53,6 +53,8 @@ struct WalkScratch {
   std::vector<std::uint32_t> ids, detours;
   std::vector<std::int32_t> sums;
   std::vector<float> scores;
+  std::size_t least = 0;  // WalkState's.
+  std::uint64_t floor = 0;
   CodeQuery query;
   std::vector<float> rotated;
   std::vector<Found> found;

@@ -186,6 +186,39 @@ TEST_CASE("points in memory are searched by codes, as a snapshot and a filter ha
   }
 }
 
+TEST_CASE("a graph that grew in memory goes over into its segment and on into merges") {
+  for (const Distance distance : {Distance::kCosine, Distance::kDot, Distance::kEuclid}) {
+    CAPTURE(static_cast<int>(distance));
+    os::FaultVfs vfs(9);
+    auto db = Database::Open(vfs, "/db", 2).value();
+    auto c = db->Create("c", Config(distance)).value();
+    std::uint64_t from = 0;
+    for (const std::uint64_t to : {4000, 6000, 7000}) {
+      Fill(*c, from, to);
+      Fill(*c, from, from + 300);  // Written twice: the older rows are left out.
+      std::vector<PointId> gone;
+      for (std::uint64_t id = from + 5; id < to; id += 20) gone.push_back(id);
+      REQUIRE(c->Delete(gone).ok());
+      CHECK(Recall(*c, nullptr, 20).recall >= 0.95);
+      const std::uint64_t before = c->Info().indexed_vectors;
+      REQUIRE(c->Checkpoint().ok());
+      const auto info = c->Info();
+      // No other thread had to build it. The merge of what went before may have taken place.
+      CHECK(info.indexed_vectors >= before + (to - from) * 9 / 10);
+      CHECK(info.indexed_vectors <= info.points);
+      CHECK(Recall(*c, nullptr, 20).recall >= 0.95);
+      from = to;
+    }
+    REQUIRE(Optimize(*c).ok());
+    CHECK(c->Info().segments == 1);
+    const Measured merged = Recall(*c);
+    CHECK(merged.recall >= 0.95);
+    CHECK(merged.graphs == 40);
+    const Filter half = Below("u", 500);
+    CHECK(Recall(*c, &half).recall >= 0.95);
+  }
+}
+
 TEST_CASE("recall is kept with filters of every selectivity, correlated and not") {
   os::FaultVfs vfs(2);
   auto db = Database::Open(vfs, "/db", 2).value();

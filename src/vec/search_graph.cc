@@ -18,7 +18,7 @@ constexpr float kErrors = 4;                  // Times the largest error seen: a
 // Whether the part is no part of a search that is for indexed points alone: one that is large
 // enough for a graph and has none.
 bool Searcher::LeftOut(const Task& task, std::size_t part) const {
-  if (!task.params->indexed_only) return false;
+  if (task.params == nullptr || !task.params->indexed_only) return false;
   const GraphPlan& plan = snapshot_.plan->graphs[task.field];
   if (part < snapshot_.segments.size()) {
     return LacksGraph(*snapshot_.segments[part], task.field, plan);
@@ -34,7 +34,6 @@ bool Searcher::Approximate(const Task& task, std::size_t part, const Bitmap* kep
                            Best* best) const {
   if (task.params == nullptr) return false;
   if (LeftOut(task, part)) return true;
-  if (part >= snapshot_.segments.size()) return false;
   const Segment& segment = *snapshot_.segments[part];
   const auto graph = segment.graphs().Get(task.field);
   const GraphPlan& plan = snapshot_.plan->graphs[task.field];
@@ -84,12 +83,9 @@ std::size_t Searcher::FromMemory(const Task& task, const MemView& mem, std::size
       filter = MemoryFilter(first, blocks, kept, &words);
       params.filter = &filter;
     }
-    ann::SearchStats stats;
-    auto searched = coded.index->Search(task.query, params, &stats);
+    auto searched = SearchPart(task, *coded.index, params, coded.rows, best);
     if (!searched.ok()) return 0;  // A number whose square is not finite.
     found = std::move(searched).value();
-    best->scored += stats.distances;
-    best->graph = true;
     if (filtered) break;
     std::erase_if(found, [&](const ann::Found& f) {
       return f.id >= coded.rows ||
@@ -117,6 +113,23 @@ ann::IdFilter Searcher::MemoryFilter(std::size_t first, std::size_t blocks,
     count += rows.Count();
   }
   return {*words, count};
+}
+
+Result<std::vector<ann::Found>> Searcher::SearchPart(const Task& task, const ann::Index& index,
+                                                     ann::SearchParams params, std::uint64_t rows,
+                                                     Best* best) const {
+  // The part's share of the candidates of one index of all: the first part says by it how far the
+  // others have to go.
+  const double share =
+      static_cast<double>(rows) / static_cast<double>(std::max(snapshot_.live, rows));
+  params.rank = static_cast<std::size_t>(std::ceil(static_cast<double>(params.window) * share));
+  params.floor = best->floor;
+  ann::SearchStats stats;
+  MALMOI_TRY(auto found, index.Search(task.query, params, &stats));
+  if (!std::isfinite(best->floor)) best->floor = stats.at_rank;
+  best->scored += stats.distances;
+  best->graph = true;
+  return found;
 }
 
 // How many are asked of codes, so that the best are among them.
@@ -157,11 +170,8 @@ bool Searcher::FromGraph(const Task& task, const Segment& segment, const ann::In
       filter = {kept->words(), count};
       params.filter = &filter;
     }
-    ann::SearchStats stats;
-    auto found = graph.Search(task.query, params, &stats);
+    auto found = SearchPart(task, graph, params, segment.rows(), best);
     if (!found.ok()) return false;  // A number whose square is not finite.
-    best->scored += stats.distances;
-    best->graph = true;
     *visible = std::move(found).value();
     if (kept == nullptr && segment.deleted() > 0) {
       std::erase_if(*visible,
