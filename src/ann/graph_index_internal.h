@@ -101,6 +101,7 @@ class GraphIndex : public Index {
   void RefreshLandmarks();
   void Find(const float* query, const SearchParams& params, std::vector<Found>* out,
             SearchStats* stats) const;
+  static std::size_t Collect(const Keep& keep, WalkScratch* scratch);
   void Candidates(const SearchParams& params, const Visit& visit, WalkScratch* scratch) const;
   Status CheckQuery(std::span<const float> query, const SearchParams& params) const;
   std::uint64_t RowBytes() const;
