@@ -150,19 +150,7 @@ CodeRow Encode(const std::vector<float>& rotated, std::size_t blocks, std::uint8
 void Decode(const std::uint8_t* first, const std::uint8_t* second, std::size_t blocks,
             CodeQuery* out) {
   Resize(&out->high, blocks * 128);
-  std::int8_t* high = out->high.data();
-  std::int32_t sum = 0;
-  for (std::size_t b = 0; b < blocks; ++b) {
-    for (std::size_t j = 0; j < 64; ++j) {
-      const std::uint8_t f = first[b * 64 + j], s = second[b * 64 + j];
-      const int near = ((f & 15) << 4 | (s & 15)) - 128;
-      const int far = ((f & 0xf0) | s >> 4) - 128;
-      high[b * 128 + j] = static_cast<std::int8_t>(near);
-      high[b * 128 + 64 + j] = static_cast<std::int8_t>(far);
-      sum += near + far;
-    }
-  }
-  out->sum_high = sum;
+  out->sum_high = Scores().join(first, second, blocks, out->high.data());
 }
 
 }  // namespace malmoi::ann

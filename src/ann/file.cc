@@ -73,6 +73,9 @@ Status GraphIndex::Save(os::Vfs& vfs, const std::string& path) const {
     return Error(Code::kUnsupported, "save index " + path + ": it has codes alone");
   }
   const std::lock_guard lock(write_mutex_);
+  if (unlinked() != 0) {
+    return Error(Code::kUnsupported, "save index " + path + ": rows await links");
+  }
   std::shared_ptr<const Landmarks> landmarks;
   {
     const std::lock_guard shared(shared_mutex_);
@@ -257,6 +260,7 @@ Status GraphIndex::Adopt(const std::vector<Part>& parts, std::uint32_t rows, Lan
   }
   landmarks_ = std::make_shared<const Landmarks>(std::move(landmarks));
   bound_ = rows;
+  linked_bound_ = rows;
   size_ = linked_ - deleted;
   deleted_ = deleted;
   return Ok();

@@ -16,7 +16,7 @@ namespace malmoi::ann {
 
 Status CheckIndexOptions(const IndexOptions& options);
 
-// The one Index. Lock order: write_mutex_, then shared_mutex_, which is held for pointers only.
+// The one Index. Lock order: write_mutex_, append_mutex_, shared_mutex_ (held for pointers only).
 class GraphIndex : public Index {
  public:
   static Result<std::unique_ptr<GraphIndex>> Make(const IndexOptions& options);
@@ -28,6 +28,14 @@ class GraphIndex : public Index {
   Status Train(std::span<const std::uint32_t> ids, const Rows& rows) override;
   Status Insert(std::span<const std::uint32_t> ids, const Rows& rows,
                 os::ThreadPool* pool) override;
+  Status Append(std::span<const std::uint32_t> ids, const Rows& rows) override;
+  Result<std::uint32_t> Link(std::uint32_t most, bool all, os::ThreadPool* pool) override;
+  std::uint32_t bound() const override { return bound_.load(std::memory_order_acquire); }
+  std::uint32_t unlinked() const override { return unlinked_.load(std::memory_order_acquire); }
+  // Index::Renumber of this.
+  Result<std::unique_ptr<Index>> Renumbered(std::span<const std::uint32_t> to,
+                                            const IndexOptions& options,
+                                            os::ThreadPool* pool) const;
   Status Delete(std::span<const std::uint32_t> ids) override;
   Status Relink(os::ThreadPool* pool) override;
   Result<std::vector<Found>> Search(std::span<const float> query, const SearchParams& params,
@@ -40,7 +48,11 @@ class GraphIndex : public Index {
 
  private:
   struct Item;      // A row on its way in.
-  struct Relinked;  // A row whose links are renewed.
+  struct Relinked {  // A row whose links are renewed.
+    std::uint32_t id = 0;
+    bool changed = false;
+    std::vector<Near> links;
+  };
   // Scratch and landmarks for one walk; gives the scratch back.
   class Visit {
    public:
@@ -65,17 +77,31 @@ class GraphIndex : public Index {
   Status Reserve();
   Status CheckNew(std::span<const std::uint32_t> ids, const Rows& rows) const;
   void TrainLocked(std::span<const std::uint32_t> ids, const Rows& rows);
-  void InsertBatch(std::span<const std::uint32_t> ids, const Rows& rows, os::ThreadPool* pool,
-                   std::vector<Item>* items);
+  // `rows` null: they have their codes already.
+  void LinkBatch(std::span<const std::uint32_t> ids, const Rows* rows, os::ThreadPool* pool,
+                 std::vector<Item>* items);
+  std::size_t BatchRows() const;
+  std::uint32_t LinkLocked(std::uint32_t most, bool all, os::ThreadPool* pool);
   void InsertCodes(std::span<const std::uint32_t> ids, const Rows& rows, os::ThreadPool* pool);
   void MakePresent(std::span<const std::uint32_t> ids);
+  void MakeLinked(std::uint32_t count, std::uint32_t bound);
   void EncodeRow(std::uint32_t id, const Rows& rows, std::vector<float>* rotated,
                  CodeQuery* query) const;
-  void Prepare(std::uint32_t id, const Rows& rows, Item* item) const;
-  void Renew(std::uint32_t id, Relinked* out, WalkScratch* scratch) const;
+  void Prepare(std::uint32_t id, const Rows* rows, Item* item) const;
+  // The row's links led past those of the bits `gone`, if there are such.
+  void Renew(std::uint32_t id, const std::uint64_t* gone, Relinked* out,
+             WalkScratch* scratch) const;
+  // The ids with their distances from the row, rising, by codes.
+  void Measure(std::uint32_t id, std::span<const std::uint32_t> ids, std::vector<Near>* out,
+               WalkScratch* scratch) const;
+  Result<std::vector<std::uint64_t>> GoneIn(std::span<const std::uint32_t> to,
+                                            const IndexOptions& options) const;
+  void CopyRow(std::uint32_t id, std::span<const std::uint32_t> to, const std::uint64_t* gone,
+               Relinked* links, WalkScratch* scratch, Arrays* out) const;
   void RefreshLandmarks();
   void Find(const float* query, const SearchParams& params, std::vector<Found>* out,
             SearchStats* stats) const;
+  static std::size_t Collect(const Keep& keep, WalkScratch* scratch);
   void Candidates(const SearchParams& params, const Visit& visit, WalkScratch* scratch) const;
   Status CheckQuery(std::span<const float> query, const SearchParams& params) const;
   std::uint64_t RowBytes() const;
@@ -101,11 +127,15 @@ class GraphIndex : public Index {
   bool writable_ = true;
   bool trained_ = false;
 
-  mutable std::mutex write_mutex_;         // Serialises writers.
+  mutable std::mutex write_mutex_;         // Serialises writers,
+  mutable std::mutex append_mutex_;        // and those that add rows.
   std::atomic<std::uint32_t> bound_{0};    // Above every id that is present.
   std::atomic<std::uint32_t> size_{0};     // Present and not deleted.
   std::atomic<std::uint32_t> deleted_{0};  // Deleted and still linked.
-  std::uint32_t linked_ = 0;               // Present, deleted or not. Writers only.
+  // Rows from here to bound_ are unlinked: a walk stays below, and they are scanned.
+  std::atomic<std::uint32_t> linked_bound_{0};
+  std::atomic<std::uint32_t> unlinked_{0};
+  std::uint32_t linked_ = 0;  // In the graph, deleted or not. Writers only.
   std::uint32_t landmarks_at_ = 0;         // linked_ when the landmarks were taken.
 
   mutable std::mutex shared_mutex_;  // guards: landmarks_, scratch_

@@ -118,7 +118,6 @@ struct LinkScratch {
   std::vector<float> scores;
   std::vector<float> distances;
   std::vector<Near> kept, merged;
-  std::vector<std::uint32_t> places;
 };
 
 // A stored row as a query for its neighbours.

@@ -85,6 +85,7 @@ IndexInfo GraphIndex::Info() const {
   const std::uint32_t bound = bound_.load(std::memory_order_acquire);
   info.size = size_.load(std::memory_order_acquire);
   info.deleted = deleted_.load(std::memory_order_acquire);
+  info.unlinked = unlinked();
   info.writable = writable_;
   for (std::uint32_t id = 0; id < bound; ++id) info.links += arrays_.LinkCount(id);
   {
@@ -126,6 +127,8 @@ GraphIndex::Visit::Visit(const GraphIndex& index)
   }
   if (scratch_ == nullptr) scratch_ = std::make_unique<WalkScratch>();
   scratch_->stats = {};
+  scratch_->least = 0;
+  scratch_->floor = 0;
 }
 
 GraphIndex::Visit::~Visit() {

@@ -207,6 +207,238 @@ TEST_CASE("an index of codes alone finds all, with filters and beside insertion"
   }
 }
 
+TEST_CASE("appended rows are found at once, and links do not depend on how they came") {
+  const auto data = sample::Clustered(4000, 40, 30, 40);
+  const auto rows = data.source();
+  os::FaultVfs vfs(1);
+  REQUIRE(vfs.MakeDirs("/d").ok());
+  for (const Metric metric : {Metric::kCosine, Metric::kDot, Metric::kEuclid}) {
+    CAPTURE(static_cast<int>(metric));
+    std::string first;
+    for (const std::uint32_t step : {2000u, 37u}) {
+      auto created = Index::Create(Options(data, metric));
+      REQUIRE(created.ok());
+      Index& index = *created.value();
+      CHECK(index.Append(sample::Ids(0, 10), rows).error().code() == Code::kInvalidArgument);
+      REQUIRE(index.Train(sample::Ids(0, data.rows), rows).ok());
+      os::ThreadPool pool(step == 37 ? 2 : 1, "ann-test");
+      const SearchParams params{.window = 60, .rows = &rows};
+      std::atomic<std::uint32_t> have{0};
+      std::atomic<bool> wrong{false}, done{false};
+      std::thread linker([&] {
+        while (!done) wrong = wrong || !index.Link(200, false, &pool).ok();
+      });
+      std::thread reader([&] {
+        for (std::size_t q = 0; have < data.rows; q = (q + 1) % data.query_count()) {
+          const std::uint32_t before = have;
+          const auto found = index.Search(data.query(q), params);
+          if (!found.ok() || found.value().size() < std::min(before, 10u)) wrong = true;
+        }
+      });
+      for (std::uint32_t at = 0; at < data.rows; at += step) {
+        const std::uint32_t end = std::min(at + step, data.rows);
+        CHECK(index.Append(sample::Ids(at, end), rows).ok());
+        have = end;
+        const auto here = [&](std::uint32_t r) { return r < end; };
+        if (step == 2000) CHECK(sample::MeanRecall(index, data, params, here) > 0.97);
+      }
+      reader.join();
+      done = true;
+      linker.join();
+      CHECK(!wrong);
+      CHECK(index.Append(sample::Ids(5, 6), rows).error().code() == Code::kInvalidArgument);
+      REQUIRE(index.Link(100'000, true, &pool).ok());
+      CHECK(index.unlinked() == 0);
+      CHECK(sample::MeanRecall(index, data, params, kAll) > 0.97);
+      REQUIRE(index.Save(vfs, "/d/index").ok());
+      auto bytes = os::ReadFile(vfs, "/d/index");
+      REQUIRE(bytes.ok());
+      if (first.empty()) first = bytes.value();
+      CHECK(bytes.value() == first);
+    }
+  }
+}
+
+TEST_CASE("appended rows obey filters and deletion before they are linked") {
+  const auto data = sample::Clustered(3000, 40, 30, 30);
+  const auto rows = data.source();
+  auto created = Index::Create(Options(data));
+  REQUIRE(created.ok());
+  Index& index = *created.value();
+  REQUIRE(index.Insert(sample::Ids(0, 1500), rows).ok());
+  REQUIRE(index.Append(sample::Ids(1500, 3000), rows).ok());
+  CHECK(index.unlinked() == 1500);
+  os::FaultVfs vfs(1);
+  CHECK(index.Save(vfs, "/index").error().code() == Code::kUnsupported);
+  const auto third = [](std::uint32_t r) { return r % 3 == 0; };
+  const Bits bits(data.rows, third);
+  const IdFilter filter = bits.filter();
+  const SearchParams kept{.window = 60, .filter = &filter, .rows = &rows, .walk = true};
+  CHECK(sample::MeanRecall(index, data, kept, third) > 0.97);
+  REQUIRE(index.Delete(sample::Ids(1000, 2000)).ok());
+  const auto live = [](std::uint32_t r) { return r < 1000 || r >= 2000; };
+  const SearchParams params{.window = 60, .rows = &rows, .walk = true};
+  CHECK(sample::MeanRecall(index, data, params, live) > 0.97);
+  REQUIRE(index.Relink().ok());
+  CHECK(index.unlinked() == 0);
+  CHECK(index.Info().deleted == 0);
+  CHECK(sample::MeanRecall(index, data, params, live) > 0.97);
+}
+
+TEST_CASE("a scan that judges rows by their first numbers finds what one of all numbers does") {
+  const auto data = sample::Clustered(6000, 300, 60, 40);
+  const auto rows = data.source();
+  for (const Metric metric : {Metric::kCosine, Metric::kDot, Metric::kEuclid}) {
+    CAPTURE(static_cast<int>(metric));
+    const auto index = Built(data, Options(data, metric));
+    const auto kept = [](std::uint32_t r) { return r % 5 == 0; };
+    const Bits bits(data.rows, kept);
+    const IdFilter filter = bits.filter();
+    std::vector<std::vector<Found>> first;
+    for (const os::CpuLevel level : os::AvailableCpuLevels()) {
+      const auto before = os::SetCpuLevelForTest(level);
+      std::vector<std::vector<Found>> all;
+      double hits = 0;
+      for (std::size_t q = 0; q < data.query_count(); ++q) {
+        SearchParams params{.window = 200, .filter = &filter, .exhaustive = true};
+        const auto exact = index->Search(data.query(q), params).value();
+        params.exhaustive = false;
+        SearchStats stats;
+        all.push_back(index->Search(data.query(q), params, &stats).value());
+        CHECK(stats.scanned);
+        for (const Found& f : all.back()) {
+          hits += std::any_of(exact.begin(), exact.end(), [&](const Found& e) {
+            return e.id == f.id && e.score == f.score;
+          });
+        }
+      }
+      CHECK(hits >= 9.95 * static_cast<double>(data.query_count()));
+      if (first.empty()) first = all;
+      for (std::size_t q = 0; q < all.size(); ++q) {
+        REQUIRE(all[q].size() == first[q].size());
+        for (std::size_t i = 0; i < all[q].size(); ++i) CHECK(all[q][i].id == first[q][i].id);
+      }
+      os::SetCpuLevelForTest(before);
+    }
+  }
+}
+
+TEST_CASE("several indexes with a common floor find what one would") {
+  const auto data = sample::Clustered(6000, 40, 30, 60);
+  const auto rows = data.source();
+  const auto one = Built(data, Options(data));
+  // Three parts of other sizes; the last one is of some clusters alone.
+  std::vector<std::vector<std::uint32_t>> ids(3);
+  for (std::uint32_t r = 0; r < data.rows; ++r) {
+    ids[data.cluster[r] < 4 ? 2 : r % 3 == 0 ? 1 : 0].push_back(r);
+  }
+  std::vector<std::unique_ptr<Index>> parts;
+  for (const auto& part : ids) {
+    auto index = Index::Create(Options(data));
+    REQUIRE(index.ok());
+    REQUIRE(index.value()->Insert(part, rows).ok());
+    parts.push_back(std::move(index).value());
+  }
+  double hits[2] = {}, hops[2] = {};
+  for (std::size_t q = 0; q < data.query_count(); ++q) {
+    const auto exact = one->Search(data.query(q), {.rows = &rows, .exhaustive = true}).value();
+    for (const bool floored : {false, true}) {
+      SearchParams params{.window = 60, .rows = &rows};
+      std::vector<Found> all;
+      for (std::size_t p = 0; p < parts.size(); ++p) {
+        params.rank = 60 * ids[p].size() / data.rows;
+        SearchStats stats;
+        const auto found = parts[p]->Search(data.query(q), params, &stats).value();
+        if (floored && p == 0) params.floor = stats.at_rank;
+        hops[floored] += static_cast<double>(stats.hops);
+        all.insert(all.end(), found.begin(), found.end());
+      }
+      std::sort(all.begin(), all.end(), [](const Found& a, const Found& b) {
+        return a.score != b.score ? a.score > b.score : a.id < b.id;
+      });
+      for (std::size_t i = 0; i < exact.size(); ++i) {
+        hits[floored] += std::any_of(all.begin(), all.begin() + 10,
+                                     [&](const Found& f) { return f.id == exact[i].id; });
+      }
+    }
+  }
+  const double wanted = 10.0 * static_cast<double>(data.query_count());
+  CHECK(hits[1] / wanted > 0.97);
+  CHECK(hits[1] >= hits[0] - wanted * 0.01);
+  CHECK(hops[1] < hops[0] * 0.75);
+}
+
+TEST_CASE("a renumbered copy finds the same rows under their new ids, and grows") {
+  const auto data = sample::Clustered(3000, 40, 30, 40);
+  const auto rows = data.source();
+  os::FaultVfs vfs(1);
+  REQUIRE(vfs.MakeDirs("/d").ok());
+  for (const Metric metric : {Metric::kCosine, Metric::kDot, Metric::kEuclid}) {
+    CAPTURE(static_cast<int>(metric));
+    auto options = Options(data, metric);
+    const auto source = Built(data, options);
+    REQUIRE(source->Delete(sample::Ids(0, 200)).ok());
+    // The new order is the old one backwards; every tenth row and the deleted ones are gone.
+    std::vector<std::uint32_t> to(data.rows, Index::kGone);
+    std::vector<std::uint32_t> was;
+    for (std::uint32_t id = data.rows; id-- > 200;) {
+      if (id % 10 == 0) continue;
+      to[id] = static_cast<std::uint32_t>(was.size());
+      was.push_back(id);
+    }
+    class Moved : public Rows {
+     public:
+      Moved(const Rows& rows, const std::vector<std::uint32_t>& was) : rows_(rows), was_(was) {}
+      const float* Row(std::uint32_t id) const override { return rows_.Row(was_[id]); }
+
+     private:
+      const Rows& rows_;
+      const std::vector<std::uint32_t>& was_;
+    };
+    const std::size_t kept = was.size();
+    for (std::uint32_t id = 210; id < data.rows; id += 10) was.push_back(id);
+    const Moved moved(rows, was);
+    options.capacity = static_cast<std::uint32_t>(was.size());
+    options.tag = 7;
+    os::ThreadPool pool(2, "ann-test");
+    const auto recall = [&](const Index& index, std::size_t n) {
+      double hits = 0, wanted = 0;
+      for (std::size_t q = 0; q < data.query_count(); ++q) {
+        const auto exact = index.Search(data.query(q), {.rows = &moved, .exhaustive = true}).value();
+        const auto found = index.Search(data.query(q), {.window = 60, .rows = &moved}).value();
+        CHECK(exact.size() == 10);
+        wanted += static_cast<double>(exact.size());
+        for (const Found& f : found) {
+          CHECK(f.id < n);
+          hits += std::any_of(exact.begin(), exact.end(),
+                              [&](const Found& e) { return e.id == f.id && e.score == f.score; });
+        }
+      }
+      return hits / wanted;
+    };
+    auto copied = Index::Renumber(*source, to, options, &pool);
+    REQUIRE(copied.ok());
+    Index& copy = *copied.value();
+    CHECK(copy.Info().size == kept);
+    CHECK(copy.options().tag == 7);
+    CHECK(recall(copy, kept) > 0.97);
+    REQUIRE(copy.Insert(sample::Ids(static_cast<std::uint32_t>(kept), options.capacity), moved)
+                .ok());
+    CHECK(recall(copy, was.size()) > 0.97);
+
+    REQUIRE(source->Save(vfs, "/d/index").ok());
+    const auto opened = Index::Open(vfs, "/d/index");
+    REQUIRE(opened.ok());
+    auto again = Index::Renumber(*opened.value(), to, options);
+    CHECK(again.ok() == (metric != Metric::kDot));
+    if (again.ok()) CHECK(recall(*again.value(), kept) > 0.97);
+    to[300] = to[301];
+    CHECK(Index::Renumber(*source, to, options).error().code() == Code::kInvalidArgument);
+    options.dim = 41;
+    CHECK(Index::Renumber(*source, to, options).error().code() == Code::kInvalidArgument);
+  }
+}
+
 TEST_CASE("each of many equal rows is found when a filter asks for it") {
   auto data = sample::Clustered(600, 16, 3, 1);
   for (std::uint32_t r = 100; r < 400; ++r) {

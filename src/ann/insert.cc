@@ -13,6 +13,9 @@ namespace {
 constexpr std::size_t kTrainRows = 4096;
 constexpr std::size_t kMaxBatch = 1024;
 constexpr std::uint32_t kBatchShare = 16;  // A batch is at most this part of what is linked.
+constexpr std::size_t kPreparedAtOnce = 8;
+constexpr std::size_t kShares = 16;  // Of targets that are offered links.
+constexpr std::uint32_t kAllRows = ~std::uint32_t{0};
 constexpr std::size_t kMaxLandmarks = 512;
 constexpr std::uint32_t kLandmarkShare = 64;  // At most this part of the rows are landmarks.
 
@@ -23,6 +26,20 @@ void Run(os::ThreadPool* pool, std::size_t count,
     return;
   }
   pool->ParallelFor(count, body);
+}
+
+// body(begin, end) over parts of [0, count), which threads take as they come to them: one that has
+// to give way to others holds up what it has taken, not a fixed share of all.
+void Share(os::ThreadPool* pool, std::size_t count, std::size_t part,
+           const std::function<void(std::size_t, std::size_t)>& body) {
+  std::atomic<std::size_t> next{0};
+  Run(pool, pool == nullptr ? 1 : pool->threads(), [&](std::size_t, std::size_t, std::size_t) {
+    for (;;) {
+      const std::size_t at = next.fetch_add(part, std::memory_order_relaxed);
+      if (at >= count) return;
+      body(at, std::min(at + part, count));
+    }
+  });
 }
 
 Error BadId(std::uint32_t id, const std::string& why) {
@@ -37,12 +54,6 @@ struct GraphIndex::Item {
   std::vector<float> rotated;
   std::vector<Near> links;
   Near fallback;
-};
-
-struct GraphIndex::Relinked {
-  std::uint32_t id = 0;
-  bool changed = false;
-  std::vector<Near> links;
 };
 
 Status GraphIndex::CheckNew(std::span<const std::uint32_t> ids, const Rows& rows) const {
@@ -67,7 +78,7 @@ Status GraphIndex::CheckNew(std::span<const std::uint32_t> ids, const Rows& rows
 }
 
 Status GraphIndex::Train(std::span<const std::uint32_t> ids, const Rows& rows) {
-  const std::lock_guard lock(write_mutex_);
+  const std::scoped_lock lock(write_mutex_, append_mutex_);
   if (!trained_) TrainLocked(ids, rows);
   return Ok();
 }
@@ -82,7 +93,7 @@ void GraphIndex::TrainLocked(std::span<const std::uint32_t> ids, const Rows& row
 
 Status GraphIndex::Insert(std::span<const std::uint32_t> ids, const Rows& rows,
                           os::ThreadPool* pool) {
-  const std::lock_guard lock(write_mutex_);
+  const std::scoped_lock lock(write_mutex_, append_mutex_);
   if (!writable_) {
     return Error(Code::kUnsupported, "insert: an index opened from a file does not grow");
   }
@@ -93,14 +104,70 @@ Status GraphIndex::Insert(std::span<const std::uint32_t> ids, const Rows& rows,
     InsertCodes(ids, rows, pool);
     return Ok();
   }
+  LinkLocked(kAllRows, true, pool);
   std::vector<Item> items;
   while (!ids.empty()) {
-    const std::size_t batch =
-        std::min({ids.size(), kMaxBatch, std::size_t{linked_ / kBatchShare + 1}});
-    InsertBatch(ids.first(batch), rows, pool, &items);
+    const std::size_t batch = std::min(ids.size(), BatchRows());
+    LinkBatch(ids.first(batch), &rows, pool, &items);
+    MakePresent(ids.first(batch));
+    MakeLinked(static_cast<std::uint32_t>(batch), bound_.load(std::memory_order_relaxed));
     ids = ids.subspan(batch);
   }
   return Ok();
+}
+
+// Rows of a batch do not see each other, so it is small against what is there.
+std::size_t GraphIndex::BatchRows() const {
+  return std::min(kMaxBatch, std::size_t{linked_ / kBatchShare + 1});
+}
+
+Status GraphIndex::Append(std::span<const std::uint32_t> ids, const Rows& rows) {
+  const std::lock_guard lock(append_mutex_);
+  if (!writable_ || arrays_.degree == 0) {
+    return Error(Code::kUnsupported, "append: the index does not grow, or has no links");
+  }
+  if (!trained_) return Error(Code::kInvalidArgument, "append: the index was not trained");
+  MALMOI_TRY(CheckNew(ids, rows));
+  const std::uint32_t bound = bound_.load(std::memory_order_relaxed);
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    if (ids[i] < (i == 0 ? bound : ids[i - 1])) return BadId(ids[i], "appended ids must rise");
+  }
+  Visit visit(*this);
+  WalkScratch& scratch = visit.scratch();
+  for (const std::uint32_t id : ids) EncodeRow(id, rows, &scratch.rotated, &scratch.query);
+  unlinked_.fetch_add(static_cast<std::uint32_t>(ids.size()), std::memory_order_acq_rel);
+  MakePresent(ids);
+  return Ok();
+}
+
+Result<std::uint32_t> GraphIndex::Link(std::uint32_t most, bool all, os::ThreadPool* pool) {
+  const std::lock_guard lock(write_mutex_);
+  if (!writable_ || arrays_.degree == 0) {
+    return Error(Code::kUnsupported, "link: the index does not change, or has no links");
+  }
+  return LinkLocked(most, all, pool);
+}
+
+std::uint32_t GraphIndex::LinkLocked(std::uint32_t most, bool all, os::ThreadPool* pool) {
+  std::vector<Item> items;
+  std::vector<std::uint32_t> ids;
+  std::uint32_t done = 0;
+  while (done < most) {
+    const std::uint32_t end = bound_.load(std::memory_order_acquire);
+    std::uint32_t id = linked_bound_.load(std::memory_order_relaxed);
+    const std::size_t batch = BatchRows();
+    ids.clear();
+    for (; id < end && ids.size() < batch; ++id) {
+      if (TestBit(arrays_.present, id)) ids.push_back(id);
+    }
+    if (ids.empty() || (ids.size() < batch && !all)) break;
+    LinkBatch(ids, nullptr, pool, &items);
+    const auto n = static_cast<std::uint32_t>(ids.size());
+    MakeLinked(n, ids.back() + 1);
+    unlinked_.fetch_sub(n, std::memory_order_acq_rel);
+    done += n;
+  }
+  return done;
 }
 
 // The row's codes; *query: it as a query for its neighbours.
@@ -134,17 +201,26 @@ void GraphIndex::MakePresent(std::span<const std::uint32_t> ids) {
   }
   bound_.store(bound, std::memory_order_release);
   size_.fetch_add(static_cast<std::uint32_t>(ids.size()), std::memory_order_acq_rel);
-  linked_ += static_cast<std::uint32_t>(ids.size());
 }
 
-void GraphIndex::Prepare(std::uint32_t id, const Rows& rows, Item* item) const {
+void GraphIndex::MakeLinked(std::uint32_t count, std::uint32_t bound) {
+  linked_ += count;
+  linked_bound_.store(bound, std::memory_order_release);
+  if (linked_ - landmarks_at_ > landmarks_at_ / 4) RefreshLandmarks();
+}
+
+void GraphIndex::Prepare(std::uint32_t id, const Rows* rows, Item* item) const {
   Visit visit(*this);
   WalkScratch& scratch = visit.scratch();
   item->id = id;
   item->linked = 0;
-  EncodeRow(id, rows, &item->rotated, &scratch.query);
-  Walk(arrays_, visit.landmarks(), bound_.load(std::memory_order_acquire), options_.build_window,
-       &scratch);
+  if (rows != nullptr) {
+    EncodeRow(id, *rows, &item->rotated, &scratch.query);
+  } else {
+    StoredQuery(arrays_, frame_.blocks, id, &scratch.query);
+  }
+  Walk(arrays_, visit.landmarks(), linked_bound_.load(std::memory_order_acquire),
+       options_.build_window, &scratch);
   item->links.clear();
   const Pool& pool = scratch.pool;
   for (std::size_t i = 0; i < pool.size(); ++i) {
@@ -159,23 +235,22 @@ void GraphIndex::Prepare(std::uint32_t id, const Rows& rows, Item* item) const {
               &item->links, &scratch.links);
 }
 
-void GraphIndex::InsertBatch(std::span<const std::uint32_t> ids, const Rows& rows,
-                             os::ThreadPool* pool, std::vector<Item>* items) {
+void GraphIndex::LinkBatch(std::span<const std::uint32_t> ids, const Rows* rows,
+                           os::ThreadPool* pool, std::vector<Item>* items) {
   if (items->size() < ids.size()) items->resize(ids.size());
-  Run(pool, ids.size(), [&](std::size_t, std::size_t begin, std::size_t end) {
+  Share(pool, ids.size(), kPreparedAtOnce, [&](std::size_t begin, std::size_t end) {
     for (std::size_t i = begin; i < end; ++i) Prepare(ids[i], rows, &(*items)[i]);
   });
   for (std::size_t i = 0; i < ids.size(); ++i) WriteLinks(&arrays_, ids[i], (*items)[i].links);
-  // A thread takes the targets of its share and goes through all items in order: what a target is
-  // offered, and when, does not depend on the number of threads.
-  const std::size_t shares = pool == nullptr ? 1 : pool->threads();
-  Run(pool, shares, [&](std::size_t, std::size_t begin, std::size_t end) {
+  // Each share is of some targets and goes through all items in order: what a target is offered,
+  // and when, does not depend on the number of threads.
+  Share(pool, kShares, 1, [&](std::size_t begin, std::size_t end) {
     Visit visit(*this);
     for (std::size_t share = begin; share < end; ++share) {
       for (std::size_t i = 0; i < ids.size(); ++i) {
         Item& item = (*items)[i];
         for (const Near& link : item.links) {
-          if (link.id / 16 % shares != share) continue;
+          if (link.id / 16 % kShares != share) continue;
           if (OfferLink(&arrays_, options_.alpha, link.id, item.id, link.distance,
                         &visit.scratch().links)) {
             std::atomic_ref(item.linked).fetch_add(1, std::memory_order_relaxed);
@@ -190,12 +265,10 @@ void GraphIndex::InsertBatch(std::span<const std::uint32_t> ids, const Rows& row
     if (item.linked != 0 || item.links.empty()) continue;
     ForceLink(&arrays_, item.fallback.id, item.id, item.fallback.distance);
   }
-  MakePresent(ids);
-  if (linked_ - landmarks_at_ > landmarks_at_ / 4) RefreshLandmarks();
 }
 
 void GraphIndex::RefreshLandmarks() {
-  const std::uint32_t bound = bound_.load(std::memory_order_relaxed);
+  const std::uint32_t bound = linked_bound_.load(std::memory_order_relaxed);
   const std::size_t wanted =
       std::clamp<std::size_t>(linked_ / kLandmarkShare, std::min(linked_, 16u), kMaxLandmarks);
   std::vector<std::pair<std::uint64_t, std::uint32_t>> drawn;
@@ -219,7 +292,22 @@ void GraphIndex::RefreshLandmarks() {
   landmarks_ = std::move(next);
 }
 
-void GraphIndex::Renew(std::uint32_t id, Relinked* out, WalkScratch* scratch) const {
+void GraphIndex::Measure(std::uint32_t id, std::span<const std::uint32_t> ids,
+                         std::vector<Near>* out, WalkScratch* scratch) const {
+  CodeQuery& query = scratch->query;
+  StoredQuery(arrays_, frame_.blocks, id, &query);
+  scratch->scores.resize(std::max(scratch->scores.size(), ids.size()));
+  scratch->sums.resize(std::max(scratch->sums.size(), ids.size()));
+  ScoreFour(arrays_, query, ids.data(), ids.size(), scratch->sums.data(), scratch->scores.data());
+  out->clear();
+  for (std::size_t k = 0; k < ids.size(); ++k) {
+    out->push_back({std::max(0.0f, query.norm2 - 2 * scratch->scores[k]), ids[k]});
+  }
+  std::sort(out->begin(), out->end());
+}
+
+void GraphIndex::Renew(std::uint32_t id, const std::uint64_t* gone, Relinked* out,
+                       WalkScratch* scratch) const {
   out->id = id;
   out->changed = false;
   out->links.clear();
@@ -227,27 +315,19 @@ void GraphIndex::Renew(std::uint32_t id, Relinked* out, WalkScratch* scratch) co
   ids.clear();
   std::uint32_t to, behind;
   for (std::uint32_t k = 0; k < arrays_.degree && arrays_.Link(id, k, &to); ++k) {
-    if (!TestBit(arrays_.deleted, to)) {
+    if (!TestBit(gone, to)) {
       ids.push_back(to);
       continue;
     }
     out->changed = true;
     for (std::uint32_t j = 0; j < arrays_.degree && arrays_.Link(to, j, &behind); ++j) {
-      if (behind != id && !TestBit(arrays_.deleted, behind)) ids.push_back(behind);
+      if (behind != id && !TestBit(gone, behind)) ids.push_back(behind);
     }
   }
   if (!out->changed) return;
   std::sort(ids.begin(), ids.end());
   ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
-  CodeQuery& query = scratch->query;
-  StoredQuery(arrays_, frame_.blocks, id, &query);
-  scratch->scores.resize(std::max(scratch->scores.size(), ids.size()));
-  scratch->sums.resize(std::max(scratch->sums.size(), ids.size()));
-  ScoreFour(arrays_, query, ids.data(), ids.size(), scratch->sums.data(), scratch->scores.data());
-  for (std::size_t k = 0; k < ids.size(); ++k) {
-    out->links.push_back({std::max(0.0f, query.norm2 - 2 * scratch->scores[k]), ids[k]});
-  }
-  std::sort(out->links.begin(), out->links.end());
+  Measure(id, ids, &out->links, scratch);
   ChooseLinks(arrays_, frame_.blocks, options_.alpha, options_.degree, &out->links,
               &scratch->links);
 }
@@ -260,7 +340,8 @@ Status GraphIndex::Relink(os::ThreadPool* pool) {
                                          : "relink: an index opened from a file does not change");
   }
   if (deleted_.load(std::memory_order_relaxed) == 0) return Ok();
-  const std::uint32_t bound = bound_.load(std::memory_order_relaxed);
+  LinkLocked(kAllRows, true, pool);
+  const std::uint32_t bound = linked_bound_.load(std::memory_order_relaxed);
   std::vector<Relinked> group(kMaxBatch);
   for (std::uint32_t from = 0; from < bound; from += kMaxBatch) {
     const std::size_t n = std::min<std::size_t>(kMaxBatch, bound - from);
@@ -270,7 +351,7 @@ Status GraphIndex::Relink(os::ThreadPool* pool) {
         const auto id = from + static_cast<std::uint32_t>(i);
         group[i].changed = false;
         if (!TestBit(arrays_.present, id) || TestBit(arrays_.deleted, id)) continue;
-        Renew(id, &group[i], &visit.scratch());
+        Renew(id, arrays_.deleted, &group[i], &visit.scratch());
       }
     });
     for (std::size_t i = 0; i < n; ++i) {

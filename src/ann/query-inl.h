@@ -87,5 +87,25 @@ float Split(const float* x, std::size_t n, std::int8_t* high, std::int8_t* low,
   return largest / 16256.0f;
 }
 
+#ifndef MALMOI_ANN_JOIN
+std::int32_t Join(const std::uint8_t* first, const std::uint8_t* second, std::size_t blocks,
+                  std::int8_t* plane) {
+  std::int32_t sum = 0;
+  for (std::size_t b = 0; b < blocks; ++b, first += 64, second += 64, plane += 128) {
+    std::uint8_t near[64], far[64];
+    for (std::size_t j = 0; j < 64; ++j) {
+      near[j] = static_cast<std::uint8_t>(first[j] << 4 | (second[j] & 15));
+      far[j] = static_cast<std::uint8_t>((first[j] & 0xf0) | second[j] >> 4);
+    }
+    for (std::size_t j = 0; j < 64; ++j) {
+      plane[j] = static_cast<std::int8_t>(near[j] ^ 128);
+      plane[64 + j] = static_cast<std::int8_t>(far[j] ^ 128);
+    }
+    for (std::size_t j = 0; j < 64; ++j) sum += near[j] + far[j];
+  }
+  return sum - static_cast<std::int32_t>(blocks) * 128 * 128;
+}
+#endif
+
 }  // namespace
 }  // namespace malmoi::ann

@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "ann/graph_index_internal.h"
+#include "ann/key-inl.h"
 #include "kernels/vector.h"
 
 namespace malmoi::ann {
@@ -17,24 +18,46 @@ bool Before(const Found& a, const Found& b) {
 constexpr double kListByte = 10.0;  // A byte of links, of which each leads to a test or two.
 constexpr double kCodeByte = 3.0;   // A byte of codes that a walk judges.
 constexpr double kFresh = 0.3;  // Of the rows behind a neighbour those that were not met before.
+constexpr double kWider = 1.1;  // A walk past the filter: so that enough are left nearly always,
+constexpr double kEnough = 0.75;  // which is this part of the window.
 
-// Whether scoring the `count` of `size` rows that a filter keeps costs less than a walk through it,
-// by the bytes that each reads.
-bool ScanIsCheaper(const Arrays& arrays, std::uint64_t count, std::uint64_t size,
-                   std::size_t window) {
+// How a search goes about a filter.
+enum class Way : std::uint8_t {
+  kScan,     // Scores the rows that are kept.
+  kThrough,  // Walks over rows that are kept, through others.
+  kPast,     // Walks as without a filter, over a wider window, and drops what is not kept.
+};
+
+struct Ways {
+  std::size_t window;  // Of a walk past the filter.
+  Way best;            // By the bytes that each reads,
+  Way next;            // and where a walk past the filter is left with too few.
+};
+
+Ways ChooseWay(const Arrays& arrays, std::uint64_t count, std::uint64_t size, std::size_t window) {
   const double code = static_cast<double>(arrays.code_bytes + sizeof(Factors));
   const double degree = arrays.degree;
-  const double share = static_cast<double>(count) / static_cast<double>(std::max(size, count) + 1);
+  const double share =
+      static_cast<double>(count) / static_cast<double>(std::max(size, count) + 1);
+  const double scan = static_cast<double>(count) * code;
   // A hop reads the node's links and those behind neighbours that are not kept, until it has a
   // list's worth of rows (KeptNeighbours).
   const double direct = degree * share;
   const double behind =
       std::min(degree - direct, (degree - direct) / std::max(direct * kFresh, 0.5));
   const double judged = std::min(degree, direct * (1 + behind * kFresh));
-  const double hop =
-      (1 + behind) * degree * sizeof(std::uint32_t) * kListByte + judged * code * kCodeByte;
-  const double hops = static_cast<double>(window) + 4;  // A walk expands its whole pool.
-  return static_cast<double>(count) * code <= hops * hop;
+  const double list = degree * sizeof(std::uint32_t) * kListByte;
+  // A walk expands its whole pool.
+  const double through =
+      (static_cast<double>(window) + 4) * ((1 + behind) * list + judged * code * kCodeByte);
+  const double wide = static_cast<double>(window) * kWider / std::max(share, 1e-9);
+  const double past = (wide + 4) * (list + degree * kFresh * code * kCodeByte);
+  Ways out{};
+  out.next = scan <= through ? Way::kScan : Way::kThrough;
+  const bool walks = wide < kMaxWindow && past < std::min(scan, through);
+  out.best = walks ? Way::kPast : out.next;
+  out.window = walks ? static_cast<std::size_t>(wide) + 1 : window;
+  return out;
 }
 
 }  // namespace
@@ -103,9 +126,26 @@ Result<std::vector<std::vector<Found>>> GraphIndex::SearchBatch(std::span<const 
   return out;
 }
 
+// What the pool has and `keep` too, best first, in scratch->found and ids; their number.
+std::size_t GraphIndex::Collect(const Keep& keep, WalkScratch* scratch) {
+  const Pool& pool = scratch->pool;
+  scratch->ids.resize(std::max(scratch->ids.size(), pool.size()));
+  scratch->found.clear();
+  std::size_t n = 0;
+  for (std::size_t i = 0; i < pool.size(); ++i) {
+    const std::uint32_t id = pool.Id(i);
+    if (!keep(id)) continue;
+    scratch->found.push_back({id, pool.Score(i)});
+    scratch->ids[n++] = id;
+  }
+  return n;
+}
+
 void GraphIndex::Candidates(const SearchParams& params, const Visit& visit,
                             WalkScratch* scratch) const {
   const Landmarks& landmarks = visit.landmarks();
+  // In this order: rows that are linked meanwhile are scanned, not walked to.
+  const std::uint32_t linked = linked_bound_.load(std::memory_order_acquire);
   const std::uint32_t bound = bound_.load(std::memory_order_acquire);
   const std::uint32_t size = size_.load(std::memory_order_acquire);
   const std::size_t window = std::max<std::size_t>({params.window, params.limit, 1});
@@ -113,33 +153,37 @@ void GraphIndex::Candidates(const SearchParams& params, const Visit& visit,
   const std::uint64_t count =
       params.filter != nullptr ? std::min<std::uint64_t>(params.filter->count, size) : size;
   const bool all = params.filter == nullptr && !visit.deleted();
-  scratch->stats.scanned = params.exhaustive || arrays_.degree == 0 ||
-                           (!all && !params.walk && ScanIsCheaper(arrays_, count, size, window));
-  if (scratch->stats.scanned) {
-    Scan(arrays_, bound, window, keep, scratch);
-  } else if (all) {
-    Walk(arrays_, landmarks, bound, window, scratch);
-  } else {
-    WalkKept(arrays_, landmarks, bound, window, keep, scratch);
+  const CodeQuery& query = scratch->query;
+  scratch->sift = !params.exhaustive;
+  scratch->least = params.limit;
+  scratch->floor = 0;
+  if (std::isfinite(params.floor)) {
+    scratch->floor = KeyOf((params.floor - query.constant) / query.factor, Pool::kIdsMax - 1);
   }
-  const Pool& pool = scratch->pool;
-  scratch->ids.resize(std::max(scratch->ids.size(), pool.size()));
-  const auto collect = [&] {
-    std::size_t n = 0;
-    scratch->found.clear();
-    for (std::size_t i = 0; i < pool.size(); ++i) {
-      const std::uint32_t id = pool.Id(i);
-      if (!all && !keep(id)) continue;
-      scratch->found.push_back({id, pool.Score(i)});
-      scratch->ids[n++] = id;
-    }
-    return n;
+  Ways ways{window, Way::kPast, Way::kPast};
+  if (!all) ways = ChooseWay(arrays_, count, size, window);
+  if (!all && params.walk) ways.best = Way::kThrough;
+  if (params.exhaustive || arrays_.degree == 0) ways.best = Way::kScan;
+  const auto go = [&](Way way) {
+    scratch->stats.scanned = way == Way::kScan;
+    if (way == Way::kScan) Scan(arrays_, bound, window, keep, scratch);
+    if (way == Way::kPast) Walk(arrays_, landmarks, linked, ways.window, scratch);
+    if (way == Way::kThrough) WalkKept(arrays_, landmarks, linked, window, keep, scratch);
+    if (way != Way::kScan) ScanMore(arrays_, linked, bound, keep, scratch);
+    return Collect(keep, scratch);
   };
-  // A walk through a filter that found too little was cut off from the rest.
-  if (collect() < std::min<std::uint64_t>(window, count) && !all && !scratch->stats.scanned) {
-    scratch->stats.scanned = true;
-    Scan(arrays_, bound, window, keep, scratch);
-    collect();
+  std::size_t found = go(ways.best);
+  // Where the filter's rows are not among those near the query, or the walk was cut off from them.
+  const auto few = [&](double part) {
+    const double wanted = scratch->floor == 0 ? static_cast<double>(window) * part
+                                              : static_cast<double>(params.limit);
+    return !all && static_cast<double>(found) < std::min(wanted, static_cast<double>(count));
+  };
+  Way way = ways.best;
+  if (way == Way::kPast && few(kEnough)) found = go(way = ways.next);
+  if (way == Way::kThrough && few(1)) found = go(Way::kScan);
+  if (params.rank < found) {
+    scratch->stats.at_rank = scratch->found[params.rank].score * query.factor + query.constant;
   }
 }
 

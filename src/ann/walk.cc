@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <cstring>
 #include <span>
 
@@ -36,7 +37,7 @@ void Begin(const Arrays& arrays, std::uint32_t bound, std::size_t window, std::s
     scratch->visited.resize(words);
     scratch->dirty.resize(words + 1);
   }
-  const std::size_t room = judged + 4;
+  const std::size_t room = std::max(judged, kScanGroup) + 4;
   if (scratch->ids.size() < 2 * room) scratch->ids.resize(2 * room);
   if (scratch->sums.size() < room) scratch->sums.resize(room);
   if (scratch->scores.size() < room) scratch->scores.resize(room);
@@ -61,6 +62,8 @@ void Begin(const Arrays& arrays, std::uint32_t bound, std::size_t window, std::s
        .sums = scratch->sums.data(),
        .scores = scratch->scores.data()};
   scratch->pool.Reset(window, &s);
+  s.least = scratch->least;
+  s.floor = scratch->floor;
   Visit(scratch, bound);
 }
 
@@ -141,6 +144,61 @@ std::size_t KeptNeighbours(const Arrays& arrays, std::uint32_t bound, std::uint3
   return n;
 }
 
+// Of the rest of a vector, rotated at random, the first 128 numbers say this much: the products of
+// the others stray about their share by |q| |row| sqrt((1 - share) / share / dim), of which three and
+// a half are allowed for.
+void BeginSift(WalkScratch* scratch) {
+  constexpr std::size_t kFirst = 128;
+  constexpr double kSpreads = 3.5;
+  const std::vector<float>& q = scratch->rotated;
+  WalkState& s = scratch->state;
+  if (!scratch->sift || q.size() < 2 * kFirst || s.extra_weight != 0) return;
+  double norm2 = 0;
+  for (const float x : q) norm2 += double{x} * x;
+  std::int32_t sum = 0;
+  for (std::size_t i = 0; i < kFirst; ++i) sum += s.plane[i];
+  const auto dim = static_cast<double>(q.size());
+  s.sift_scale = s.scale * static_cast<float>(dim / kFirst);
+  s.sift_middle = kMiddleFour * static_cast<float>(sum);
+  // Twice half of a row's squared norm is under the root with sift_spread.
+  s.sift_spread =
+      static_cast<float>(kSpreads * std::sqrt(2 * norm2 * (dim / kFirst - 1) / dim));
+}
+
+// Offers the ids in [begin, end) that are present and that `keep` has.
+void ScanRange(const Arrays& arrays, std::uint32_t begin, std::uint32_t end, const Keep& keep,
+               WalkScratch* scratch) {
+  std::size_t n = 0;
+  const auto offer = Scores().offer;
+  BeginSift(scratch);
+  WalkState& s = scratch->state;
+  const auto flush = [&] {
+    if (s.sift_spread > 0 && s.size == s.window) {
+      s.distances += n;  // Those that it leaves are counted where they are judged.
+      n = Scores().sift(&s, scratch->ids.data(), n);
+      s.distances -= n;
+    }
+    offer(&s, scratch->ids.data(), n);
+    n = 0;
+  };
+  const std::size_t words = (std::size_t{end} + 63) / 64;
+  for (std::size_t w = begin / 64; w < words; ++w) {
+    std::uint64_t word = std::atomic_ref(arrays.present[w]).load(std::memory_order_acquire);
+    if (w == begin / 64) word &= ~std::uint64_t{0} << (begin % 64);
+    if (keep.filter != nullptr) word &= w < keep.filter->bits.size() ? keep.filter->bits[w] : 0;
+    if (keep.deleted != nullptr && word != 0) {
+      word &= ~std::atomic_ref(arrays.deleted[w]).load(std::memory_order_acquire);
+    }
+    for (; word != 0; word &= word - 1) {
+      const auto id = static_cast<std::uint32_t>(w * 64 + std::countr_zero(word));
+      if (id >= end) break;
+      scratch->ids[n++] = id;
+      if (n == kScanGroup) flush();
+    }
+  }
+  flush();
+}
+
 }  // namespace
 
 void Pool::Reset(std::size_t window, WalkState* state) {
@@ -194,7 +252,7 @@ void WalkKept(const Arrays& arrays, const Landmarks& landmarks, std::uint32_t bo
     at = open_from(at);
     std::size_t next_n = 0;
     std::uint64_t now = 0;
-    if (at < s.size) {
+    if (at < s.size && (at < s.least || s.keys[at] >= s.floor)) {
       now = s.keys[at] |= 1;
       ++s.hops;
       next_n = KeptNeighbours(arrays, bound, IdOf(now), keep, scratch, next);
@@ -211,30 +269,17 @@ void WalkKept(const Arrays& arrays, const Landmarks& landmarks, std::uint32_t bo
   End(scratch);
 }
 
+void ScanMore(const Arrays& arrays, std::uint32_t begin, std::uint32_t end, const Keep& keep,
+              WalkScratch* scratch) {
+  const std::uint64_t before = scratch->state.distances;
+  ScanRange(arrays, begin, end, keep, scratch);
+  scratch->stats.distances += scratch->state.distances - before;
+}
+
 void Scan(const Arrays& arrays, std::uint32_t bound, std::size_t window, const Keep& keep,
           WalkScratch* scratch) {
   Begin(arrays, 0, window, kScanGroup, scratch);
-  std::size_t n = 0;
-  const auto offer = Scores().offer;
-  const auto flush = [&] {
-    offer(&scratch->state, scratch->ids.data(), n);
-    n = 0;
-  };
-  const std::size_t words = (std::size_t{bound} + 63) / 64;
-  for (std::size_t w = 0; w < words; ++w) {
-    std::uint64_t word = std::atomic_ref(arrays.present[w]).load(std::memory_order_acquire);
-    if (keep.filter != nullptr) word &= w < keep.filter->bits.size() ? keep.filter->bits[w] : 0;
-    if (keep.deleted != nullptr && word != 0) {
-      word &= ~std::atomic_ref(arrays.deleted[w]).load(std::memory_order_acquire);
-    }
-    for (; word != 0; word &= word - 1) {
-      const auto id = static_cast<std::uint32_t>(w * 64 + std::countr_zero(word));
-      if (id >= bound) break;
-      scratch->ids[n++] = id;
-      if (n == kScanGroup) flush();
-    }
-  }
-  flush();
+  ScanRange(arrays, 0, bound, keep, scratch);
   End(scratch);
 }
 

@@ -53,6 +53,9 @@ struct WalkScratch {
   std::vector<std::uint32_t> ids, detours;
   std::vector<std::int32_t> sums;
   std::vector<float> scores;
+  bool sift = true;  // A scan may judge rows by their first numbers.
+  std::size_t least = 0;  // WalkState's.
+  std::uint64_t floor = 0;
   CodeQuery query;
   std::vector<float> rotated;
   std::vector<Found> found;
@@ -67,6 +70,9 @@ void Walk(const Arrays& arrays, const Landmarks& landmarks, std::uint32_t bound,
 // Start points that it has not may be among the result.
 void WalkKept(const Arrays& arrays, const Landmarks& landmarks, std::uint32_t bound,
               std::size_t window, const Keep& keep, WalkScratch* scratch);
+// After a walk: the ids from `begin` to `end` too.
+void ScanMore(const Arrays& arrays, std::uint32_t begin, std::uint32_t end, const Keep& keep,
+              WalkScratch* scratch);
 // The same by scoring every id.
 void Scan(const Arrays& arrays, std::uint32_t bound, std::size_t window, const Keep& keep,
           WalkScratch* scratch);

@@ -117,7 +117,7 @@ Status Store::Build(SealJob& job) {
   for (const auto& segment : job.merged) MALMOI_TRY(segment->Health());
   info.id = job.id;
   MALMOI_TRY(job.segment, Segment::Open(vfs_, path, job.schema, uuid_, info));
-  if (job.flush) MakeSegmentCodes(*job.segment, *snapshot()->plan);
+  if (job.flush) MakeFreshGraphs(job);
   job.segment->columns().SetBudget(snapshot()->budget);
   job.MarkAllErased();
   return Ok();

@@ -51,7 +51,8 @@ StoredCollection::StoredCollection(std::string name, std::unique_ptr<Store> stor
   const std::weak_ptr<Store> weak(store_);
   store_->SetHooks({.dirty = [w = workers_.get(), weak] { w->syncer.Wake(weak); },
                     .full = [w = workers_.get(), weak] { w->flusher.Wake(weak); },
-                    .work = [w = workers_.get(), weak] { w->optimizer.Wake(weak); }});
+                    .work = [w = workers_.get(), weak] { w->optimizer.Wake(weak); },
+                    .threads = workers_->optimizer.threads()});
   workers_->Add(weak);
 }
 

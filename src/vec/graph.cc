@@ -100,20 +100,37 @@ Error Damaged() {
   return Error(Code::kCorruption, "a block of the segment is damaged");
 }
 
+// What the index begins with: the base's rows, or none.
+Result<std::unique_ptr<ann::Index>> Begun(const ann::IndexOptions& options, const GraphBase& base,
+                                          std::vector<char>* present, os::ThreadPool& pool) {
+  if (base.graph != nullptr) {
+    auto moved = ann::Index::Renumber(*base.graph, base.to, options, &pool);
+    if (moved.ok()) {
+      for (const std::uint32_t row : base.to) {
+        if (row != ann::Index::kGone) (*present)[row] = 1;
+      }
+      return moved;
+    }
+  }
+  return ann::Index::Create(options);
+}
+
 Result<std::unique_ptr<ann::Index>> Build(const ann::IndexOptions& options, const Segment& segment,
                                           std::uint32_t number, const Schema::Field& field,
-                                          os::ThreadPool& pool, const std::function<bool()>& stop) {
-  MALMOI_TRY(auto index, ann::Index::Create(options));
+                                          const GraphBase& base, os::ThreadPool& pool,
+                                          const std::function<bool()>& stop) {
+  std::vector<char> present(segment.rows());
+  MALMOI_TRY(auto index, Begun(options, base, &present, pool));
   std::vector<std::uint32_t> all;
   for (std::uint32_t r = 0; r < segment.rows(); ++r) {
-    if (segment.Has(number, r)) all.push_back(r);
+    if (present[r] == 0 && segment.Has(number, r)) all.push_back(r);
   }
   ChunkRows rows;
   std::vector<std::uint32_t> chunk;
   const std::size_t n = std::min<std::size_t>(all.size(), kTrainRows);
   for (std::size_t i = 0; i < n; ++i) chunk.push_back(all[i * all.size() / n]);
   if (!rows.Load(segment, number, field, chunk)) return Damaged();
-  MALMOI_TRY(index->Train(chunk, rows));
+  MALMOI_TRY(index->Train(chunk, rows));  // Of no effect on what has a base.
   for (std::size_t at = 0; at < all.size(); at += kChunk) {
     if (stop()) return std::unique_ptr<ann::Index>();
     const std::size_t end = std::min(all.size(), at + kChunk);
@@ -232,7 +249,7 @@ Result<std::shared_ptr<const ann::Index>> MakeCodes(const Segment& segment, std:
   options.dim = described.dim;
   options.capacity = std::max<std::uint32_t>(segment.rows(), 1);
   options.degree = 0;
-  MALMOI_TRY(auto built, Build(options, segment, field, described, pool, stop));
+  MALMOI_TRY(auto built, Build(options, segment, field, described, {}, pool, stop));
   return std::shared_ptr<const ann::Index>(std::move(built));
 }
 
@@ -247,7 +264,8 @@ bool LacksGraph(const Segment& segment, std::uint32_t field, const GraphPlan& pl
 Result<std::shared_ptr<const ann::Index>> MakeGraph(os::Vfs& vfs, const std::string& path,
                                                     const Segment& segment, std::uint32_t field,
                                                     const Schema::Field& described,
-                                                    const GraphPlan& plan, os::ThreadPool& pool,
+                                                    const GraphPlan& plan, const GraphBase& base,
+                                                    os::ThreadPool& pool,
                                                     const std::function<bool()>& stop) {
   const ann::IndexOptions options = OptionsOf(segment, field, described, plan);
   const auto open = [&]() -> std::shared_ptr<const ann::Index> {
@@ -257,7 +275,7 @@ Result<std::shared_ptr<const ann::Index>> MakeGraph(os::Vfs& vfs, const std::str
   };
   if (auto saved = open()) return saved;
   if (plan.saved_only) return Error(Code::kOverloaded, "no memory to build a graph in");
-  MALMOI_TRY(auto built, Build(options, segment, field, described, pool, stop));
+  MALMOI_TRY(auto built, Build(options, segment, field, described, base, pool, stop));
   if (built == nullptr || stop()) return std::shared_ptr<const ann::Index>();
   if (built->Save(vfs, path).ok()) {
     // What is searched is what was written, without the room for insertion.

@@ -78,16 +78,23 @@ Result<std::shared_ptr<const ann::Index>> MakeCodes(const Segment& segment, std:
 // Whether the segment's field is to have a graph that it has not yet, or has by older settings.
 bool LacksGraph(const Segment& segment, std::uint32_t field, const GraphPlan& plan);
 
+// A graph of rows that a segment has too, which its own begins with.
+struct GraphBase {
+  std::shared_ptr<const ann::Index> graph;  // Null: none.
+  std::vector<std::uint32_t> to;            // ann::Index::Renumber's: its rows in the segment.
+};
+
 // The graph of one field of a segment: from its file `path` if that is whole and was made of this
 // segment by these settings, else built and saved there (docs/formats/ann.md). A damaged file is
 // replaced; a file that cannot be written leaves the graph in memory. The result depends on the
-// segment and the plan alone. Null if `stop` became true. Errors: kInvalidArgument (numbers whose
+// segment, the plan and the base alone. Null if `stop` became true. Errors: kInvalidArgument (numbers whose
 // squares are not finite), kCorruption (of the segment), kOverloaded (also by plan.saved_only).
 // Cost: about 60 us a vector and thread.
 Result<std::shared_ptr<const ann::Index>> MakeGraph(os::Vfs& vfs, const std::string& path,
                                                     const Segment& segment, std::uint32_t field,
                                                     const Schema::Field& described,
-                                                    const GraphPlan& plan, os::ThreadPool& pool,
+                                                    const GraphPlan& plan, const GraphBase& base,
+                                                    os::ThreadPool& pool,
                                                     const std::function<bool()>& stop);
 
 }  // namespace malmoi::vec

@@ -48,36 +48,72 @@ class BlockRows : public ann::Rows {
 
 }  // namespace
 
+std::uint32_t CodedRows::Unlinked(std::uint32_t all) const {
+  if (index == nullptr) return all;
+  const std::uint32_t unlinked = index->unlinked();
+  return all - std::min(all, rows - std::min(rows, unlinked));
+}
+
+std::uint64_t CodedRows::memory_bytes() const {
+  if (index == nullptr) return 0;
+  const ann::IndexOptions& o = index->options();
+  return std::uint64_t{rows} * ((o.dim + 127) / 128 * 128 + 12 + o.degree * 8);
+}
+
 Status MemCodes::Take(const Memtable& table, std::uint32_t number, const Schema::Field& described,
-                      std::uint32_t full, Field* field) {
+                      const GraphPlan& plan, std::uint32_t full, Field* field) {
   if (field->index == nullptr) {
     ann::IndexOptions options;
     options.metric = MetricOf(described);
     options.dim = described.dim;
     options.capacity = kRowsMax;
-    options.degree = 0;
+    options.degree = plan.degree;
+    options.build_window = plan.build_window;
     MALMOI_TRY(field->index, ann::Index::Create(options));
     const BlockRows first(table, number, described, 0, std::min(full, kTrainRows));
     if (!first.ids().empty()) MALMOI_TRY(field->index->Train(first.ids(), first));
   }
   const std::uint32_t end = std::min(full, field->rows + kBlocksAtOnce * kBlockRows);
   const BlockRows rows(table, number, described, field->rows, end);
-  MALMOI_TRY(field->index->Insert(rows.ids(), rows));
+  MALMOI_TRY(field->index->Append(rows.ids(), rows));
   field->rows = end;
   return Ok();
 }
 
-void MemCodes::Follow(const Memtable& table, const Schema& schema, const OptimizerPlan& plan) {
+bool MemCodes::Follow(const Memtable& table, const Schema& schema, const OptimizerPlan& plan,
+                      MemoryBudget& budget) {
   const std::uint32_t full = std::min(table.rows(), kRowsMax) / kBlockRows * kBlockRows;
-  if (full < kRowsMin) return;
+  if (full < kRowsMin) return false;
+  bool more = false;
   fields_.resize(schema.fields.size());
   for (std::uint32_t f = 0; f < fields_.size() && f < plan.graphs.size(); ++f) {
     Field& field = fields_[f];
     if (!plan.graphs[f].wanted || field.failed || field.rows == full) continue;
     // Few rows are scanned: small collections are exact.
     if (std::uint64_t{full} * schema.fields[f].row_bytes() <= plan.graphs[f].from_bytes) continue;
-    field.failed = !Take(table, f, schema.fields[f], full, &field).ok();
+    field.failed =
+        (field.index == nullptr &&
+         !budget.Take(GraphBytes(plan.graphs[f], schema.fields[f], full))) ||
+        !Take(table, f, schema.fields[f], plan.graphs[f], full, &field).ok();
+    more = more || (!field.failed && field.rows < full);
   }
+  return more;
+}
+
+bool MemCodes::grows(const OptimizerPlan& plan) const {
+  for (std::size_t f = 0; f < plan.graphs.size(); ++f) {
+    if (!plan.graphs[f].wanted) continue;
+    if (f >= fields_.size() || fields_[f].index == nullptr || fields_[f].failed) return false;
+  }
+  return true;
+}
+
+std::uint32_t MemCodes::unlinked() const {
+  std::uint32_t most = 0;
+  for (const Field& field : fields_) {
+    if (field.index != nullptr) most = std::max(most, field.index->unlinked());
+  }
+  return most;
 }
 
 std::vector<CodedRows> MemCodes::view() const {

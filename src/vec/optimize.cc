@@ -8,27 +8,10 @@
 namespace malmoi::vec {
 namespace {
 
-constexpr std::uint32_t kSealRows = 20'000;  // Of the memtable, once they are to have a graph.
 constexpr double kIdleSeconds = 1.0;         // Without writes.
 constexpr std::size_t kFanIn = 4;
 constexpr std::uint64_t kRelievedBytes = 1 << 20;  // In memory: less is not worth a file.
 constexpr std::size_t kEagerShare = 4;  // The largest is at most so many times the others' sum.
-
-// Whether so many rows in memory are worth a graph.
-bool Outgrown(const Schema& schema, const OptimizerPlan& plan, std::uint64_t rows) {
-  for (std::size_t f = 0; f < plan.graphs.size(); ++f) {
-    const GraphPlan& graph = plan.graphs[f];
-    if (graph.wanted && rows * schema.fields[f].row_bytes() > graph.from_bytes) return true;
-  }
-  return false;
-}
-
-bool Lacks(const Segment& segment, const OptimizerPlan& plan) {
-  for (std::uint32_t f = 0; f < plan.graphs.size(); ++f) {
-    if (LacksGraph(segment, f, plan.graphs[f])) return true;
-  }
-  return false;
-}
 
 // Rows deleted since the checkpoint do not count: a merge has to keep them.
 bool MostlyGone(const Segment& s, const Snapshot& snapshot) {
@@ -66,7 +49,7 @@ std::vector<std::shared_ptr<const Segment>> ChooseLargeMerge(const Snapshot& sna
   for (const auto& s : snapshot.segments) {
     // Its own graph first: a segment is searchable before it is merged.
     const bool large = IsLarge(*s, plan);
-    if ((!large && !eager) || Lacks(*s, plan)) continue;
+    if ((!large && !eager) || LacksGraphs(*s, plan)) continue;
     if (large && MostlyGone(*s, snapshot)) return {s};
     order.push_back(s);
   }
@@ -97,29 +80,10 @@ void Store::RefreshPlan() {
   next_.plan = std::make_shared<const OptimizerPlan>(PlanOptimizer(*next_.schema, *next_.settings));
 }
 
-bool Store::SealDue() const {
-  const std::uint64_t rows = mem_->rows();
-  const std::uint64_t enough = std::min<std::uint64_t>(kSealRows, next_.plan->tail_points / 2 + 1);
-  return rows >= std::max<std::uint64_t>(enough, seal_at_) &&
-         Outgrown(*next_.schema, *next_.plan, rows);
-}
-
-bool Store::HasRoom() const {
-  const auto now = snapshot();
-  const OptimizerPlan& plan = *now->plan;
-  std::uint64_t in_memory = 0;
-  for (const MemView& mem : now->mems) in_memory += mem.rows;
-  std::uint64_t tail = Outgrown(*now->schema, plan, in_memory) ? in_memory : 0;
-  for (const auto& s : now->segments) {
-    if (Lacks(*s, plan)) tail += s->rows() - s->deleted();
-  }
-  return tail <= plan.tail_points;
-}
-
 bool Store::HasWork() const {
   const auto now = snapshot();
   for (const auto& s : now->segments) {
-    if (Lacks(*s, *now->plan)) return true;
+    if (LacksGraphs(*s, *now->plan)) return true;
   }
   return !ChooseLargeMerge(*now, true).empty();
 }
@@ -143,21 +107,8 @@ std::string Store::GraphPath(std::uint64_t segment, std::uint32_t field) const {
   return Path("ann", segment) + "-" + std::to_string(field);
 }
 
-// What a fresh segment is searched by while it awaits its graph. Without it the search scans.
-void Store::MakeSegmentCodes(const Segment& segment, const OptimizerPlan& plan) const {
-  os::ThreadPool here(1, "codes");
-  for (std::uint32_t f = 0; f < plan.graphs.size(); ++f) {
-    if (!LacksGraph(segment, f, plan.graphs[f]) || segment.graphs().Get(f) != nullptr) continue;
-    auto codes = MakeCodes(segment, f, segment.schema().fields[f], here,
-                           [this] { return stopping_.load(); });
-    if (codes.ok() && codes.value() != nullptr) {
-      segment.graphs().Put(f, std::move(codes).value());
-    }
-  }
-}
-
 Status Store::MakeGraphs(const Snapshot& now, const Segment& segment, os::ThreadPool& pool,
-                         const std::function<bool()>& stop) {
+                         const std::function<bool()>& stop, const SealJob* merge) {
   for (std::uint32_t f = 0; f < now.plan->graphs.size(); ++f) {
     GraphPlan plan = now.plan->graphs[f];
     if (!LacksGraph(segment, f, plan)) continue;
@@ -167,7 +118,8 @@ Status Store::MakeGraphs(const Snapshot& now, const Segment& segment, os::Thread
       plan.saved_only = true;
     }
     auto graph = MakeGraph(vfs_, GraphPath(segment.info().id, f), segment, f, now.schema->fields[f],
-                           plan, pool, stop);
+                           plan, merge == nullptr ? GraphBase() : BaseOfMerge(*merge, f, plan),
+                           pool, stop);
     if (!graph.ok()) {
       segment.graphs().SetFailed(f);
       continue;
@@ -179,9 +131,11 @@ Status Store::MakeGraphs(const Snapshot& now, const Segment& segment, os::Thread
 }
 
 Store::Work Store::MakeOneGraph(os::ThreadPool& pool, const std::atomic<bool>& stop) {
+  links_offered_ = false;
   const auto now = snapshot();
+  if (LinkFresh(*now, pool)) return Work::kDone;
   for (const auto& s : now->segments) {
-    if (!Lacks(*s, *now->plan)) continue;
+    if (!LacksGraphs(*s, *now->plan)) continue;
     const bool made =
         MakeGraphs(*now, *s, pool, [&] { return stop.load() || stopping_.load(); }).ok();
     return made ? Work::kDone : Work::kNone;
@@ -195,7 +149,7 @@ Store::Work Store::MergeLarge(os::ThreadPool& pool, bool force, const std::atomi
   const auto now = snapshot();
   if (error()) return Work::kNone;
   bool fresh = false;
-  for (const auto& s : now->segments) fresh = fresh || Lacks(*s, *now->plan);
+  for (const auto& s : now->segments) fresh = fresh || LacksGraphs(*s, *now->plan);
   const bool idle = force || (!fresh && SecondsSince(last_write_.load()) > kIdleSeconds);
   SealJob job;
   job.large = true;
@@ -207,7 +161,7 @@ Store::Work Store::MergeLarge(os::ThreadPool& pool, bool force, const std::atomi
   Status status = Ask(WriteRequest::Kind::kBegin, &job);
   if (status.ok() && job.idle) return Work::kNone;
   if (status.ok()) status = Build(job);
-  if (status.ok() && job.segment != nullptr) status = MakeGraphs(*now, *job.segment, pool, halted);
+  if (status.ok() && job.segment != nullptr) status = MakeGraphs(*now, *job.segment, pool, halted, &job);
   if (status.ok() && halted()) status = Error(Code::kCancelled, "stopped");
   if (status.ok()) {
     const std::lock_guard lock(merge_mutex_);

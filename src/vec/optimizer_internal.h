@@ -13,6 +13,9 @@ namespace malmoi::vec {
 
 class Store;
 
+// Makes this thread, and those that it starts, give way to threads that search and write.
+void GiveWay();
+
 // The threads of a database that build graphs and merge large segments. They have a lower priority
 // than those that search and write. One lane builds graphs of fresh segments, the other merges: a
 // long merge does not keep fresh points out of graphs.
@@ -25,6 +28,7 @@ class Optimizer {
   Optimizer(const Optimizer&) = delete;
   Optimizer& operator=(const Optimizer&) = delete;
 
+  std::size_t threads() const { return threads_; }
   // The store may have something to do.
   void Wake(const std::weak_ptr<Store>& store);
   // Returns when the store has nothing left to do.

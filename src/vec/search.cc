@@ -188,17 +188,21 @@ void Searcher::Scan(const Task& task, std::vector<Best>* found) const {
   };
   const auto kept_of = [&](std::size_t i) { return kept.empty() ? nullptr : &kept[i]; };
   std::vector<char> done(parts_.size());
+  for (const std::size_t i : LargestFirst()) {
+    if (Cancelled()) return;
+    done[i] = Approximate(task, i, kept_of(i), &found->front()) ? 1 : 0;
+  }
   std::size_t first = snapshot_.segments.size();
   for (const MemView& mem : snapshot_.mems) {
     if (task.params == nullptr || first == parts_.size() || LeftOut(task, first)) break;
-    const std::size_t blocks = FromCodes(task, mem, first, kept, &found->front());
+    const std::size_t blocks = FromMemory(task, mem, first, kept, &found->front());
     std::fill_n(done.begin() + static_cast<std::ptrdiff_t>(first), blocks, 1);
     first += (mem.rows + kBlockRows - 1) / kBlockRows;
   }
   std::vector<Work> ranges;
   std::size_t rows = 0;
   for (std::size_t i = 0; i < parts_.size() && !Cancelled(); ++i) {
-    if (done[i] != 0 || Approximate(task, i, kept_of(i), &found->front())) continue;
+    if (done[i] != 0 || (i >= snapshot_.segments.size() && LeftOut(task, i))) continue;
     rows += parts_[i].rows;
     for (std::uint32_t b = 0; b < parts_[i].rows; b += kScanRows) {
       ranges.push_back({i, b, std::min(b + kScanRows, parts_[i].rows)});
@@ -212,6 +216,16 @@ void Searcher::Scan(const Task& task, std::vector<Best>* found) const {
   };
   if (rows <= kAloneRows) return scan(0, 0, ranges.size());
   pool_.ParallelFor(ranges.size(), scan);
+}
+
+// The segments: what the largest has says most of what is to be looked for in the others.
+std::vector<std::size_t> Searcher::LargestFirst() const {
+  std::vector<std::size_t> order(snapshot_.segments.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+    return parts_[a].rows > parts_[b].rows;
+  });
+  return order;
 }
 
 Bitmap Searcher::Rows(const PartRef& part, const Matcher* matcher) const {

@@ -18,7 +18,7 @@ constexpr float kErrors = 4;                  // Times the largest error seen: a
 // Whether the part is no part of a search that is for indexed points alone: one that is large
 // enough for a graph and has none.
 bool Searcher::LeftOut(const Task& task, std::size_t part) const {
-  if (!task.params->indexed_only) return false;
+  if (task.params == nullptr || !task.params->indexed_only) return false;
   const GraphPlan& plan = snapshot_.plan->graphs[task.field];
   if (part < snapshot_.segments.size()) {
     return LacksGraph(*snapshot_.segments[part], task.field, plan);
@@ -34,7 +34,6 @@ bool Searcher::Approximate(const Task& task, std::size_t part, const Bitmap* kep
                            Best* best) const {
   if (task.params == nullptr) return false;
   if (LeftOut(task, part)) return true;
-  if (part >= snapshot_.segments.size()) return false;
   const Segment& segment = *snapshot_.segments[part];
   const auto graph = segment.graphs().Get(task.field);
   const GraphPlan& plan = snapshot_.plan->graphs[task.field];
@@ -54,42 +53,83 @@ bool Searcher::Approximate(const Task& task, std::size_t part, const Bitmap* kep
   return true;
 }
 
-// Searches the rows of a memtable that are there as codes; parts_[first] is its first block. The
+// Searches the rows of a memtable that are in its index; parts_[first] is its first block. The
 // number of blocks that are searched so: the others are to be scanned.
-std::size_t Searcher::FromCodes(const Task& task, const MemView& mem, std::size_t first,
-                                std::span<const Bitmap> kept, Best* best) const {
+std::size_t Searcher::FromMemory(const Task& task, const MemView& mem, std::size_t first,
+                                 std::span<const Bitmap> kept, Best* best) const {
   if (task.params == nullptr || task.field >= mem.codes.size()) return 0;
   const CodedRows& coded = mem.codes[task.field];
   const std::size_t blocks = coded.rows / kBlockRows;
   const std::size_t wanted = Wanted(task);
   if (blocks == 0 || task.limit == 0 || wanted * 8 > coded.rows) return 0;
-  // The index may have rows that came after the snapshot.
-  std::vector<std::uint64_t> words;
-  std::uint64_t count = 0;
-  for (std::size_t b = first; b < first + blocks; ++b) {
-    const Bitmap rows = kept.empty() ? Rows(parts_[b], nullptr) : kept[b];
-    words.insert(words.end(), rows.words().begin(), rows.words().end());
-    count += rows.Count();
-  }
   const GraphPlan& plan = snapshot_.plan->graphs[task.field];
-  const ann::IdFilter filter{words, count};
-  ann::SearchParams params;
-  params.limit = wanted;
-  params.window =
-      std::min(kWindowMax, std::max<std::size_t>(task.params->ef.value_or(plan.window), wanted));
-  params.filter = &filter;
-  ann::SearchStats stats;
-  const auto found = coded.index->Search(task.query, params, &stats);
-  if (!found.ok()) return 0;  // A number whose square is not finite.
-  best->scored += stats.distances;
-  best->graph = true;
-  for (const ann::Found& f : found.value()) {
+  const std::size_t window = std::max<std::size_t>(task.params->ef.value_or(plan.window), wanted);
+  // The index may have rows that came after the snapshot: where few are to be left out, that is
+  // done afterwards.
+  std::uint64_t out = coded.index->bound() - std::min(coded.index->bound(), coded.rows);
+  for (std::size_t b = first; b < first + blocks; ++b) out += parts_[b].part->deleted();
+  const double share = static_cast<double>(out) / coded.rows;
+  std::vector<ann::Found> found;
+  for (int pass = 0; pass < 2; ++pass) {
+    const bool filtered = !kept.empty() || share > kDeletedMax || pass == 1;
+    const double more = filtered ? 1 : 1 / (1 - share);
+    ann::SearchParams params;
+    params.limit = static_cast<std::size_t>(static_cast<double>(wanted) * more);
+    params.window =
+        std::min(kWindowMax, static_cast<std::size_t>(static_cast<double>(window) * more));
+    std::vector<std::uint64_t> words;
+    ann::IdFilter filter;
+    if (filtered) {
+      filter = MemoryFilter(first, blocks, kept, &words);
+      params.filter = &filter;
+    }
+    auto searched = SearchPart(task, *coded.index, params, coded.rows, best);
+    if (!searched.ok()) return 0;  // A number whose square is not finite.
+    found = std::move(searched).value();
+    if (filtered) break;
+    std::erase_if(found, [&](const ann::Found& f) {
+      return f.id >= coded.rows ||
+             !parts_[first + f.id / kBlockRows].part->VisibleAt(f.id % kBlockRows, snapshot_.seq);
+    });
+    if (out == 0 || found.size() * 2 > wanted) break;
+  }
+  for (const ann::Found& f : found) {
     const RowRef row{parts_[first + f.id / kBlockRows].part, f.id % kBlockRows};
     float key = 0;
     task.scorer->Rows(*row.part, {&row.row, 1}, &key);
     best->Offer(task, key, row);
   }
   return blocks;
+}
+
+// The rows of some blocks that are kept, or all that are visible; *words holds the bits.
+ann::IdFilter Searcher::MemoryFilter(std::size_t first, std::size_t blocks,
+                                     std::span<const Bitmap> kept,
+                                     std::vector<std::uint64_t>* words) const {
+  std::uint64_t count = 0;
+  for (std::size_t b = first; b < first + blocks; ++b) {
+    const Bitmap rows = kept.empty() ? Rows(parts_[b], nullptr) : kept[b];
+    words->insert(words->end(), rows.words().begin(), rows.words().end());
+    count += rows.Count();
+  }
+  return {*words, count};
+}
+
+Result<std::vector<ann::Found>> Searcher::SearchPart(const Task& task, const ann::Index& index,
+                                                     ann::SearchParams params, std::uint64_t rows,
+                                                     Best* best) const {
+  // The part's share of the candidates of one index of all: the first part says by it how far the
+  // others have to go.
+  const double share =
+      static_cast<double>(rows) / static_cast<double>(std::max(snapshot_.live, rows));
+  params.rank = static_cast<std::size_t>(std::ceil(static_cast<double>(params.window) * share));
+  params.floor = best->floor;
+  ann::SearchStats stats;
+  MALMOI_TRY(auto found, index.Search(task.query, params, &stats));
+  if (!std::isfinite(best->floor)) best->floor = stats.at_rank;
+  best->scored += stats.distances;
+  best->graph = true;
+  return found;
 }
 
 // How many are asked of codes, so that the best are among them.
@@ -130,11 +170,8 @@ bool Searcher::FromGraph(const Task& task, const Segment& segment, const ann::In
       filter = {kept->words(), count};
       params.filter = &filter;
     }
-    ann::SearchStats stats;
-    auto found = graph.Search(task.query, params, &stats);
+    auto found = SearchPart(task, graph, params, segment.rows(), best);
     if (!found.ok()) return false;  // A number whose square is not finite.
-    best->scored += stats.distances;
-    best->graph = true;
     *visible = std::move(found).value();
     if (kept == nullptr && segment.deleted() > 0) {
       std::erase_if(*visible,

@@ -62,6 +62,9 @@ class Searcher {
     std::vector<float> keys;
     std::uint64_t scored = 0;
     bool graph = false;  // Used: not every row was scored.
+    // On codes: what the parts that were searched last would have as the last of their candidates,
+    // were they all one.
+    float floor = -std::numeric_limits<float>::infinity();
 
     void Offer(const Task& task, float key, RowRef row);
   };
@@ -72,13 +75,20 @@ class Searcher {
   std::uint64_t CountGone(const PartRef& part, const Postings& list) const;
   void Scan(const Task& task, std::vector<Best>* found) const;
   bool Approximate(const Task& task, std::size_t part, const Bitmap* kept, Best* best) const;
+  std::vector<std::size_t> LargestFirst() const;
   bool LeftOut(const Task& task, std::size_t part) const;
   bool FromGraph(const Task& task, const Segment& segment, const ann::Index& graph,
                  const Bitmap* kept, std::uint64_t count, std::vector<ann::Found>* visible,
                  Best* best) const;  // `count`: rows that are kept.
-  std::size_t FromCodes(const Task& task, const MemView& mem, std::size_t first,
-                        std::span<const Bitmap> kept, Best* best) const;
+  std::size_t FromMemory(const Task& task, const MemView& mem, std::size_t first,
+                         std::span<const Bitmap> kept, Best* best) const;
+  ann::IdFilter MemoryFilter(std::size_t first, std::size_t blocks, std::span<const Bitmap> kept,
+                             std::vector<std::uint64_t>* words) const;
   static std::size_t Wanted(const Task& task);
+  // Searches one of several indexes for the same best.
+  Result<std::vector<ann::Found>> SearchPart(const Task& task, const ann::Index& index,
+                                             ann::SearchParams params, std::uint64_t rows,
+                                             Best* best) const;
   void Rescore(const Task& task, const Segment& segment, std::span<const ann::Found> found,
                Best* best) const;
   float ScoreFound(const Task& task, const Segment& segment, std::span<const ann::Found> found,

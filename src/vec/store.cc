@@ -85,6 +85,9 @@ Status Store::Load(const Manifest& manifest) {
   next_.live_with.resize(next_.schema->fields.size());
   MALMOI_TRY(LoadSegments(manifest));
   MALMOI_TRY(LoadLogs(manifest));
+  RefreshPlan();
+  while (mem_->codes().Follow(*mem_, *next_.schema, *next_.plan, *next_.budget)) {
+  }
   Publish();
   return Ok();
 }
@@ -176,7 +179,7 @@ std::optional<std::string> Store::error() const {
 void Store::Publish() {
   RefreshPlan();
   next_.checkpoint_seq = manifest_.base_seq - 1;
-  mem_->codes().Follow(*mem_, *next_.schema, *next_.plan);
+  (void)mem_->codes().Follow(*mem_, *next_.schema, *next_.plan, *next_.budget);
   next_.mems.back() = MemView::Of(mem_);
   auto snapshot = std::make_shared<const Snapshot>(next_);
   const std::lock_guard lock(snapshot_mutex_);
@@ -374,6 +377,7 @@ Status Store::Commit(std::span<const std::string_view> ops, bool wait,
     seq = next_.seq + 1;
   }
   Publish();
+  OfferLinks();
   last_write_ = MonotonicNs();
   disk_bytes_ = disk_bytes_ + bytes;
   FreezeIfLong();

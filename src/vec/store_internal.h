@@ -60,6 +60,12 @@ struct SealJob {
   void MarkAllErased() const;
 };
 
+// What the graph of the job's segment begins with, of one field. A merge: the graph of the source
+// that has most of its rows, if those are enough for the codes' mean to be theirs.
+GraphBase BaseOfMerge(const SealJob& job, std::uint32_t field, const GraphPlan& plan);
+// A flush: the graph that grew in memory, whose rows are all linked.
+GraphBase BaseOfFlush(const SealJob& job, std::uint32_t field);
+
 // A request that waits for its turn.
 struct WriteRequest {
   enum class Kind : std::uint8_t {
@@ -107,6 +113,7 @@ class Store {
     std::function<void()> dirty;  // Something is written that is not on disk yet: Sync soon.
     std::function<void()> full;   // A memtable waits for Flush.
     std::function<void()> work;   // Graphs or large merges are to be made.
+    std::size_t threads = 1;      // For the graph of a fresh segment.
   };
   void SetHooks(Hooks hooks);
 
@@ -172,8 +179,15 @@ class Store {
   std::vector<std::shared_ptr<const Segment>> ChooseMerge() const;
   Status WriteManifest(const Manifest& manifest);
   Status MakeGraphs(const Snapshot& now, const Segment& segment, os::ThreadPool& pool,
-                    const std::function<bool()>& stop);
-  void MakeSegmentCodes(const Segment& segment, const OptimizerPlan& plan) const;
+                    const std::function<bool()>& stop, const SealJob* merge = nullptr);
+  // What a fresh segment is searched by: its graph, carried over from memory, or its codes.
+  void MakeFreshGraphs(const SealJob& job) const;
+  Status CarryGraph(const SealJob& job, std::uint32_t field, const GraphPlan& plan,
+                    os::ThreadPool& pool) const;
+  void MakeSegmentCodes(const Segment& segment, const OptimizerPlan& plan,
+                        os::ThreadPool& pool) const;
+  bool LinkFresh(const Snapshot& now, os::ThreadPool& pool) const;
+  void OfferLinks();
   std::string GraphPath(std::uint64_t segment, std::uint32_t field) const;
   void RefreshPlan();
   bool SealDue() const;
@@ -184,6 +198,7 @@ class Store {
   Uuid uuid_;
   Hooks hooks_;
   std::atomic<bool> stopping_{false};
+  std::atomic<bool> links_offered_{false};  // And not yet looked for by the optimiser.
   std::atomic<std::int64_t> last_write_{0};  // MonotonicNs.
 
   // One merge and one flush at a time, in this order, before queue_mutex_. Held over I/O.

@@ -75,6 +75,30 @@ inline __attribute__((always_inline)) void Rows4(const std::int8_t* plane, std::
   Total4(s0, s1, s2, s3, out);
 }
 
+#define MALMOI_ANN_JOIN
+std::int32_t Join(const std::uint8_t* first, const std::uint8_t* second, std::size_t blocks,
+                  std::int8_t* plane) {
+  const __m256i low = _mm256_set1_epi8(15), top = _mm256_set1_epi8(-128);
+  const auto at = [](const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); };
+  __m256i sum = Zero();
+  for (std::size_t i = 0; i < blocks * 64; i += kStep) {
+    const __m256i f = at(first + i), s = at(second + i);
+    const __m256i near = _mm256_or_si256(_mm256_slli_epi16(_mm256_and_si256(f, low), 4),
+                                         _mm256_and_si256(s, low));
+    const __m256i far = _mm256_or_si256(_mm256_andnot_si256(low, f),
+                                        _mm256_and_si256(_mm256_srli_epi16(s, 4), low));
+    sum = _mm256_add_epi64(sum, _mm256_sad_epu8(near, Zero()));
+    sum = _mm256_add_epi64(sum, _mm256_sad_epu8(far, Zero()));
+    auto* out = reinterpret_cast<__m256i*>(plane + i / 64 * 128 + i % 64);
+    _mm256_storeu_si256(out, _mm256_xor_si256(near, top));
+    _mm256_storeu_si256(out + 2, _mm256_xor_si256(far, top));
+  }
+  std::int64_t lanes[4];
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(lanes), sum);
+  return static_cast<std::int32_t>(lanes[0] + lanes[1] + lanes[2] + lanes[3]) -
+         static_cast<std::int32_t>(blocks) * 128 * 128;
+}
+
 }  // namespace
 }  // namespace malmoi::ann
 
@@ -84,7 +108,7 @@ inline __attribute__((always_inline)) void Rows4(const std::int8_t* plane, std::
 
 namespace malmoi::ann {
 
-const ScoreTable kAvx2Scores = {"avx2", Four, Eight, Offer, WalkAll, Rotate, Split};
+const ScoreTable kAvx2Scores = {"avx2", Four, Eight, Sift, Offer, WalkAll, Rotate, Split, Join};
 
 }  // namespace malmoi::ann
 #endif

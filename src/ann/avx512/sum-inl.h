@@ -45,6 +45,25 @@ inline void InsertKey(std::uint64_t* keys, std::size_t /*size*/, std::size_t las
     now = before;
   }
 }
+#define MALMOI_ANN_JOIN
+std::int32_t Join(const std::uint8_t* first, const std::uint8_t* second, std::size_t blocks,
+                  std::int8_t* plane) {
+  const __m512i low = _mm512_set1_epi8(15), top = _mm512_set1_epi8(-128);
+  __m512i sum = _mm512_setzero_si512();
+  for (std::size_t b = 0; b < blocks; ++b) {
+    const __m512i f = _mm512_loadu_si512(first + b * 64), s = _mm512_loadu_si512(second + b * 64);
+    const __m512i near = _mm512_or_si512(_mm512_slli_epi16(_mm512_and_si512(f, low), 4),
+                                         _mm512_and_si512(s, low));
+    const __m512i far = _mm512_or_si512(_mm512_andnot_si512(low, f),
+                                        _mm512_and_si512(_mm512_srli_epi16(s, 4), low));
+    sum = _mm512_add_epi64(sum, _mm512_sad_epu8(near, _mm512_setzero_si512()));
+    sum = _mm512_add_epi64(sum, _mm512_sad_epu8(far, _mm512_setzero_si512()));
+    _mm512_storeu_si512(plane + b * 128, _mm512_xor_si512(near, top));
+    _mm512_storeu_si512(plane + b * 128 + 64, _mm512_xor_si512(far, top));
+  }
+  return static_cast<std::int32_t>(_mm512_reduce_add_epi64(sum)) -
+         static_cast<std::int32_t>(blocks) * 128 * 128;
+}
 inline std::size_t FirstOpen(const std::uint64_t* keys, std::size_t from, std::size_t size) {
   const __m512i one = _mm512_set1_epi64(1);
   for (std::size_t i = from / 8 * 8; i < size; i += 8) {
