@@ -154,7 +154,6 @@ void GraphIndex::Candidates(const SearchParams& params, const Visit& visit,
       params.filter != nullptr ? std::min<std::uint64_t>(params.filter->count, size) : size;
   const bool all = params.filter == nullptr && !visit.deleted();
   const CodeQuery& query = scratch->query;
-  scratch->sift = !params.exhaustive;
   scratch->least = params.limit;
   scratch->floor = 0;
   if (std::isfinite(params.floor)) {
