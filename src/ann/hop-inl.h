@@ -109,33 +109,6 @@ std::uint64_t OfferBlocks(WalkState* s, const std::uint32_t* ids, std::size_t n,
   return Enter(s, ids, n);
 }
 
-std::size_t Sift(WalkState* s, std::uint32_t* ids, std::size_t n) {
-  constexpr std::size_t kAhead = 24;
-  const std::size_t bytes = s->blocks * 64;
-  const auto fetch = [&](std::uint32_t id) {
-    __builtin_prefetch(s->codes + id * bytes);
-    __builtin_prefetch(s->factors + std::size_t{id} * 2);
-  };
-  for (std::size_t k = 0; k < n && k < kAhead; ++k) fetch(ids[k]);
-  for (std::size_t k = 0; k < n; k += 4) {
-    for (std::size_t a = k + kAhead; a < n && a < k + kAhead + 4; ++a) fetch(ids[a]);
-    const std::uint8_t* rows[4];
-    for (std::size_t i = 0; i < 4; ++i) rows[i] = s->codes + ids[k + i < n ? k + i : k] * bytes;
-    Rows4(s->plane, 1, rows[0], rows[1], rows[2], rows[3], s->sums + k);
-  }
-  const float worst = ScoreOf(s->keys[s->size - 1]);
-  std::size_t kept = 0;
-  for (std::size_t k = 0; k < n; ++k) {
-    const std::uint32_t id = ids[k];
-    const float* f = s->factors + std::size_t{id} * 2;
-    const float score = s->sift_scale * f[0] * (static_cast<float>(s->sums[k]) - s->sift_middle) -
-                        s->half_weight * f[1];
-    ids[kept] = id;
-    kept += score + s->sift_spread * __builtin_sqrtf(f[1]) > worst ? 1 : 0;
-  }
-  return kept;
-}
-
 std::uint64_t Offer(WalkState* s, const std::uint32_t* ids, std::size_t n) {
   constexpr std::size_t kAhead = 12;
   for (std::size_t k = 0; k < n && k < kAhead; ++k) PrefetchCode(*s, ids[k]);

@@ -285,44 +285,6 @@ TEST_CASE("appended rows obey filters and deletion before they are linked") {
   CHECK(sample::MeanRecall(index, data, params, live) > 0.97);
 }
 
-TEST_CASE("a scan that judges rows by their first numbers finds what one of all numbers does") {
-  const auto data = sample::Clustered(6000, 300, 60, 40);
-  const auto rows = data.source();
-  for (const Metric metric : {Metric::kCosine, Metric::kDot, Metric::kEuclid}) {
-    CAPTURE(static_cast<int>(metric));
-    const auto index = Built(data, Options(data, metric));
-    const auto kept = [](std::uint32_t r) { return r % 5 == 0; };
-    const Bits bits(data.rows, kept);
-    const IdFilter filter = bits.filter();
-    std::vector<std::vector<Found>> first;
-    for (const os::CpuLevel level : os::AvailableCpuLevels()) {
-      const auto before = os::SetCpuLevelForTest(level);
-      std::vector<std::vector<Found>> all;
-      double hits = 0;
-      for (std::size_t q = 0; q < data.query_count(); ++q) {
-        SearchParams params{.window = 200, .filter = &filter, .exhaustive = true};
-        const auto exact = index->Search(data.query(q), params).value();
-        params.exhaustive = false;
-        SearchStats stats;
-        all.push_back(index->Search(data.query(q), params, &stats).value());
-        CHECK(stats.scanned);
-        for (const Found& f : all.back()) {
-          hits += std::any_of(exact.begin(), exact.end(), [&](const Found& e) {
-            return e.id == f.id && e.score == f.score;
-          });
-        }
-      }
-      CHECK(hits >= 9.95 * static_cast<double>(data.query_count()));
-      if (first.empty()) first = all;
-      for (std::size_t q = 0; q < all.size(); ++q) {
-        REQUIRE(all[q].size() == first[q].size());
-        for (std::size_t i = 0; i < all[q].size(); ++i) CHECK(all[q][i].id == first[q][i].id);
-      }
-      os::SetCpuLevelForTest(before);
-    }
-  }
-}
-
 TEST_CASE("several indexes with a common floor find what one would") {
   const auto data = sample::Clustered(6000, 40, 30, 60);
   const auto rows = data.source();

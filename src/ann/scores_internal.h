@@ -35,9 +35,6 @@ struct WalkState {
   // From place `least` of the pool on the links of keys below `floor` are not followed.
   std::size_t least = 0;
   std::uint64_t floor = 0;
-  // Of a scan: what the first 128 numbers say of a row's similarity is off by at most sift_spread *
-  // the row's norm, nearly always. 0: they are not asked.
-  float sift_scale = 0, sift_middle = 0, sift_spread = 0;
   std::uint64_t* visited = nullptr;  // Bits of ids up to `bound`.
   std::uint32_t* dirty = nullptr;    // Words of it that are not zero; room for all and one more.
   std::size_t dirty_count = 0;
@@ -57,8 +54,6 @@ struct ScoreTable {
   void (*eight)(const std::int8_t* high, const std::int8_t* low, std::size_t blocks,
                 const std::uint8_t* first, const std::uint8_t* second, const std::uint32_t* ids,
                 std::size_t count, std::int64_t* out);
-  // Moves those of n ids to the front that may come into the pool, which is full; their number.
-  std::size_t (*sift)(WalkState* state, std::uint32_t* ids, std::size_t n);
   // Judges n ids and puts the good ones into the pool; the largest key that came in, or 0.
   std::uint64_t (*offer)(WalkState* state, const std::uint32_t* ids, std::size_t n);
   // Follows the links of the pool's best until those of all in it are followed.

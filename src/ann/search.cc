@@ -47,9 +47,10 @@ Ways ChooseWay(const Arrays& arrays, std::uint64_t count, std::uint64_t size, st
       std::min(degree - direct, (degree - direct) / std::max(direct * kFresh, 0.5));
   const double judged = std::min(degree, direct * (1 + behind * kFresh));
   const double list = degree * sizeof(std::uint32_t) * kListByte;
-  // A walk expands its whole pool.
+  // A walk expands its whole pool. One through the filter finds as much as one past it where its
+  // window is twice as wide: links were not chosen among the rows that are kept.
   const double through =
-      (static_cast<double>(window) + 4) * ((1 + behind) * list + judged * code * kCodeByte);
+      2 * (static_cast<double>(window) + 4) * ((1 + behind) * list + judged * code * kCodeByte);
   const double wide = static_cast<double>(window) * kWider / std::max(share, 1e-9);
   const double past = (wide + 4) * (list + degree * kFresh * code * kCodeByte);
   Ways out{};
@@ -154,7 +155,6 @@ void GraphIndex::Candidates(const SearchParams& params, const Visit& visit,
       params.filter != nullptr ? std::min<std::uint64_t>(params.filter->count, size) : size;
   const bool all = params.filter == nullptr && !visit.deleted();
   const CodeQuery& query = scratch->query;
-  scratch->sift = !params.exhaustive;
   scratch->least = params.limit;
   scratch->floor = 0;
   if (std::isfinite(params.floor)) {

@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <bit>
-#include <cmath>
 #include <cstring>
 #include <span>
 
@@ -144,41 +143,13 @@ std::size_t KeptNeighbours(const Arrays& arrays, std::uint32_t bound, std::uint3
   return n;
 }
 
-// Of the rest of a vector, rotated at random, the first 128 numbers say this much: the products of
-// the others stray about their share by |q| |row| sqrt((1 - share) / share / dim), of which three and
-// a half are allowed for.
-void BeginSift(WalkScratch* scratch) {
-  constexpr std::size_t kFirst = 128;
-  constexpr double kSpreads = 3.5;
-  const std::vector<float>& q = scratch->rotated;
-  WalkState& s = scratch->state;
-  if (!scratch->sift || q.size() < 2 * kFirst || s.extra_weight != 0) return;
-  double norm2 = 0;
-  for (const float x : q) norm2 += double{x} * x;
-  std::int32_t sum = 0;
-  for (std::size_t i = 0; i < kFirst; ++i) sum += s.plane[i];
-  const auto dim = static_cast<double>(q.size());
-  s.sift_scale = s.scale * static_cast<float>(dim / kFirst);
-  s.sift_middle = kMiddleFour * static_cast<float>(sum);
-  // Twice half of a row's squared norm is under the root with sift_spread.
-  s.sift_spread =
-      static_cast<float>(kSpreads * std::sqrt(2 * norm2 * (dim / kFirst - 1) / dim));
-}
-
 // Offers the ids in [begin, end) that are present and that `keep` has.
 void ScanRange(const Arrays& arrays, std::uint32_t begin, std::uint32_t end, const Keep& keep,
                WalkScratch* scratch) {
   std::size_t n = 0;
   const auto offer = Scores().offer;
-  BeginSift(scratch);
-  WalkState& s = scratch->state;
   const auto flush = [&] {
-    if (s.sift_spread > 0 && s.size == s.window) {
-      s.distances += n;  // Those that it leaves are counted where they are judged.
-      n = Scores().sift(&s, scratch->ids.data(), n);
-      s.distances -= n;
-    }
-    offer(&s, scratch->ids.data(), n);
+    offer(&scratch->state, scratch->ids.data(), n);
     n = 0;
   };
   const std::size_t words = (std::size_t{end} + 63) / 64;

@@ -53,7 +53,6 @@ struct WalkScratch {
   std::vector<std::uint32_t> ids, detours;
   std::vector<std::int32_t> sums;
   std::vector<float> scores;
-  bool sift = true;  // A scan may judge rows by their first numbers.
   std::size_t least = 0;  // WalkState's.
   std::uint64_t floor = 0;
   CodeQuery query;

@@ -108,7 +108,7 @@ std::int32_t Join(const std::uint8_t* first, const std::uint8_t* second, std::si
 
 namespace malmoi::ann {
 
-const ScoreTable kAvx2Scores = {"avx2", Four, Eight, Sift, Offer, WalkAll, Rotate, Split, Join};
+const ScoreTable kAvx2Scores = {"avx2", Four, Eight, Offer, WalkAll, Rotate, Split, Join};
 
 }  // namespace malmoi::ann
 #endif

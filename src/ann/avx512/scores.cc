@@ -24,7 +24,7 @@ inline Sum Accumulate(Sum s, const std::uint8_t* code, const std::int8_t* low,
 
 namespace malmoi::ann {
 
-const ScoreTable kAvx512Scores = {"avx512", Four, Eight, Sift, Offer, WalkAll, Rotate, Split, Join};
+const ScoreTable kAvx512Scores = {"avx512", Four, Eight, Offer, WalkAll, Rotate, Split, Join};
 
 }  // namespace malmoi::ann
 #endif

@@ -34,6 +34,6 @@ inline void Total4(Sum a, Sum b, Sum c, Sum d, std::int32_t* out) {
 
 namespace malmoi::ann {
 
-const ScoreTable kScalarScores = {"scalar", Four, Eight, Sift, Offer, WalkAll, Rotate, Split, Join};
+const ScoreTable kScalarScores = {"scalar", Four, Eight, Offer, WalkAll, Rotate, Split, Join};
 
 }  // namespace malmoi::ann
