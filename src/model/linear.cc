@@ -103,7 +103,9 @@ void Linear::Apply(const LinearArgs& args, os::ThreadPool* team) const {
     MALMOI_CHECK(args.epilogue == kernels::Epilogue::kBias ||
                  args.epilogue == kernels::Epilogue::kBiasResidual);
     thread_local Rounded apart;
-    Buffer<float> gathered(args.rows * wide_.at.size());
+    thread_local Buffer<float> gathered;
+    const std::size_t size = args.rows * wide_.at.size();
+    if (gathered.size() < size) gathered = Buffer<float>(size);
     wide_.Gather(args.x, args.ldx, args.rows, gathered.data());
     rest.narrow = apart.Take(*wide_.w, gathered.data(), wide_.at.size(), args.rows);
     AddToResult(&rest);

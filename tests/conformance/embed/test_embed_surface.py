@@ -4,6 +4,8 @@ member with a status that it states.
 Method: requests are made from the document's schemas, for models of the four kinds."""
 import copy
 import json
+import pathlib
+import re
 
 import pytest
 
@@ -125,3 +127,39 @@ def test_headers_and_names_of_metrics(servers):
         for name in names:
             assert f"\n{name}" in text, (kind, name)
     assert 'te_request_failure{err="validation"}' in servers["embedder"].send("/metrics")[2].decode()
+
+
+def members_of(proto):
+    """Names and numbers of a .proto in the published list's words."""
+    out = {}
+    for kind, name, body in re.findall(r"\b(message|service|enum)\s+(\w+)\s*\{((?:[^{}]|\{[^{}]*\})*)\}",
+                                       re.sub(r"//.*", "", proto)):
+        if kind == "service":
+            calls = re.findall(r"rpc\s+(\w+)\s*\(\s*(stream )?\s*(\w+)\s*\)\s*returns\s*"
+                               r"\(\s*(stream )?\s*(\w+)", body)
+            out[name] = {f"{call}: {several and 'stream of '}{taken} -> "
+                         f"{streamed and 'stream of '}{given}"
+                         for call, several, taken, streamed, given in calls}
+        elif kind == "enum":
+            out[name] = {f"{n}: {value}" for value, n in re.findall(r"(\w+)\s*=\s*(\d+)", body)}
+        else:
+            out[name] = {f"{n}: {field} : {form}" for form, field, n in re.findall(
+                r"((?:optional |repeated )?[\w.]+)\s+(\w+)\s*=\s*(\d+)", body)}
+    return out
+
+
+def test_grpc_names_and_numbers(shared_folder):
+    path = shared_folder / "specs" / "tei-grpc.md"
+    if not path.exists():
+        pytest.skip("the interface's document is absent: specs/tei-grpc.md")
+    published, name = {}, None
+    for line in path.read_text().splitlines():
+        if found := re.match(r"## (?:service|message|enum) (\w+)", line):
+            name = found.group(1)
+            published[name] = set()
+        elif line.startswith("- ") and name:
+            published[name].add(line[2:].strip())
+    ours = members_of((pathlib.Path(__file__).parents[3] / "src/rpc/tei/tei.proto").read_text())
+    assert len(published) >= 30
+    for name, members in published.items():
+        assert ours[name] == members, name
