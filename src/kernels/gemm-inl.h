@@ -181,11 +181,21 @@ inline std::size_t PeakOfChains(std::size_t rounds, std::index_sequence<kChain..
   alignas(64) char zeros[64] = {};
   typename P::Acc acc[sizeof...(kChain)];
   ((acc[kChain] = P::Zero()), ...);
-  const typename P::Weight weight = P::LoadWeight(zeros);
-  const typename P::Input input = P::LoadInput(zeros);
-  for (std::size_t round = 0; round < rounds; ++round) {
-    ((acc[kChain] = P::Dot(acc[kChain], input, weight), KeepInRegister(acc[kChain])), ...);
-  }
+  typename P::Weight weight = P::LoadWeight(zeros);
+  __asm__ volatile("" : "+m"(weight));
+  typename P::Input input = P::LoadInput(zeros);
+  // Where a step multiplies and adds by two instructions, the product would leave the loop if its
+  // operands could be foreseen. Pairs of floats are multiplied and added by one.
+  const auto step = [&](typename P::Acc& c) {
+    if constexpr (!__is_class(typename P::Input)) {
+      KeepInRegister(input);
+    } else if constexpr (P::kInts) {
+      __asm__ volatile("" : "+m"(input));
+    }
+    c = P::Dot(c, input, weight);
+    KeepInRegister(c);
+  };
+  for (std::size_t round = 0; round < rounds; ++round) (step(acc[kChain]), ...);
   alignas(64) char out[64];
   (P::Store(out, acc[kChain]), ...);
   // Each step of k is one value, or the two or four that share a column's lane.
