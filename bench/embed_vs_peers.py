@@ -1,12 +1,16 @@
 """Speed of the encoder beside other engines: same model, token ids and threads, in one run.
 
     python3 bench/embed_vs_peers.py MODEL_DIRECTORY --driver build/release/embed_driver
-        [--threads 1] [--engines malmoi-int8,ort-int8] [--seconds 60] [--json FILE] [--work DIR]
+        [--threads 1] [--engines malmoi-int8,ort-int8] [--groups fixed] [--cpu avx2]
+        [--seconds 60] [--json FILE] [--work DIR]
 
 Shapes: short (one text of 12 tokens), fixed (32 x 128) and varied (128 texts of 20 to 256 tokens,
 log-normal). Each engine does mean pooling and L2 normalisation, in a process of its own, and they
 take turns, so that a disturbance meets all; the figure is the best of the rounds (of medians of 20
 runs for the short text), since others can only add time. Padded engines get the varied texts sorted by length in batches of 32. What is not installed is left out by name.
+
+--cpu limits our kernels; avx2 also those of the peers that have a variable for it (oneDNN, thus
+OpenVINO and torch's bfloat16; CTranslate2; ATen). ONNX Runtime has none and uses all there is.
 
 The ratio of a shape is our best dtype to the best engine of any dtype, and each of ours to the
 best of the same dtype. `share` is of what the processor's registers alone reach in the dtype
@@ -15,6 +19,7 @@ best of the same dtype. `share` is of what the processor's registers alone reach
 
 import argparse
 import json
+import math
 import os
 import pathlib
 import statistics
@@ -42,6 +47,11 @@ def make_groups(vocabulary):
         "fixed": [text(128) for _ in range(32)],
         "varied": [text(int(n)) for n in lengths],
     }
+
+
+# What peers call a limit to AVX2.
+AVX2 = {"ONEDNN_MAX_CPU_ISA": "AVX2", "DNNL_MAX_CPU_ISA": "AVX2", "CT2_FORCE_CPU_ISA": "AVX2",
+        "ATEN_CPU_CAPABILITY": "avx2", "MKL_ENABLE_INSTRUCTIONS": "AVX2"}
 
 
 class Child:
@@ -79,7 +89,8 @@ def start_engines(arguments, groups, work):
                           {"MALMOI_CPU": arguments.cpu} if arguments.cpu else None)
             good = child.greeting != ""
         else:
-            child = Child([sys.executable, embed_engines.__file__, name, *tail, str(work)])
+            child = Child([sys.executable, embed_engines.__file__, name, *tail, str(work)],
+                          AVX2 if arguments.cpu == "avx2" else None)
             good = child.greeting == "ready"
         if good:
             engines[name] = child
@@ -103,12 +114,13 @@ def measure(engines, groups, seconds):
 
 
 def cosines(engines, groups, work):
-    """Least cosine of each engine's vectors with those of our float32, over the varied texts."""
-    out = {}
+    """Least cosine of each engine's vectors with those of our float32, over the last group's
+    texts: the varied ones, where they are measured."""
+    out, group = {}, list(groups)[-1]
     for name in sorted(engines, key=lambda n: n != "malmoi-float32"):
         path = work / f"{name}.f32"
-        engines[name].ask("vectors", "varied", str(path))
-        rows = np.fromfile(path, dtype=np.float32).reshape(len(groups["varied"]), -1)
+        engines[name].ask("vectors", group, str(path))
+        rows = np.fromfile(path, dtype=np.float32).reshape(len(groups[group]), -1)
         rows /= np.linalg.norm(rows, axis=1, keepdims=True)
         out[name] = rows
     base = out.get("malmoi-float32")
@@ -125,11 +137,12 @@ def figures(best, engines, groups, config, peak, threads):
     tokens = {name: sum(map(len, texts)) for name, texts in groups.items()}
     rows = {}
     for name in engines:
-        rate = tokens["fixed"] / best[name, "fixed"]
+        def rate(group, name=name):  # NaN for what was not measured.
+            return tokens.get(group, math.nan) / best.get((name, group), math.nan)
         top = peak[name.split("-")[1]] * threads
-        rows[name] = {"short_ms": 1e3 * best[name, "short"], "fixed_tokens_s": rate,
-                      "varied_tokens_s": tokens["varied"] / best[name, "varied"],
-                      "fixed_share": rate * flops_per_token(config) / top}
+        rows[name] = {"short_ms": 1e3 * best.get((name, "short"), math.nan),
+                      "fixed_tokens_s": rate("fixed"), "varied_tokens_s": rate("varied"),
+                      "fixed_share": rate("fixed") * flops_per_token(config) / top}
     return rows
 
 
@@ -178,6 +191,7 @@ def main():
     parser.add_argument("--driver", required=True)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--engines", default="")
+    parser.add_argument("--groups", default="", help="of short, fixed, varied")
     parser.add_argument("--cpu", default="", help="MALMOI_CPU for our engine")
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--json", type=pathlib.Path)
@@ -186,10 +200,13 @@ def main():
     work = (arguments.work / arguments.model.name).resolve()
     work.mkdir(parents=True, exist_ok=True)
     config = json.loads((arguments.model / "config.json").read_text(encoding="utf-8"))
-    groups = make_groups(config["vocab_size"])
+    groups = {name: texts for name, texts in make_groups(config["vocab_size"]).items()
+              if not arguments.groups or name in arguments.groups.split(",")}
     engines, left_out = start_engines(arguments, groups, work)
     best = measure(engines, groups, arguments.seconds)
-    rates = subprocess.run([arguments.driver, "peak"], check=True, text=True, capture_output=True)
+    limit = {"MALMOI_CPU": arguments.cpu} if arguments.cpu else {}
+    rates = subprocess.run([arguments.driver, "peak"], check=True, text=True, capture_output=True,
+                           env=dict(os.environ, **limit))
     peak = dict(zip(DTYPES, map(float, rates.stdout.split())))
     result = {
         "model": arguments.model.name, "threads": arguments.threads, "peak_flops": peak,

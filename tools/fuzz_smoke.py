@@ -3,7 +3,7 @@
 
     fuzz_smoke.py [--seconds N] [--no-build] [TARGET ...]        (no target: all)
 
-A new input that fails is kept in build/fuzz/findings. Seeds are the files of sample/ and, for tokenizer, those of the golden file.
+A new input that fails is kept in build/fuzz/findings. Seeds are the files of sample/ and, for tokenizer and model_config, those of the golden files.
 """
 import argparse
 import pathlib
@@ -26,6 +26,13 @@ def run(target, seconds):
         for i, line in enumerate((ROOT / "tests/golden/tokenizers-0.23.3-components.jsonl").read_text().splitlines()):
             if line.startswith('{"tokenizer":'):
                 (seeds / f"{i}.json").write_text(line.removeprefix('{"tokenizer":')[:-1])
+    if name == "model_config":
+        folders = sorted(path for path in (ROOT / "tests/golden/encoder/families").iterdir() if path.is_dir())
+        for i, folder in enumerate(folders):
+            if (folder / "config.json").exists():
+                modules = folder / "modules.json"
+                tail = b"\0" + modules.read_bytes() if modules.exists() else b""
+                (seeds / folder.name).write_bytes(bytes([i]) + (folder / "config.json").read_bytes() + tail)
     if name in SEEDS:
         for path in (ROOT / "sample").rglob(SEEDS[name]):
             (seeds / path.name).write_bytes(path.read_bytes())

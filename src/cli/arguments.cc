@@ -221,6 +221,8 @@ void AddModelCommands(Builder* b, Arguments* out) {
       ->add_option("directory", out->positional,
                    "folders with corpus.jsonl, queries.jsonl and qrels/test.tsv")
       ->required();
+  quality->add_option("--limit", out->limit,
+                      "queries of a set, with their documents and others up to as many (all)");
   b->Setting(quality, "model", "embedding model: id or directory");
 }
 

@@ -35,7 +35,7 @@ struct Arguments {
   bool writes = false;
   std::size_t points = 100'000;
   std::string vectors, queries, beir;  // Files, or a folder, to measure recall on.
-  std::size_t limit = 0;               // Vectors of them; 0: all.
+  std::size_t limit = 0;               // Vectors of them, or queries of a set; 0: all.
   std::string distance = "cosine";
   // optim check
   std::string dump;

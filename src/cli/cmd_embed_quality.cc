@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <set>
+#include <string>
 #include <string_view>
 
 #include "cli/commands.h"
@@ -67,9 +69,31 @@ Status CompareVectors(const Context& context, const rag::BeirSet& set, const Emb
   return Ok();
 }
 
+// The first `limit` queries, their judged documents, and the first of the others up to `limit`
+// documents in all: a smaller search, the same question.
+void Shorten(std::size_t limit, rag::BeirSet* set) {
+  if (limit == 0) return;
+  if (set->queries.size() > limit) set->queries.resize(limit);
+  rag::Qrels qrels;
+  std::set<std::string> judged;
+  for (const auto& query : set->queries) {
+    for (const auto& [document, grade] : set->qrels[query.id]) judged.insert(document);
+    qrels[query.id] = set->qrels[query.id];
+  }
+  set->qrels = std::move(qrels);
+  std::size_t others = limit > judged.size() ? limit - judged.size() : 0;
+  std::erase_if(set->corpus, [&](const rag::BeirSet::Text& text) {
+    if (judged.contains(text.id)) return false;
+    if (others == 0) return true;
+    --others;
+    return false;
+  });
+}
+
 Result<Row> Measure(const Context& context, const std::string& directory, rag::Ports ports,
                     const Embedders& embedders, vec::Database& database) {
-  MALMOI_TRY(const auto set, rag::LoadBeir(directory));
+  MALMOI_TRY(auto set, rag::LoadBeir(directory));
+  Shorten(context.arguments.limit, &set);
   Row row{.set = set.name, .documents = set.corpus.size(), .queries = set.queries.size()};
   MALMOI_TRY(CompareVectors(context, set, embedders, &row));
   const rag::EvalOptions options{.modes = {rag::SearchMode::kDense}, .dense_share = std::nullopt};

@@ -53,6 +53,26 @@ inline void PackKeys(const char* from, std::size_t ld, std::size_t n, std::size_
   }
 }
 
+// Two rows of `columns` bfloat16 side by side: a step of pairs. Whole panels are moved in
+// registers.
+inline void PackPair(const char* row, const char* next, std::size_t columns, char* to) {
+  using Shorts = unsigned short __attribute__((vector_size(32)));
+  Shorts a{}, b{};
+  if (columns == kPanel) {
+    __builtin_memcpy(&a, row, sizeof(a));
+    if (next != nullptr) __builtin_memcpy(&b, next, sizeof(b));
+  } else {
+    __builtin_memcpy(&a, row, 2 * columns);
+    if (next != nullptr) __builtin_memcpy(&b, next, 2 * columns);
+  }
+  const Shorts low =
+      __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+  const Shorts high =
+      __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+  __builtin_memcpy(to, &low, sizeof(low));
+  __builtin_memcpy(to + sizeof(low), &high, sizeof(high));
+}
+
 // Values [n, dim] into panels of 16 columns; a step is one row, or two whose halves alternate.
 template <bool kPairs>
 inline void PackValues(const char* from, std::size_t ld, std::size_t n, std::size_t dim, char* to) {
@@ -62,18 +82,12 @@ inline void PackValues(const char* from, std::size_t ld, std::size_t n, std::siz
     const std::size_t columns = left < kPanel ? left : kPanel;
     for (std::size_t s = 0; s < steps; ++s, to += 4 * kPanel) {
       if constexpr (kPairs) {
-        unsigned short pair[2][kPanel] = {};
         const char* row = from + 2 * s * ld + 2 * column;
-        __builtin_memcpy(pair[0], row, 2 * columns);
-        if (2 * s + 1 < n) __builtin_memcpy(pair[1], row + ld, 2 * columns);
-        unsigned short out[2 * kPanel];
-        for (std::size_t i = 0; i < kPanel; ++i) {
-          out[2 * i] = pair[0][i];
-          out[2 * i + 1] = pair[1][i];
-        }
-        __builtin_memcpy(to, out, sizeof(out));
+        PackPair(row, 2 * s + 1 < n ? row + ld : nullptr, columns, to);
+      } else if (columns == kPanel) {
+        __builtin_memcpy(to, from + s * ld + 4 * column, 4 * kPanel);
       } else {
-        if (columns < kPanel) __builtin_memset(to, 0, 4 * kPanel);
+        __builtin_memset(to, 0, 4 * kPanel);
         __builtin_memcpy(to, from + s * ld + 4 * column, 4 * columns);
       }
     }
@@ -81,9 +95,11 @@ inline void PackValues(const char* from, std::size_t ld, std::size_t n, std::siz
 }
 
 // p = exp(scale * s - the row's greatest), as f32 over s or as bfloat16 padded with zeros to 16;
-// returns one over their sum.
-template <bool kPairs>
+// returns one over their sum. Pairs take it by 2^x of their policy, which what is rounded to
+// bfloat16 does not notice.
+template <class P, bool kPairs>
 inline float Exponentials(float* s, std::size_t n, float scale, char* p) {
+  if constexpr (kPairs) scale *= 1.44269504f;
   const V16 factor = Set(scale), lowest = Set(-3.402823466e38f);
   const std::size_t whole = n / 16 * 16;
   V16 top = lowest;
@@ -94,7 +110,11 @@ inline float Exponentials(float* s, std::size_t n, float scale, char* p) {
   for (std::size_t i = 0; i < n; i += 16) {
     const bool part = i == whole;
     V16 e = Fma(part ? LoadPart(s + i, n - i, lowest) : Load(s + i), factor, shift);
-    e = kPairs ? ExpQuick(e) : Exp(e);
+    if constexpr (kPairs) {
+      e = P::Exp2(e);
+    } else {
+      e = Exp(e);
+    }
     if (part) e = KeepPart(e, n - i);
     sum = Add(sum, e);
     if constexpr (kPairs) {
@@ -172,7 +192,7 @@ struct AttentionBlock {
     const std::size_t last = r.after < left ? i + r.after + 1 : r.tokens;
     for (std::size_t j = key_begin; j < first; ++j) s[j - key_begin] = 0;
     for (std::size_t j = last; j < key_end; ++j) s[j - key_begin] = 0;
-    return Exponentials<kPairs>(s + (first - key_begin), last - first, scale, p);
+    return Exponentials<P, kPairs>(s + (first - key_begin), last - first, scale, p);
   }
 
   void Mix(std::size_t row, std::size_t rows) {

@@ -12,6 +12,7 @@
 //   kInts                 accumulates integers that the row's and the column's scale turn into f32
 //   kQuick                GELU to 4e-5 will do, since what follows is rounded far more
 //   Zero, LoadWeight, LoadInput, Dot, Store
+//   Exp2                  for attention over pairs: 2^x to what bfloat16 notices
 //
 // Each element of C is one chain of Dots over k. It does not depend on the tile's height, so a
 // row's bits do not depend on its neighbours.
@@ -111,28 +112,59 @@ inline void StoreColumns(char* c, int form, std::size_t n, V16 v) {
   }
 }
 
-// What becomes of one row of sums [columns] before it is stored.
-template <bool kInts, bool kQuick>
-inline void FinishRow(const RawGemm& g, const char* sums, std::size_t row, std::size_t column,
-                      std::size_t columns) {
-  const std::size_t size = g.c_form == kBf16Form ? 2 : 4;
-  char* c = g.c + row * g.ldc + column * size;
-  for (std::size_t j = 0; j < columns; j += 16) {
-    const std::size_t n = columns - j, at = column + j;
+// What a column adds to its sums: integers' scale and their part of the row's least value, the
+// bias.
+struct ColumnTerms {
+  V16 scales, sums, bias;
+};
+
+template <bool kInts>
+inline ColumnTerms TermsOf(const RawGemm& g, std::size_t column, std::size_t n) {
+  ColumnTerms t{Set(0), Set(0), Set(0)};
+  if constexpr (kInts) {
+    t.scales = Load(g.column_scales + column);
+    t.sums = Load(g.column_sums + column);
+  }
+  if (g.bias != nullptr) t.bias = LoadColumns(g.bias + column, n);
+  return t;
+}
+
+// What becomes of up to 16 columns of a tile's sums before they are stored. Rows follow each other
+// with all that belongs to the columns in registers.
+template <bool kInts, bool kQuick, int kActivation>
+inline void FinishColumns(const RawGemm& g, const char* sums, std::size_t row, std::size_t rows,
+                          std::size_t column, std::size_t n) {
+  const ColumnTerms t = TermsOf<kInts>(g, column, n);
+  char* c = g.c + row * g.ldc + column * (g.c_form == kBf16Form ? 2 : 4);
+  for (std::size_t r = 0; r < rows; ++r, c += g.ldc, sums += kSumsStride) {
     V16 v;
     if constexpr (kInts) {
-      const RowScale scale = g.row_scales[row];
-      V16 base = Mul(Set(scale.least), Load(g.column_sums + at));
-      if (g.bias != nullptr) base = Add(base, LoadColumns(g.bias + at, n));
-      v = Fma(Mul(FromInts(sums + 4 * j), Set(scale.scale)), Load(g.column_scales + at), base);
+      const RowScale scale = g.row_scales[row + r];
+      v = Fma(Mul(FromInts(sums), Set(scale.scale)), t.scales,
+              Fma(Set(scale.least), t.sums, t.bias));
     } else {
-      v = Load(reinterpret_cast<const float*>(sums) + j);
-      if (g.bias != nullptr) v = Add(v, LoadColumns(g.bias + at, n));
+      v = Add(Load(reinterpret_cast<const float*>(sums)), t.bias);
     }
-    if (g.activation == 1) v = kQuick ? GeluQuick(v) : Gelu(v);
-    if (g.activation == 2) v = GeluTanh(v);
-    if (g.residual != nullptr) v = Add(v, LoadColumns(g.residual + row * g.ldr + at, n));
-    StoreColumns(c + j * size, g.c_form, n, v);
+    if constexpr (kActivation == 1) v = kQuick ? GeluQuick(v) : Gelu(v);
+    if constexpr (kActivation == 2) v = GeluTanh(v);
+    if (g.residual != nullptr) v = Add(v, LoadColumns(g.residual + (row + r) * g.ldr + column, n));
+    StoreColumns(c, g.c_form, n, v);
+  }
+}
+
+template <bool kInts, bool kQuick>
+inline void FinishTile(const RawGemm& g, const char* sums, std::size_t row, std::size_t rows,
+                       std::size_t column, std::size_t columns) {
+  for (std::size_t j = 0; j < columns; j += 16) {
+    const std::size_t at = column + j, n = columns - j;
+    const char* from = sums + 4 * j;
+    if (g.activation == 1) {
+      FinishColumns<kInts, kQuick, 1>(g, from, row, rows, at, n);
+    } else if (g.activation == 2) {
+      FinishColumns<kInts, kQuick, 2>(g, from, row, rows, at, n);
+    } else {
+      FinishColumns<kInts, kQuick, 0>(g, from, row, rows, at, n);
+    }
   }
 }
 
@@ -149,11 +181,21 @@ inline std::size_t PeakOfChains(std::size_t rounds, std::index_sequence<kChain..
   alignas(64) char zeros[64] = {};
   typename P::Acc acc[sizeof...(kChain)];
   ((acc[kChain] = P::Zero()), ...);
-  const typename P::Weight weight = P::LoadWeight(zeros);
-  const typename P::Input input = P::LoadInput(zeros);
-  for (std::size_t round = 0; round < rounds; ++round) {
-    ((acc[kChain] = P::Dot(acc[kChain], input, weight), KeepInRegister(acc[kChain])), ...);
-  }
+  typename P::Weight weight = P::LoadWeight(zeros);
+  __asm__ volatile("" : "+m"(weight));
+  typename P::Input input = P::LoadInput(zeros);
+  // Where a step multiplies and adds by two instructions, the product would leave the loop if its
+  // operands could be foreseen. Pairs of floats are multiplied and added by one.
+  const auto step = [&](typename P::Acc& c) {
+    if constexpr (!__is_class(typename P::Input)) {
+      KeepInRegister(input);
+    } else if constexpr (P::kInts) {
+      __asm__ volatile("" : "+m"(input));
+    }
+    c = P::Dot(c, input, weight);
+    KeepInRegister(c);
+  };
+  for (std::size_t round = 0; round < rounds; ++round) (step(acc[kChain]), ...);
   alignas(64) char out[64];
   (P::Store(out, acc[kChain]), ...);
   // Each step of k is one value, or the two or four that share a column's lane.
@@ -176,9 +218,7 @@ inline void GemmBlock(const RawGemm& g, std::size_t block, std::size_t block_end
     for (std::size_t row = block; row < block_end;) {
       const std::size_t rows = NextHeight(block_end - row, P::kTileRows);
       Table::kTiles[rows](g.a + row * g.lda, g.lda, g.steps, w, g.panel_bytes, sums, kSumsStride);
-      for (std::size_t r = 0; r < rows; ++r) {
-        FinishRow<P::kInts, P::kQuick>(g, sums + r * kSumsStride, row + r, column, columns);
-      }
+      FinishTile<P::kInts, P::kQuick>(g, sums, row, rows, column, columns);
       row += rows;
     }
   }

@@ -91,7 +91,7 @@ struct GemmArgs {
   float* c = nullptr;
   std::size_t ldc = 0;
   Epilogue epilogue = Epilogue::kNone;
-  const float* bias = nullptr;      // [n], needed by all but kNone.
+  const float* bias = nullptr;      // [n]; null: zero. Not read for kNone.
   const float* residual = nullptr;  // [m, n], for kBiasResidual.
   std::size_t ldr = 0;
   // Only the columns of part `part` of `parts` (cut between packed panels, so of near-equal width):

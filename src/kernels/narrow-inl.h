@@ -9,28 +9,29 @@ namespace {
 // all 256 of them are used. A row of equal values gets scale 0. NaN counts as the least value.
 inline RowScale QuantizeRow(const float* x, std::size_t n, bool bytes, char* out) {
   const V16 first = Set(x[0]), zero = Set(0);
-  V16 most = first, least = Sub(zero, first);
+  V16 most = first, least = first;
   const std::size_t whole = n / 16 * 16;
   for (std::size_t i = 0; i < whole; i += 16) {
     const V16 v = Load(x + i);
     most = Max(v, most);
-    least = Max(Sub(zero, v), least);
+    least = Min(v, least);
   }
   if (whole < n) {
     const V16 v = LoadPart(x + whole, n - whole, first);
     most = Max(v, most);
-    least = Max(Sub(zero, v), least);
+    least = Min(v, least);
   }
   RowScale row{};
-  row.least = -MaxLane(least);
+  row.least = -MaxLane(Sub(zero, least));
   row.scale = (MaxLane(most) - row.least) * (1.0f / 255);
   if (!(row.scale > 1e-30f)) row.scale = 0;
   const V16 inverse = Set(row.scale > 0 ? 1.0f / row.scale : 0.0f);
-  const V16 base = Set(row.least), top = Set(255);
+  const V16 base = Set(row.least);
   const V16 magic = Set(12582912.0f);  // 1.5 * 2^23: the integer is in the low bits.
   for (std::size_t i = 0; i < n; i += 16) {
     const V16 v = i < whole ? Load(x + i) : LoadPart(x + i, n - i, base);
-    const V16 q = Add(Min(Max(Mul(Sub(v, base), inverse), zero), top), magic);
+    // At most 255 and a rounding error; NaN becomes zero.
+    const V16 q = Add(Max(Mul(Sub(v, base), inverse), zero), magic);
     if (bytes) {
       StoreBytes(out + i, q);
     } else {

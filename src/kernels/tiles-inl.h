@@ -74,9 +74,7 @@ inline void TileGemm(const RawGemm& g) {
       for (std::size_t row = block; row < end; row += kHeight) {
         const std::size_t rows = end - row < kHeight ? end - row : kHeight;
         TileProduct(unit, g.a + row * g.lda, g.lda, rows, g.steps, w, g.panel_bytes, sums);
-        for (std::size_t r = 0; r < rows; ++r) {
-          FinishRow<U::kInts, true>(g, sums + r * kSumsStride, row + r, column, columns);
-        }
+        FinishTile<U::kInts, true>(g, sums, row, rows, column, columns);
       }
     }
   }

@@ -193,8 +193,9 @@ Result<std::shared_ptr<const Encoder>> OpenStack(const std::string& directory,
   // f32 adds nothing: what was indexed before there was a choice stays comparable.
   if (options.precision != kernels::Precision::kFloat32) {
     more += kernels::PrecisionName(options.precision);
-    // Since the values' product is bfloat16, so that older vectors are not compared with these.
-    if (options.precision == kernels::Precision::kInt8) more += "/2";
+    // Counts what has changed in int8, so that older vectors are not compared with these: values in
+    // bfloat16 (2), wide inputs in it (3).
+    if (options.precision == kernels::Precision::kInt8) more += "/3";
   }
   parts.fingerprint = Fingerprint(c, more, parts.model.stack.activation, *file);
   return MakeStackEncoder(std::move(parts));

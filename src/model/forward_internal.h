@@ -31,7 +31,9 @@ constexpr std::size_t kMiddlePadding = 16;
 // What post_norm_internal.h keeps beside x, context and middle; nothing in f32.
 struct NarrowArena {
   NarrowBuffer x, context, middle;
-  NarrowBuffer value;  // x again, for AttentionLayer::value.
+  NarrowBuffer value;      // x again, for AttentionLayer::value.
+  NarrowBuffer wide;       // Of middle, for FeedForwardLayer::down's wide inputs;
+  Buffer<float> gathered;  // these as floats.
   void Grow(const Stack& stack, std::size_t tokens);
 };
 

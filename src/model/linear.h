@@ -1,8 +1,10 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <span>
+#include <vector>
 
 #include "base/buffer.h"
 #include "kernels/gemm.h"
@@ -36,6 +38,18 @@ struct LinearArgs {
   std::size_t ldr = 0;
 };
 
+// Inputs of a product whose weights are kept in bfloat16 beside the integers of all others: in
+// trained feed-forward parts a few have weights some fifty times as large as the rest of their
+// column, whose scale they would set.
+struct WideInputs {
+  std::vector<std::uint32_t> at;  // Ascending; which of k.
+  std::unique_ptr<kernels::PackedWeights> w;
+
+  bool empty() const { return at.empty(); }
+  // to [rows, at.size()] from x, rows ldx apart.
+  void Gather(const float* x, std::size_t ldx, std::size_t rows, float* to) const;
+};
+
 // y = epilogue(x W^T + b): the one place where a model's weight matrices are multiplied. Packed
 // for the CPU level that is active at construction; how the weights are held is not seen outside.
 // A row of y depends on its row of x alone. Immutable, shared by threads.
@@ -45,6 +59,10 @@ class Linear {
   // `w` [n, k] row-major as torch keeps it; `bias` [n] or empty.
   Linear(std::span<const float> w, std::size_t n, std::size_t k, std::span<const float> bias,
          kernels::Precision precision = kernels::Precision::kFloat32);
+  // In int8 with the inputs of greatest weight (by the norm of their column of W) as WideInputs: a
+  // sixteenth of k, at most 64. `w` is overwritten. Takes only kBias and kBiasResidual.
+  static Linear WithWideInputs(std::span<float> w, std::size_t n, std::size_t k,
+                               std::span<const float> bias);
 
   bool empty() const { return w_ == nullptr; }
   std::size_t n() const { return w_ == nullptr ? 0 : w_->n(); }
@@ -54,6 +72,8 @@ class Linear {
   // For a forward pass that keeps activations narrow between products.
   const kernels::PackedWeights& weights() const { return *w_; }
   const float* bias() const { return bias_.data(); }
+  // What weights() lacks.
+  const WideInputs& wide() const { return wide_; }
 
   // With `team`, the columns are split over its threads; the same bits either way. x is rounded to
   // the layer's precision on the calling thread, in memory that the thread keeps.
@@ -61,6 +81,7 @@ class Linear {
 
  private:
   std::unique_ptr<kernels::PackedWeights> w_;
+  WideInputs wide_;
   Buffer<float> bias_;
 };
 

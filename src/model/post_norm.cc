@@ -200,15 +200,27 @@ class Pass {
     to_x.narrow = narrow_.context.view().Rows(row);
     Product(layer.attention.out, to_x);
     Normalize(layer.attention.result, row, rows);
-    FeedUp(layer.feed.up, row, rows);
+    FeedUp(layer.feed, row, rows);
     to_x.a = arena_.middle.data();
     to_x.lda = MiddleStride(stack_);
     to_x.narrow = narrow_.middle.view();
-    Product(layer.feed.down, to_x);
+    FeedDown(layer.feed.down, to_x);
     NormalizeLast(layer.feed.result, row, rows);
   }
 
-  void FeedUp(const Linear& up, std::size_t row, std::size_t rows) {
+  // A part adds the wide inputs' product to its own columns: no one has to wait in between.
+  void FeedDown(const Linear& down, kernels::GemmArgs args) {
+    if (!down.wide().empty()) {
+      args.part = part_;
+      args.parts = parts_;
+      kernels::GemmArgs wide = args;
+      wide.narrow = narrow_.wide.view();
+      kernels::Gemm(*down.wide().w, wide);  // The residual is the result itself.
+    }
+    Product(down, args);
+  }
+
+  void FeedUp(const FeedForwardLayer& feed, std::size_t row, std::size_t rows) {
     kernels::GemmArgs args{.a = arena_.x.data() + row * hidden_,
                            .lda = hidden_,
                            .narrow = narrow_.x.view().Rows(row),
@@ -221,13 +233,22 @@ class Pass {
       args.out = narrow_.middle.bytes.data();
       args.out_stride = narrow_.middle.stride;
     }
-    Product(up, args);
+    Product(feed.up, args);
     if (precision_ != Precision::kInt8) return;
     const Range mine = Mine(rows);
     kernels::Narrow(precision_, level_, arena_.middle.data() + mine.begin * MiddleStride(stack_),
                     MiddleStride(stack_), mine.end - mine.begin, stack_.width,
                     narrow_.middle.view().Rows(mine.begin));
+    if (!feed.down.wide().empty()) NarrowWide(feed.down.wide(), mine);
     barrier_.Wait();
+  }
+  void NarrowWide(const WideInputs& wide, Range mine) {
+    const std::size_t count = wide.at.size();
+    float* to = narrow_.gathered.data() + mine.begin * count;
+    wide.Gather(arena_.middle.data() + mine.begin * MiddleStride(stack_), MiddleStride(stack_),
+                mine.end - mine.begin, to);
+    kernels::Narrow(Precision::kBfloat16, level_, to, count, mine.end - mine.begin, count,
+                    narrow_.wide.view().Rows(mine.begin));
   }
 
   // Rows that the next layer's projections read.
@@ -287,6 +308,11 @@ void NarrowArena::Grow(const Stack& stack, std::size_t tokens) {
   middle.Grow(precision, stack.level(), std::min(tokens, kRowBlock), stack.width);
   if (!stack.layers.front().attention.value.empty()) {
     value.Grow(Precision::kBfloat16, stack.level(), tokens, stack.hidden);
+  }
+  const std::size_t wides = stack.layers.front().feed.down.wide().at.size();
+  if (wides > 0) {
+    wide.Grow(Precision::kBfloat16, stack.level(), std::min(tokens, kRowBlock), wides);
+    gathered = Buffer<float>(std::min(tokens, kRowBlock) * wides);
   }
 }
 

@@ -109,6 +109,16 @@ Result<Linear> WeightReader::Stacked(const std::vector<Part>& parts, std::size_t
   return Linear(w.span(), n, k, b.span(), precision);
 }
 
+Result<Linear> WeightReader::Down(const std::string& name, std::size_t n, std::size_t k) const {
+  if (precision_ != kernels::Precision::kInt8) return One(name, n, k);
+  MALMOI_TRY(auto w, Load(name + ".weight", {Size(n), Size(k)}));
+  Buffer<float> b(n);
+  if (Has(name + ".bias")) {
+    MALMOI_TRY(b, Load(name + ".bias", {Size(n)}));
+  }
+  return Linear::WithWideInputs(w.span(), n, k, b.span());
+}
+
 Result<Linear> WeightReader::Swapped(const std::string& name, std::size_t rows,
                                      std::size_t k) const {
   MALMOI_TRY(auto w, Load(name + ".weight", {Size(2 * rows), Size(k)}));

@@ -58,6 +58,8 @@ class WeightReader {
   Result<Linear> One(const std::string& name, std::size_t n, std::size_t k) const {
     return Stacked({{name, n}}, k);
   }
+  // The feed-forward part's second product: in int8 with its widest inputs apart.
+  Result<Linear> Down(const std::string& name, std::size_t n, std::size_t k) const;
   // A gated product whose file has the activated half last: [2 rows, k] with the halves exchanged.
   Result<Linear> Swapped(const std::string& name, std::size_t rows, std::size_t k) const;
   // A product whose weight has a name of its own (tied tables) and an optional bias.

@@ -161,7 +161,7 @@ class Loader {
     MALMOI_TRY(layer.attention.out, r.One(name + "attention.output.dense", h, h));
     MALMOI_TRY(layer.attention.result, Norm(name + "attention.output.LayerNorm"));
     MALMOI_TRY(layer.feed.up, r.One(name + "intermediate.dense", out_.stack.width, h));
-    MALMOI_TRY(layer.feed.down, r.One(name + "output.dense", h, out_.stack.width));
+    MALMOI_TRY(layer.feed.down, r.Down(name + "output.dense", h, out_.stack.width));
     MALMOI_TRY(layer.feed.result, Norm(name + "output.LayerNorm"));
     out_.stack.layers.push_back(std::move(layer));
     return Ok();

@@ -169,7 +169,7 @@ class Loader {
     }
     MALMOI_TRY(layer.feed.up,
                r.Stacked({{name + "mlp.gate_proj", w}, {name + "mlp.up_proj", w}}, h));
-    MALMOI_TRY(layer.feed.down, r.One(name + "mlp.down_proj", h, w));
+    MALMOI_TRY(layer.feed.down, r.Down(name + "mlp.down_proj", h, w));
     out_.stack.layers.push_back(std::move(layer));
     return Ok();
   }

@@ -100,7 +100,7 @@ Result<Layer> LoadPostNormLayer(const WeightReader& reader, const Stack& stack, 
   MALMOI_TRY(layer.attention.out, reader.One(names.out, h, h));
   MALMOI_TRY(layer.attention.result, reader.LayerNorm(names.attention_norm, h, eps));
   MALMOI_TRY(layer.feed.up, reader.Stacked(up, h));
-  MALMOI_TRY(layer.feed.down, reader.One(names.down, h, stack.width));
+  MALMOI_TRY(layer.feed.down, reader.Down(names.down, h, stack.width));
   MALMOI_TRY(layer.feed.result, reader.LayerNorm(names.feed_norm, h, eps));
   return layer;
 }

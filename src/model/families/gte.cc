@@ -87,7 +87,7 @@ class Loader {
     MALMOI_TRY(layer.attention.out, r.One(name + "attention.o_proj", h, h));
     MALMOI_TRY(layer.attention.result, Norm(name + "attn_ln"));
     MALMOI_TRY(layer.feed.up, r.Swapped(name + "mlp.up_gate_proj", w, h));
-    MALMOI_TRY(layer.feed.down, r.One(name + "mlp.down_proj", h, w));
+    MALMOI_TRY(layer.feed.down, r.Down(name + "mlp.down_proj", h, w));
     MALMOI_TRY(layer.feed.result, Norm(name + "mlp_ln"));
     out_.stack.layers.push_back(std::move(layer));
     return Ok();

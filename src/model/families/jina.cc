@@ -103,11 +103,11 @@ class Loader {
     MALMOI_TRY(layer.attention.result, Norm(name + "attention.output.LayerNorm"));
     if (out_.stack.gated) {
       MALMOI_TRY(layer.feed.up, r.One(name + "mlp.gated_layers", 2 * w, h));
-      MALMOI_TRY(layer.feed.down, r.One(name + "mlp.wo", h, w));
+      MALMOI_TRY(layer.feed.down, r.Down(name + "mlp.wo", h, w));
       MALMOI_TRY(layer.feed.result, Norm(name + "mlp.layernorm"));
     } else {
       MALMOI_TRY(layer.feed.up, r.One(name + "intermediate.dense", w, h));
-      MALMOI_TRY(layer.feed.down, r.One(name + "output.dense", h, w));
+      MALMOI_TRY(layer.feed.down, r.Down(name + "output.dense", h, w));
       MALMOI_TRY(layer.feed.result, Norm(name + "output.LayerNorm"));
     }
     out_.stack.layers.push_back(std::move(layer));

@@ -91,7 +91,7 @@ class Loader {
     if (!IsGlobal(i)) layer.attention.before = layer.attention.after = window_;
     MALMOI_TRY(layer.feed.input, Norm(name + "mlp_norm"));
     MALMOI_TRY(layer.feed.up, r.One(name + "mlp.Wi", 2 * out_.stack.width, h));
-    MALMOI_TRY(layer.feed.down, r.One(name + "mlp.Wo", h, out_.stack.width));
+    MALMOI_TRY(layer.feed.down, r.Down(name + "mlp.Wo", h, out_.stack.width));
     out_.stack.layers.push_back(std::move(layer));
     return Ok();
   }

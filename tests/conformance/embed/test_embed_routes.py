@@ -9,6 +9,8 @@ import threading
 
 import pytest
 
+from published import fits, resolve
+
 TEXTS = ["What is Deep Learning?", "서울의 봄", "a much longer sentence about nothing in particular"]
 
 
@@ -167,45 +169,6 @@ def test_one_text_has_the_same_bits_beside_others(minilm):
         thread.join()
     assert not failures and len(answers) == 96
     assert all(answer == expected for answer in answers)
-
-
-def resolve(schema, document):
-    """The document's schema with its references in place, as JSON Schema says it."""
-    if isinstance(schema, list):
-        return [resolve(item, document) for item in schema]
-    if not isinstance(schema, dict):
-        return schema
-    if "$ref" in schema:
-        return resolve(document["components"]["schemas"][schema["$ref"].split("/")[-1]], document)
-    return {key: resolve(value, document) for key, value in schema.items() if key != "example"}
-
-
-def fits(value, schema):
-    """Whether a value has the shape of a resolved schema: the part of JSON Schema that OpenAPI 3.0
-    documents use."""
-    if value is None and schema.get("nullable"):
-        return True
-    if "oneOf" in schema:
-        return any(fits(value, s) for s in schema["oneOf"])
-    if "allOf" in schema:
-        return all(fits(value, s) for s in schema["allOf"])
-    kind = schema.get("type")
-    if kind == "object":
-        members = schema.get("properties", {})
-        more = schema.get("additionalProperties")
-        return (isinstance(value, dict) and all(n in value for n in schema.get("required", ()))
-                and all(fits(v, members[n]) for n, v in value.items() if n in members)
-                and (more is None or all(fits(v, more) for n, v in value.items()
-                                         if n not in members)))
-    if kind == "array":
-        return isinstance(value, list) and all(fits(v, schema["items"]) for v in value)
-    if kind in ("integer", "number"):
-        types = int if kind == "integer" else (int, float)
-        return (isinstance(value, types) and not isinstance(value, bool)
-                and value >= schema.get("minimum", value))
-    if kind == "boolean":
-        return isinstance(value, bool)
-    return isinstance(value, str) and value in schema.get("enum", [value])
 
 
 def test_answers_fit_the_published_document(minilm, shared_folder):
