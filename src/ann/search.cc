@@ -18,8 +18,10 @@ bool Before(const Found& a, const Found& b) {
 constexpr double kListByte = 10.0;  // A byte of links, of which each leads to a test or two.
 constexpr double kCodeByte = 3.0;   // A byte of codes that a walk judges.
 constexpr double kFresh = 0.3;  // Of the rows behind a neighbour those that were not met before.
-constexpr double kWider = 1.1;  // A walk past the filter: so that enough are left nearly always,
-constexpr double kEnough = 0.75;  // which is this part of the window.
+// A walk past the filter leaves so much of the window on average: what it leaves is better than
+// what one through the filter finds. Less than kEnough says that the filter keeps other rows.
+constexpr double kLeft = 0.85;
+constexpr double kEnough = 0.55;
 
 // How a search goes about a filter.
 enum class Way : std::uint8_t {
@@ -51,12 +53,13 @@ Ways ChooseWay(const Arrays& arrays, std::uint64_t count, std::uint64_t size, st
   // window is twice as wide: links were not chosen among the rows that are kept.
   const double through =
       2 * (static_cast<double>(window) + 4) * ((1 + behind) * list + judged * code * kCodeByte);
-  const double wide = static_cast<double>(window) * kWider / std::max(share, 1e-9);
+  const double wide = static_cast<double>(window) * kLeft / std::max(share, 1e-9);
   const double past = (wide + 4) * (list + degree * kFresh * code * kCodeByte);
   Ways out{};
-  out.next = scan <= through ? Way::kScan : Way::kThrough;
+  // Where the nearest rows are not kept, walks find little.
+  out.next = scan <= 2 * through ? Way::kScan : Way::kThrough;
   const bool walks = wide < kMaxWindow && past < std::min(scan, through);
-  out.best = walks ? Way::kPast : out.next;
+  out.best = walks ? Way::kPast : scan <= through ? Way::kScan : Way::kThrough;
   out.window = walks ? static_cast<std::size_t>(wide) + 1 : window;
   return out;
 }

@@ -47,8 +47,9 @@ bool LacksGraphs(const Segment& segment, const OptimizerPlan& plan) {
 
 bool Store::SealDue() const {
   const std::uint64_t rows = mem_->rows();
+  // Rows that are no full batch yet must fit into the tail.
   const std::uint64_t enough =
-      mem_->codes().grows(*next_.plan)
+      mem_->codes().grows(*next_.plan) && next_.plan->tail_points >= kLinkRows
           ? kSealRows
           : std::min<std::uint64_t>(kSealScannedRows, next_.plan->tail_points / 2 + 1);
   return rows >= std::max<std::uint64_t>(enough, seal_at_) &&
@@ -91,6 +92,7 @@ bool Store::LinkFresh(const Snapshot& now, os::ThreadPool& pool) const {
 // On a thread that gives way: the last rows have yet to be linked.
 void Store::MakeFreshGraphs(const SealJob& job) const {
   const auto now = snapshot();
+  if (!LacksGraphs(*job.segment, *now->plan)) return;
   std::thread([&] {
     GiveWay();
     os::ThreadPool pool(hooks_.threads, "vec-fresh");

@@ -73,7 +73,10 @@ Status MemCodes::Take(const Memtable& table, std::uint32_t number, const Schema:
     const BlockRows first(table, number, described, 0, std::min(full, kTrainRows));
     if (!first.ids().empty()) MALMOI_TRY(field->index->Train(first.ids(), first));
   }
-  const std::uint32_t end = std::min(full, field->rows + kBlocksAtOnce * kBlockRows);
+  // Half of what is missing where that is more: after a write of very many rows.
+  const std::uint32_t blocks =
+      std::max(kBlocksAtOnce, (full - field->rows) / kBlockRows / 2);
+  const std::uint32_t end = std::min(full, field->rows + blocks * kBlockRows);
   const BlockRows rows(table, number, described, field->rows, end);
   MALMOI_TRY(field->index->Append(rows.ids(), rows));
   field->rows = end;
