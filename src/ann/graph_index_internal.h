@@ -47,7 +47,7 @@ class GraphIndex : public Index {
   Status Save(os::Vfs& vfs, const std::string& path) const override;
 
  private:
-  struct Item;      // A row on its way in.
+  struct Item;       // A row on its way in.
   struct Relinked {  // A row whose links are renewed.
     std::uint32_t id = 0;
     bool changed = false;
@@ -135,8 +135,8 @@ class GraphIndex : public Index {
   // Rows from here to bound_ are unlinked: a walk stays below, and they are scanned.
   std::atomic<std::uint32_t> linked_bound_{0};
   std::atomic<std::uint32_t> unlinked_{0};
-  std::uint32_t linked_ = 0;  // In the graph, deleted or not. Writers only.
-  std::uint32_t landmarks_at_ = 0;         // linked_ when the landmarks were taken.
+  std::uint32_t linked_ = 0;        // In the graph, deleted or not. Writers only.
+  std::uint32_t landmarks_at_ = 0;  // linked_ when the landmarks were taken.
 
   mutable std::mutex shared_mutex_;  // guards: landmarks_, scratch_
   std::shared_ptr<const Landmarks> landmarks_ = std::make_shared<Landmarks>();

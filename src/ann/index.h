@@ -96,7 +96,7 @@ struct SearchStats {
   std::uint64_t rescored = 0;   // On 8 bits or rows.
   // On codes, of the candidate at SearchParams::rank; the lowest where there are not so many.
   float at_rank = -std::numeric_limits<float>::infinity();
-  bool scanned = false;         // The filter kept so few that its ids were scanned.
+  bool scanned = false;  // The filter kept so few that its ids were scanned.
 };
 
 struct IndexInfo {
@@ -112,9 +112,9 @@ struct IndexInfo {
 // An index of vectors under u32 ids.
 //
 // Thread safety: any number of Search and SearchBatch beside one another and beside writers.
-// Writers (Train, Insert, Link, Delete, Relink, Save) take turns by a mutex inside; Append waits for
-// Train and Insert alone. A search sees each id either whole or not at all; an id that Insert or
-// Append has returned for is found, unless it was deleted.
+// Writers (Train, Insert, Link, Delete, Relink, Save) take turns by a mutex inside; Append waits
+// for Train and Insert alone. A search sees each id either whole or not at all; an id that Insert
+// or Append has returned for is found, unless it was deleted.
 //
 // Determinism: the same options and the same calls give the same index, byte for byte, whatever the
 // number of threads and the CPU level: scores on codes are sums of integers.

@@ -330,6 +330,17 @@ TEST_CASE("several indexes with a common floor find what one would") {
   CHECK(hops[1] < hops[0] * 0.75);
 }
 
+// Rows of another order.
+class Moved : public Rows {
+ public:
+  Moved(const Rows& rows, const std::vector<std::uint32_t>& was) : rows_(rows), was_(was) {}
+  const float* Row(std::uint32_t id) const override { return rows_.Row(was_[id]); }
+
+ private:
+  const Rows& rows_;
+  const std::vector<std::uint32_t>& was_;
+};
+
 TEST_CASE("a renumbered copy finds the same rows under their new ids, and grows") {
   const auto data = sample::Clustered(3000, 40, 30, 40);
   const auto rows = data.source();
@@ -348,15 +359,6 @@ TEST_CASE("a renumbered copy finds the same rows under their new ids, and grows"
       to[id] = static_cast<std::uint32_t>(was.size());
       was.push_back(id);
     }
-    class Moved : public Rows {
-     public:
-      Moved(const Rows& rows, const std::vector<std::uint32_t>& was) : rows_(rows), was_(was) {}
-      const float* Row(std::uint32_t id) const override { return rows_.Row(was_[id]); }
-
-     private:
-      const Rows& rows_;
-      const std::vector<std::uint32_t>& was_;
-    };
     const std::size_t kept = was.size();
     for (std::uint32_t id = 210; id < data.rows; id += 10) was.push_back(id);
     const Moved moved(rows, was);
@@ -366,7 +368,8 @@ TEST_CASE("a renumbered copy finds the same rows under their new ids, and grows"
     const auto recall = [&](const Index& index, std::size_t n) {
       double hits = 0, wanted = 0;
       for (std::size_t q = 0; q < data.query_count(); ++q) {
-        const auto exact = index.Search(data.query(q), {.rows = &moved, .exhaustive = true}).value();
+        const auto exact =
+            index.Search(data.query(q), {.rows = &moved, .exhaustive = true}).value();
         const auto found = index.Search(data.query(q), {.window = 60, .rows = &moved}).value();
         CHECK(exact.size() == 10);
         wanted += static_cast<double>(exact.size());
@@ -384,8 +387,8 @@ TEST_CASE("a renumbered copy finds the same rows under their new ids, and grows"
     CHECK(copy.Info().size == kept);
     CHECK(copy.options().tag == 7);
     CHECK(recall(copy, kept) > 0.97);
-    REQUIRE(copy.Insert(sample::Ids(static_cast<std::uint32_t>(kept), options.capacity), moved)
-                .ok());
+    REQUIRE(
+        copy.Insert(sample::Ids(static_cast<std::uint32_t>(kept), options.capacity), moved).ok());
     CHECK(recall(copy, was.size()) > 0.97);
 
     REQUIRE(source->Save(vfs, "/d/index").ok());

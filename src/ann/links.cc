@@ -135,8 +135,7 @@ void ChooseLinks(const Arrays& arrays, std::size_t blocks, float alpha, std::uin
       StoredQuery(arrays, blocks, r.ids[i], &scratch->decoded);
       Scores().four(scratch->decoded.high.data(), blocks, arrays.first, r.ids + after, n - after,
                     scratch->sums.data());
-      const std::size_t left =
-          Compare(scratch->decoded, scratch->sums.data(), most, after, n, r);
+      const std::size_t left = Compare(scratch->decoded, scratch->sums.data(), most, after, n, r);
       if (left * 4 < (n - after) * 3) n = Compact(most, after, n, r);
     }
     if (most == 1) break;
@@ -178,8 +177,8 @@ bool OfferLink(Arrays* arrays, float alpha, std::uint32_t target, std::uint32_t 
   for (std::uint32_t k = 0; k < n; ++k) merged.push_back({distances[k], ids[k]});
   merged.push_back({distance, id});
   std::sort(merged.begin(), merged.end());
-  // Less than a full list, so that the next links cost nothing. Three quarters would be made in 15 %
-  // less time, and need an eighth more of a window for a recall of .95.
+  // Less than a full list, so that the next links cost nothing. Three quarters would be made in 15
+  // % less time, and need an eighth more of a window for a recall of .95.
   ChooseLinks(*arrays, arrays->code_bytes / 64, alpha, n - n / 8, &merged, scratch);
   WriteLinks(arrays, target, merged);
   return std::any_of(merged.begin(), merged.end(), [&](const Near& near) { return near.id == id; });

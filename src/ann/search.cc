@@ -39,8 +39,7 @@ struct Ways {
 Ways ChooseWay(const Arrays& arrays, std::uint64_t count, std::uint64_t size, std::size_t window) {
   const double code = static_cast<double>(arrays.code_bytes + sizeof(Factors));
   const double degree = arrays.degree;
-  const double share =
-      static_cast<double>(count) / static_cast<double>(std::max(size, count) + 1);
+  const double share = static_cast<double>(count) / static_cast<double>(std::max(size, count) + 1);
   const double scan = static_cast<double>(count) * code;
   // A hop reads the node's links and those behind neighbours that are not kept, until it has a
   // list's worth of rows (KeptNeighbours).

@@ -87,9 +87,9 @@ struct GraphBase {
 // The graph of one field of a segment: from its file `path` if that is whole and was made of this
 // segment by these settings, else built and saved there (docs/formats/ann.md). A damaged file is
 // replaced; a file that cannot be written leaves the graph in memory. The result depends on the
-// segment, the plan and the base alone. Null if `stop` became true. Errors: kInvalidArgument (numbers whose
-// squares are not finite), kCorruption (of the segment), kOverloaded (also by plan.saved_only).
-// Cost: about 60 us a vector and thread.
+// segment, the plan and the base alone. Null if `stop` became true. Errors: kInvalidArgument
+// (numbers whose squares are not finite), kCorruption (of the segment), kOverloaded (also by
+// plan.saved_only). Cost: about 60 us a vector and thread.
 Result<std::shared_ptr<const ann::Index>> MakeGraph(os::Vfs& vfs, const std::string& path,
                                                     const Segment& segment, std::uint32_t field,
                                                     const Schema::Field& described,

@@ -74,8 +74,7 @@ Status MemCodes::Take(const Memtable& table, std::uint32_t number, const Schema:
     if (!first.ids().empty()) MALMOI_TRY(field->index->Train(first.ids(), first));
   }
   // Half of what is missing where that is more: after a write of very many rows.
-  const std::uint32_t blocks =
-      std::max(kBlocksAtOnce, (full - field->rows) / kBlockRows / 2);
+  const std::uint32_t blocks = std::max(kBlocksAtOnce, (full - field->rows) / kBlockRows / 2);
   const std::uint32_t end = std::min(full, field->rows + blocks * kBlockRows);
   const BlockRows rows(table, number, described, field->rows, end);
   MALMOI_TRY(field->index->Append(rows.ids(), rows));
@@ -94,10 +93,9 @@ bool MemCodes::Follow(const Memtable& table, const Schema& schema, const Optimiz
     if (!plan.graphs[f].wanted || field.failed || field.rows == full) continue;
     // Few rows are scanned: small collections are exact.
     if (std::uint64_t{full} * schema.fields[f].row_bytes() <= plan.graphs[f].from_bytes) continue;
-    field.failed =
-        (field.index == nullptr &&
-         !budget.Take(GraphBytes(plan.graphs[f], schema.fields[f], full))) ||
-        !Take(table, f, schema.fields[f], plan.graphs[f], full, &field).ok();
+    field.failed = (field.index == nullptr &&
+                    !budget.Take(GraphBytes(plan.graphs[f], schema.fields[f], full))) ||
+                   !Take(table, f, schema.fields[f], plan.graphs[f], full, &field).ok();
     more = more || (!field.failed && field.rows < full);
   }
   return more;

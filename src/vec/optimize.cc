@@ -8,7 +8,7 @@
 namespace malmoi::vec {
 namespace {
 
-constexpr double kIdleSeconds = 1.0;         // Without writes.
+constexpr double kIdleSeconds = 1.0;  // Without writes.
 constexpr std::size_t kFanIn = 4;
 constexpr std::uint64_t kRelievedBytes = 1 << 20;  // In memory: less is not worth a file.
 constexpr std::size_t kEagerShare = 4;  // The largest is at most so many times the others' sum.
@@ -117,9 +117,9 @@ Status Store::MakeGraphs(const Snapshot& now, const Segment& segment, os::Thread
       plan.mapped = true;
       plan.saved_only = true;
     }
-    auto graph = MakeGraph(vfs_, GraphPath(segment.info().id, f), segment, f, now.schema->fields[f],
-                           plan, merge == nullptr ? GraphBase() : BaseOfMerge(*merge, f, plan),
-                           pool, stop);
+    auto graph =
+        MakeGraph(vfs_, GraphPath(segment.info().id, f), segment, f, now.schema->fields[f], plan,
+                  merge == nullptr ? GraphBase() : BaseOfMerge(*merge, f, plan), pool, stop);
     if (!graph.ok()) {
       segment.graphs().SetFailed(f);
       continue;
@@ -161,7 +161,8 @@ Store::Work Store::MergeLarge(os::ThreadPool& pool, bool force, const std::atomi
   Status status = Ask(WriteRequest::Kind::kBegin, &job);
   if (status.ok() && job.idle) return Work::kNone;
   if (status.ok()) status = Build(job);
-  if (status.ok() && job.segment != nullptr) status = MakeGraphs(*now, *job.segment, pool, halted, &job);
+  if (status.ok() && job.segment != nullptr)
+    status = MakeGraphs(*now, *job.segment, pool, halted, &job);
   if (status.ok() && halted()) status = Error(Code::kCancelled, "stopped");
   if (status.ok()) {
     const std::lock_guard lock(merge_mutex_);

@@ -222,9 +222,8 @@ void Searcher::Scan(const Task& task, std::vector<Best>* found) const {
 std::vector<std::size_t> Searcher::LargestFirst() const {
   std::vector<std::size_t> order(snapshot_.segments.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
-  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
-    return parts_[a].rows > parts_[b].rows;
-  });
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::size_t a, std::size_t b) { return parts_[a].rows > parts_[b].rows; });
   return order;
 }
 

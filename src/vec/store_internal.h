@@ -198,7 +198,7 @@ class Store {
   Uuid uuid_;
   Hooks hooks_;
   std::atomic<bool> stopping_{false};
-  std::atomic<bool> links_offered_{false};  // And not yet looked for by the optimiser.
+  std::atomic<bool> links_offered_{false};   // And not yet looked for by the optimiser.
   std::atomic<std::int64_t> last_write_{0};  // MonotonicNs.
 
   // One merge and one flush at a time, in this order, before queue_mutex_. Held over I/O.

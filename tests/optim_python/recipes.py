@@ -4,7 +4,8 @@
 third, ours falls as far (2 % and 0.002 of the mean of the last losses). Where it does not, the reference is run
 against itself with its rate changed by a millionth: what parts there too, as it does at rates near the
 edge, is "undetermined"; else the medians over five more seeds decide, by 10 %. `states`: with states in
-bf16 and in 8 bits the mean of the last losses is at most 1 % (and 0.002) above that with f32.
+bf16 and in 8 bits the mean of the last losses is at most 1 % (and 0.002) above that with f32; where it
+is not, the median over five more seeds decides: one run on networks this small strays by more than that.
 Prints {"checked": n, "failed": {...}, ...}; every figure is under "figures" with --figures. Names after the part are a choice of optimizers.
 """
 
@@ -148,6 +149,15 @@ def against(steps=80):
                 check(f"{recipe} {name}", False, f"{type(e).__name__}: {e}")
 
 
+def over_seeds(name, recipe, steps, lr, state):
+    """The median over five more seeds of the last losses with small states : those with f32."""
+    shares = []
+    for seed in range(20, 25):
+        full = end(train(mo, name, recipe, steps, lr, seed=seed))
+        shares.append(end(train(mo, name, recipe, steps, lr, seed=seed, state=state)) / full)
+    return sorted(shares)[2]
+
+
 def states(steps=100):
     for recipe in RECIPES:
         for name in chosen():
@@ -160,7 +170,9 @@ def states(steps=100):
                 for state in ("bf16", "q8"):
                     less = end(train(mo, name, recipe, steps, lr, state=state))
                     row.append(round(less, 4))
-                    check(f"{recipe} {name} {state}", less <= 1.01 * end(full) + 0.002, row)
+                    near = less <= 1.01 * end(full) + 0.002
+                    check(f"{recipe} {name} {state}",
+                          near or over_seeds(name, recipe, steps, lr, state) <= 1.01, row)
             except Exception as e:  # noqa: BLE001
                 check(f"{recipe} {name}", False, f"{type(e).__name__}: {e}")
 

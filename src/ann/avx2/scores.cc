@@ -83,8 +83,8 @@ std::int32_t Join(const std::uint8_t* first, const std::uint8_t* second, std::si
   __m256i sum = Zero();
   for (std::size_t i = 0; i < blocks * 64; i += kStep) {
     const __m256i f = at(first + i), s = at(second + i);
-    const __m256i near = _mm256_or_si256(_mm256_slli_epi16(_mm256_and_si256(f, low), 4),
-                                         _mm256_and_si256(s, low));
+    const __m256i near =
+        _mm256_or_si256(_mm256_slli_epi16(_mm256_and_si256(f, low), 4), _mm256_and_si256(s, low));
     const __m256i far = _mm256_or_si256(_mm256_andnot_si256(low, f),
                                         _mm256_and_si256(_mm256_srli_epi16(s, 4), low));
     sum = _mm256_add_epi64(sum, _mm256_sad_epu8(near, Zero()));

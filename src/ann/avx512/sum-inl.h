@@ -52,8 +52,8 @@ std::int32_t Join(const std::uint8_t* first, const std::uint8_t* second, std::si
   __m512i sum = _mm512_setzero_si512();
   for (std::size_t b = 0; b < blocks; ++b) {
     const __m512i f = _mm512_loadu_si512(first + b * 64), s = _mm512_loadu_si512(second + b * 64);
-    const __m512i near = _mm512_or_si512(_mm512_slli_epi16(_mm512_and_si512(f, low), 4),
-                                         _mm512_and_si512(s, low));
+    const __m512i near =
+        _mm512_or_si512(_mm512_slli_epi16(_mm512_and_si512(f, low), 4), _mm512_and_si512(s, low));
     const __m512i far = _mm512_or_si512(_mm512_andnot_si512(low, f),
                                         _mm512_and_si512(_mm512_srli_epi16(s, 4), low));
     sum = _mm512_add_epi64(sum, _mm512_sad_epu8(near, _mm512_setzero_si512()));

@@ -22,7 +22,8 @@ inline Sum Accumulate(Sum s, const std::uint8_t* code, const std::int8_t* low,
 
 namespace malmoi::ann {
 
-const ScoreTable kAvx512VnniScores = {"avx512vnni", Four, Eight, Offer, WalkAll, Rotate, Split, Join};
+const ScoreTable kAvx512VnniScores = {"avx512vnni", Four,   Eight, Offer,
+                                      WalkAll,      Rotate, Split, Join};
 
 }  // namespace malmoi::ann
 #endif

@@ -181,6 +181,7 @@ OPTIM_KERNEL(NadamDirection, kG | kS0 | kS1, kS0 | kS1 | kU) {
 }  // namespace malmoi::optim
 
 #if !defined(MALMOI_OPTIM_LEVEL)
+#include "json/writer.h"
 #include "optim/rule.h"
 #include "optim/rules/sgd_kernels.h"
 
@@ -218,7 +219,9 @@ struct AggMo : Rule {
   }
   void Declare(StateList& s, const Shape&) const override {
     for (const double beta : betas) {
-      s.Like("momentum_buffer." + json::Value::Double(beta).Dump());
+      json::Writer key;  // As torch prints it in the reference's names: 0, 0.9.
+      key.Put(beta);
+      s.Like("momentum_buffer." + key.text());
     }
   }
   bool OnePass() const override { return betas.size() == 3; }

@@ -117,6 +117,8 @@ def test_headers_and_names_of_metrics(servers):
         assert headers[name].isdigit(), name
     servers["classifier"].json("/predict", {"inputs": "deep learning"})
     servers["embedder"].json("/embed", {"inputs": []}, expect=400)
+    nothing = {"inputs": {"source_sentence": "deep learning", "sentences": []}}
+    servers["embedder"].json("/similarity", nothing, expect=400)
     for kind, work in (("embedder", "embed"), ("classifier", "predict")):
         text = servers[kind].send("/metrics")[2].decode()
         names = ["te_request_count", "te_request_success", f"te_{work}_count",
@@ -126,7 +128,9 @@ def test_headers_and_names_of_metrics(servers):
             names += [f"te_{what}_{'' if d == 'total' else d + '_'}duration_bucket" for d in DURATIONS]
         for name in names:
             assert f"\n{name}" in text, (kind, name)
-    assert 'te_request_failure{err="validation"}' in servers["embedder"].send("/metrics")[2].decode()
+    text = servers["embedder"].send("/metrics")[2].decode()
+    for error in ("tokenization", "validation"):  # As [] is no list of inputs, but one of no ids.
+        assert f'te_request_failure{{err="{error}"}}' in text, error
 
 
 def members_of(proto):
