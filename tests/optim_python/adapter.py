@@ -54,7 +54,9 @@ def give(ps, k):
 
 
 def step(name, o, k=1):
-    torch.manual_seed(k)  # Some draw: from torch's generator, as the reference does.
+    torch.manual_seed(k)  # Some draw: from torch's generator, as the reference does,
+    if "numpy" in sys.modules:
+        sys.modules["numpy"].random.seed(k)  # and Kron's balancing from numpy's.
     if name in ("adahessian", "sophiah"):
         return o.step(hessian=[torch.ones_like(p) for g in o.param_groups for p in g["params"]])
     if name in LOSS:
