@@ -63,6 +63,8 @@ void ann_free(void* handle) {
 }
 
 int ann_save(void* handle, const char* path) {
+  auto* h = static_cast<Handle*>(handle);
+  if (!Good(h->index->Partition(h->pool.get()))) return -1;
   return Good(static_cast<Handle*>(handle)->index->Save(os::PosixVfs(), path)) ? 0 : -1;
 }
 

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "ann/index.h"
+#include "ann/scores_internal.h"
 #include "base/buffer.h"
 
 namespace malmoi::ann {
@@ -68,6 +69,30 @@ inline constexpr float kMiddleFour = 241.0f / 32;  // Centre of the sixteen 8-bi
 // first, second: blocks * 64 bytes, laid out as scores_internal.h says.
 CodeRow Encode(const std::vector<float>& rotated, std::size_t blocks, std::uint8_t* first,
                std::uint8_t* second);
+// A row of signs as SignQuery describes it: the first stage of a scan, of a sixth of the bytes.
+// After Gao and Long 2024 (RaBitQ, arXiv:2405.12497), of which the estimate and its error are.
+inline std::size_t SignTail(std::size_t blocks) {
+  return blocks * 16;
+}
+inline std::size_t SignBytes(std::size_t blocks) {
+  return (SignTail(blocks) + 4 * sizeof(float) + 63) / 64 * 64;
+}
+void EncodeSigns(const std::vector<float>& rotated, std::size_t blocks, float half_norm,
+                 std::uint8_t* out);
+
+// A query to compare with signs; holds what SignQuery points to.
+class SignPlanes {
+ public:
+  // `rows`: of the index.
+  void Make(const CodeQuery& query, std::size_t blocks, const std::uint8_t* rows);
+  const SignQuery& query() const { return query_; }
+
+ private:
+  SignQuery query_;
+  Buffer<std::uint8_t> planes_;
+  Buffer<std::int8_t> values_;
+};
+
 // The plane of a stored row: value i is fine_scale * high[i].
 void Decode(const std::uint8_t* first, const std::uint8_t* second, std::size_t blocks,
             CodeQuery* out);

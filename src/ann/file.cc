@@ -11,7 +11,7 @@ namespace malmoi::ann {
 namespace {
 
 constexpr std::string_view kMagic = "MALMOIAN";
-constexpr std::uint32_t kVersion = 3;
+constexpr std::uint32_t kVersion = 4;
 constexpr std::size_t kAlign = 64;
 constexpr std::size_t kWriteBytes = std::size_t{4} << 20;
 
@@ -25,6 +25,11 @@ enum Kind : std::uint32_t {
   kPresent,
   kDeleted,
   kLandmarks,
+  kSigns,
+  kCellCodes,
+  kCellFactors,
+  kCellStarts,
+  kCellRows,
 };
 
 std::uint64_t Aligned(std::uint64_t n) {
@@ -48,19 +53,26 @@ Status WriteAll(os::File& file, std::uint64_t offset, std::string_view bytes) {
 
 }  // namespace
 
-std::vector<GraphIndex::Part> GraphIndex::Parts(const Landmarks& landmarks,
-                                                std::uint32_t rows) const {
-  const std::uint64_t n = rows;
+std::vector<GraphIndex::Part> GraphIndex::Parts(const Landmarks& landmarks, const Cells& cells,
+                                                const Counts& counts) const {
+  const std::uint64_t n = counts.rows;
   const std::uint64_t words = (n + 63) / 64 * 8;
   std::vector<Part> parts = {
       {kMean, frame_.mean.data(), frame_.mean.size() * sizeof(float)},
       {kFirst, arrays_.first, n * arrays_.code_bytes},
+      {kSigns, arrays_.signs, n * arrays_.sign_bytes},
       {kFactors, arrays_.factors, n * sizeof(Factors)},
       {kLinks, arrays_.links, n * arrays_.degree * sizeof(std::uint32_t)},
       {kPresent, arrays_.present, words},
       {kDeleted, arrays_.deleted, words},
-      {kLandmarks, landmarks.ids.data(), landmarks.ids.size() * sizeof(std::uint32_t)},
+      {kLandmarks, landmarks.ids.data(), counts.landmarks * sizeof(std::uint32_t)},
   };
+  if (counts.cells > 0) {
+    parts.push_back({kCellCodes, cells.codes, counts.cells * arrays_.code_bytes});
+    parts.push_back({kCellFactors, cells.factors, counts.cells * sizeof(Factors)});
+    parts.push_back({kCellStarts, cells.starts, (counts.cells + 1) * sizeof(std::uint32_t)});
+    parts.push_back({kCellRows, cells.rows, counts.cell_rows * sizeof(std::uint32_t)});
+  }
   if (options_.codes == Codes::kEight) {
     parts.push_back({kSecond, arrays_.second, n * arrays_.code_bytes});
     parts.push_back({kFineScale, arrays_.fine_scale, n * sizeof(float)});
@@ -77,20 +89,25 @@ Status GraphIndex::Save(os::Vfs& vfs, const std::string& path) const {
     return Error(Code::kUnsupported, "save index " + path + ": rows await links");
   }
   std::shared_ptr<const Landmarks> landmarks;
+  std::shared_ptr<const Cells> cells;
   {
     const std::lock_guard shared(shared_mutex_);
     landmarks = landmarks_;
+    cells = cells_;
   }
-  const std::uint32_t rows = bound_.load(std::memory_order_acquire);
-  const std::vector<Part> parts = Parts(*landmarks, rows);
+  if (cells == nullptr) cells = std::make_shared<Cells>();
+  const Counts counts{bound_.load(std::memory_order_acquire),
+                      static_cast<std::uint32_t>(landmarks->ids.size()), cells->count,
+                      cells->count == 0 ? 0 : cells->starts[cells->count]};
+  const std::vector<Part> parts = Parts(*landmarks, *cells, counts);
   std::string head(kMagic);
   Put<std::uint32_t>(&head, kVersion);
   Put<std::uint8_t>(&head, static_cast<std::uint8_t>(options_.metric));
   Put<std::uint8_t>(&head, static_cast<std::uint8_t>(options_.codes));
   Put<std::uint16_t>(&head, 0);
   for (const std::uint32_t v :
-       {options_.dim, options_.capacity, options_.degree, options_.build_window, rows,
-        static_cast<std::uint32_t>(landmarks->ids.size())}) {
+       {options_.dim, options_.capacity, options_.degree, options_.build_window, counts.rows,
+        counts.landmarks, counts.cells, counts.cell_rows}) {
     Put<std::uint32_t>(&head, v);
   }
   Put<float>(&head, options_.alpha);
@@ -144,7 +161,7 @@ Result<std::unique_ptr<GraphIndex>> GraphIndex::FromFile(os::Vfs& vfs, const std
   options.degree = reader.Get<std::uint32_t>();
   options.build_window = reader.Get<std::uint32_t>();
   const std::size_t after_options = mapping.bytes.size() - reader.left();
-  reader.Take(8);
+  reader.Take(16);
   options.alpha = reader.Get<float>();
   reader.Get<float>();
   options.seed = reader.Get<std::uint64_t>();
@@ -162,7 +179,7 @@ Result<std::unique_ptr<GraphIndex>> GraphIndex::FromFile(os::Vfs& vfs, const std
   std::unique_ptr<GraphIndex> index(new GraphIndex(options));
   index->writable_ = false;
   index->trained_ = true;
-  index->frame_.max_norm2 = Load<float>(mapping.bytes.data() + after_options + 12);
+  index->frame_.max_norm2 = Load<float>(mapping.bytes.data() + after_options + 20);
   std::string_view bytes = mapping.bytes;
   if (in_memory) {
     MALMOI_TRY(index->copy_, Region::Reserve(bytes.size()));
@@ -171,22 +188,26 @@ Result<std::unique_ptr<GraphIndex>> GraphIndex::FromFile(os::Vfs& vfs, const std
   } else {
     index->mapping_ = std::move(mapping);
   }
+  const auto count = [&](std::size_t i) {
+    return Load<std::uint32_t>(bytes.data() + after_options + 4 * i);
+  };
   MALMOI_TRY(index->Place(bytes, table.size() / 24, head - table.size(),
-                          Load<std::uint32_t>(bytes.data() + after_options),
-                          Load<std::uint32_t>(bytes.data() + after_options + 4)));
+                          {count(0), count(1), count(2), count(3)}));
   return index;
 }
 
 Status GraphIndex::Place(std::string_view bytes, std::size_t parts, std::size_t table,
-                         std::uint32_t rows, std::uint32_t landmarks) {
-  if (rows > options_.capacity || landmarks > rows) return Damaged("it counts more than it holds");
+                         const Counts& counts) {
+  if (counts.rows > options_.capacity || counts.landmarks > counts.rows ||
+      counts.cells > Cells::kMost || counts.cell_rows > counts.rows) {
+    return Damaged("it counts more than it holds");
+  }
   arrays_.capacity = options_.capacity;
   arrays_.degree = options_.degree;
   arrays_.code_bytes = frame_.blocks * 64;
-  Landmarks loaded;
-  loaded.ids.resize(landmarks);
+  arrays_.sign_bytes = SignBytes(frame_.blocks);
   // The sizes that the header's numbers imply, in the order of Parts().
-  std::vector<Part> expected = Parts(loaded, rows);
+  std::vector<Part> expected = Parts({}, {}, counts);
   if (parts != expected.size()) return Damaged("it has " + std::to_string(parts) + " parts");
   std::uint64_t end = table + parts * 24 + 4;
   const auto gap = [&](std::uint64_t to) {  // Zeros, so that damage shows there too.
@@ -210,17 +231,45 @@ Status GraphIndex::Place(std::string_view bytes, std::size_t parts, std::size_t 
     end = offset + size;
   }
   if (!gap(bytes.size())) return Damaged("bytes behind the last part");
-  return Adopt(expected, rows, std::move(loaded));
+  MALMOI_TRY(AdoptCells(expected, counts));
+  return Adopt(expected, counts);
 }
 
-Status GraphIndex::Adopt(const std::vector<Part>& parts, std::uint32_t rows, Landmarks landmarks) {
+const void* GraphIndex::DataOf(const std::vector<Part>& parts, std::uint32_t kind) {
+  for (const Part& part : parts) {
+    if (part.kind == kind) return part.data;
+  }
+  return nullptr;
+}
+
+Status GraphIndex::AdoptCells(const std::vector<Part>& parts, const Counts& counts) {
+  if (counts.cells == 0) return counts.cell_rows == 0 ? Ok() : Damaged("it has rows in no cell");
+  auto cells = std::make_shared<Cells>();
+  cells->count = counts.cells;
+  cells->codes = static_cast<const std::uint8_t*>(DataOf(parts, kCellCodes));
+  cells->factors = static_cast<const Factors*>(DataOf(parts, kCellFactors));
+  cells->starts = static_cast<const std::uint32_t*>(DataOf(parts, kCellStarts));
+  cells->rows = static_cast<const std::uint32_t*>(DataOf(parts, kCellRows));
+  for (std::uint32_t c = 0; c < counts.cells; ++c) {
+    cells->order.push_back(c);
+    if (cells->starts[c] > cells->starts[c + 1]) return Damaged("a cell ends before it begins");
+  }
+  if (cells->starts[0] != 0 || cells->starts[counts.cells] != counts.cell_rows) {
+    return Damaged("its cells have other rows than it says");
+  }
+  for (std::uint32_t i = 0; i < counts.cell_rows; ++i) {
+    if (cells->rows[i] >= counts.rows) return Damaged("a cell has a row that it does not hold");
+  }
+  cells_ = std::move(cells);
+  return Ok();
+}
+
+Status GraphIndex::Adopt(const std::vector<Part>& parts, const Counts& counts) {
   // A mapped file is never written to: writable_ is false, and the bits are copied.
-  const auto plain = [&](std::uint32_t kind) -> void* {
-    for (const Part& part : parts) {
-      if (part.kind == kind) return const_cast<void*>(part.data);
-    }
-    return nullptr;
-  };
+  const auto plain = [&](std::uint32_t kind) { return const_cast<void*>(DataOf(parts, kind)); };
+  const std::uint32_t rows = counts.rows;
+  Landmarks landmarks;
+  landmarks.ids.resize(counts.landmarks);
   const std::size_t words = (std::size_t{rows} + 63) / 64;
   std::memcpy(frame_.mean.data(), plain(kMean), frame_.mean.size() * sizeof(float));
   std::memcpy(landmarks.ids.data(), plain(kLandmarks), landmarks.ids.size() * 4);
@@ -232,6 +281,7 @@ Status GraphIndex::Adopt(const std::vector<Part>& parts, std::uint32_t rows, Lan
   arrays_.deleted = deleted_bits_.data();
   arrays_.first = static_cast<std::uint8_t*>(plain(kFirst));
   arrays_.second = static_cast<std::uint8_t*>(plain(kSecond));
+  arrays_.signs = static_cast<std::uint8_t*>(plain(kSigns));
   arrays_.factors = static_cast<Factors*>(plain(kFactors));
   arrays_.fine_scale = static_cast<float*>(plain(kFineScale));
   arrays_.links = static_cast<std::uint32_t*>(plain(kLinks));

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "ann/cells_internal.h"
 #include "ann/index.h"
 #include "ann/walk_internal.h"
 
@@ -36,6 +37,7 @@ class GraphIndex : public Index {
   Result<std::unique_ptr<Index>> Renumbered(std::span<const std::uint32_t> to,
                                             const IndexOptions& options,
                                             os::ThreadPool* pool) const;
+  Status Partition(os::ThreadPool* pool) override;
   Status Delete(std::span<const std::uint32_t> ids) override;
   Status Relink(os::ThreadPool* pool) override;
   Result<std::vector<Found>> Search(std::span<const float> query, const SearchParams& params,
@@ -60,6 +62,7 @@ class GraphIndex : public Index {
     ~Visit();
     WalkScratch& scratch() const { return *scratch_; }
     const Landmarks& landmarks() const { return *landmarks_; }
+    const Cells* cells() const { return cells_.get(); }
     // Whether deleted rows can be met from these landmarks.
     bool deleted() const { return deleted_; }
 
@@ -69,6 +72,7 @@ class GraphIndex : public Index {
     bool deleted_;
     std::unique_ptr<WalkScratch> scratch_;
     std::shared_ptr<const Landmarks> landmarks_;
+    std::shared_ptr<const Cells> cells_;
   };
 
   explicit GraphIndex(const IndexOptions& options)
@@ -99,6 +103,7 @@ class GraphIndex : public Index {
   void CopyRow(std::uint32_t id, std::span<const std::uint32_t> to, const std::uint64_t* gone,
                Relinked* links, WalkScratch* scratch, Arrays* out) const;
   void RefreshLandmarks();
+  void DropCells();
   void Find(const float* query, const SearchParams& params, std::vector<Found>* out,
             SearchStats* stats) const;
   static std::size_t Collect(const Keep& keep, WalkScratch* scratch);
@@ -112,10 +117,15 @@ class GraphIndex : public Index {
     const void* data;
     std::uint64_t size;
   };
-  std::vector<Part> Parts(const Landmarks& landmarks, std::uint32_t rows) const;
-  Status Place(std::string_view bytes, std::size_t parts, std::size_t table, std::uint32_t rows,
-               std::uint32_t landmarks);
-  Status Adopt(const std::vector<Part>& parts, std::uint32_t rows, Landmarks landmarks);
+  struct Counts {
+    std::uint32_t rows, landmarks, cells, cell_rows;
+  };
+  static const void* DataOf(const std::vector<Part>& parts, std::uint32_t kind);  // Null: none.
+  std::vector<Part> Parts(const Landmarks& landmarks, const Cells& cells,
+                          const Counts& counts) const;
+  Status Place(std::string_view bytes, std::size_t parts, std::size_t table, const Counts& counts);
+  Status Adopt(const std::vector<Part>& parts, const Counts& counts);
+  Status AdoptCells(const std::vector<Part>& parts, const Counts& counts);
 
   IndexOptions options_;
   Frame frame_;
@@ -138,8 +148,9 @@ class GraphIndex : public Index {
   std::uint32_t linked_ = 0;        // In the graph, deleted or not. Writers only.
   std::uint32_t landmarks_at_ = 0;  // linked_ when the landmarks were taken.
 
-  mutable std::mutex shared_mutex_;  // guards: landmarks_, scratch_
+  mutable std::mutex shared_mutex_;  // guards: landmarks_, cells_, scratch_
   std::shared_ptr<const Landmarks> landmarks_ = std::make_shared<Landmarks>();
+  std::shared_ptr<const Cells> cells_;  // Null: none were made.
   mutable std::vector<std::unique_ptr<WalkScratch>> scratch_;
 };
 

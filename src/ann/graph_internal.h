@@ -49,6 +49,8 @@ struct Arrays {
   std::size_t code_bytes = 0;      // Of a row in `first` and in `second`.
   std::uint8_t* first = nullptr;   // 4-bit codes.
   std::uint8_t* second = nullptr;  // The next 4 bits; null in an opened kFour index.
+  std::size_t sign_bytes = 0;      // Of a row in `signs` (SignQuery::stride).
+  std::uint8_t* signs = nullptr;   // Signs of numbers and what bounds a similarity by them.
   Factors* factors = nullptr;
   float* fine_scale = nullptr;
   std::uint32_t* links = nullptr;    // [degree]: id + 1, zeros behind the last.

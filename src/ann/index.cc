@@ -64,6 +64,8 @@ Status GraphIndex::Reserve() {
   const std::size_t n = a.capacity;
   MALMOI_TRY(take(&a.first, n * a.code_bytes));
   MALMOI_TRY(take(&a.second, n * a.code_bytes));
+  a.sign_bytes = SignBytes(frame_.blocks);
+  MALMOI_TRY(take(&a.signs, n * a.sign_bytes));
   MALMOI_TRY(take(&a.factors, n));
   MALMOI_TRY(take(&a.fine_scale, n));
   if (a.degree > 0) MALMOI_TRY(take(&a.links, n * a.degree));
@@ -76,8 +78,8 @@ Status GraphIndex::Reserve() {
 
 std::uint64_t GraphIndex::RowBytes() const {
   const bool both = options_.codes == Codes::kEight;
-  return arrays_.code_bytes * (both ? 2 : 1) + sizeof(Factors) + (both ? sizeof(float) : 0) +
-         arrays_.degree * sizeof(std::uint32_t);
+  return arrays_.code_bytes * (both ? 2 : 1) + arrays_.sign_bytes + sizeof(Factors) +
+         (both ? sizeof(float) : 0) + arrays_.degree * sizeof(std::uint32_t);
 }
 
 IndexInfo GraphIndex::Info() const {
@@ -85,12 +87,15 @@ IndexInfo GraphIndex::Info() const {
   const std::uint32_t bound = bound_.load(std::memory_order_acquire);
   info.size = size_.load(std::memory_order_acquire);
   info.deleted = deleted_.load(std::memory_order_acquire);
-  info.unlinked = unlinked();
   info.writable = writable_;
   for (std::uint32_t id = 0; id < bound; ++id) info.links += arrays_.LinkCount(id);
   {
     const std::lock_guard lock(shared_mutex_);
     info.search_bytes = landmarks_->ids.size() * (8 + arrays_.code_bytes);
+    if (cells_ != nullptr) {
+      info.search_bytes += std::uint64_t{cells_->count} * (arrays_.code_bytes + 16) +
+                           std::uint64_t{cells_->starts[cells_->count]} * 4;
+    }
   }
   info.search_bytes += bound * RowBytes() + bound / 4;
   if (writable_) {
@@ -99,6 +104,28 @@ IndexInfo GraphIndex::Info() const {
     if (options_.metric == Metric::kDot) info.update_bytes += bound * sizeof(float);
   }
   return info;
+}
+
+Status GraphIndex::Partition(os::ThreadPool* pool) {
+  const std::lock_guard lock(write_mutex_);
+  if (!writable_ || arrays_.degree == 0 || unlinked() != 0) {
+    return Error(Code::kUnsupported, "partition: the index does not change, or rows await links");
+  }
+  std::vector<std::uint32_t> ids;
+  const std::uint32_t bound = linked_bound_.load(std::memory_order_acquire);
+  for (std::uint32_t id = 0; id < bound; ++id) {
+    if (TestBit(arrays_.present, id) && !TestBit(arrays_.deleted, id)) ids.push_back(id);
+  }
+  if (ids.size() < Cells::kFromRows) return Ok();
+  auto cells = MakeCells(arrays_, frame_.blocks, ids, pool);
+  const std::lock_guard shared(shared_mutex_);
+  cells_ = std::move(cells);
+  return Ok();
+}
+
+void GraphIndex::DropCells() {
+  const std::lock_guard shared(shared_mutex_);
+  cells_ = nullptr;
 }
 
 Status GraphIndex::Delete(std::span<const std::uint32_t> ids) {
@@ -120,6 +147,7 @@ GraphIndex::Visit::Visit(const GraphIndex& index)
   {
     const std::lock_guard lock(index.shared_mutex_);
     landmarks_ = index.landmarks_;
+    cells_ = index.cells_;
     if (!index.scratch_.empty()) {
       scratch_ = std::move(index.scratch_.back());
       index.scratch_.pop_back();

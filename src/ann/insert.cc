@@ -177,6 +177,7 @@ void GraphIndex::EncodeRow(std::uint32_t id, const Rows& rows, std::vector<float
   const std::size_t at = std::size_t{id} * arrays_.code_bytes;
   const CodeRow row = Encode(*rotated, frame_.blocks, arrays_.first + at, arrays_.second + at);
   arrays_.factors[id] = {row.scale, query->norm2 / 2};
+  EncodeSigns(*rotated, frame_.blocks, query->norm2 / 2, arrays_.signs + id * arrays_.sign_bytes);
   arrays_.fine_scale[id] = row.fine_scale;
   if (arrays_.extra != nullptr) arrays_.extra[id] = query->extra;
 }
@@ -204,6 +205,7 @@ void GraphIndex::MakePresent(std::span<const std::uint32_t> ids) {
 }
 
 void GraphIndex::MakeLinked(std::uint32_t count, std::uint32_t bound) {
+  DropCells();
   linked_ += count;
   linked_bound_.store(bound, std::memory_order_release);
   if (linked_ - landmarks_at_ > landmarks_at_ / 4) RefreshLandmarks();
@@ -365,6 +367,7 @@ Status GraphIndex::Relink(os::ThreadPool* pool) {
     ++gone;
   }
   linked_ -= gone;
+  DropCells();
   RefreshLandmarks();
   deleted_.store(0, std::memory_order_release);
   return Ok();

@@ -48,6 +48,8 @@ void GraphIndex::CopyRow(std::uint32_t id, std::span<const std::uint32_t> to,
   const std::size_t bytes = arrays_.code_bytes;
   std::copy_n(arrays_.first + id * bytes, bytes, out->first + at * bytes);
   std::copy_n(arrays_.second + id * bytes, bytes, out->second + at * bytes);
+  std::copy_n(arrays_.signs + id * arrays_.sign_bytes, arrays_.sign_bytes,
+              out->signs + at * arrays_.sign_bytes);
   out->factors[at] = arrays_.factors[id];
   out->fine_scale[at] = arrays_.fine_scale[id];
   if (out->extra != nullptr) out->extra[at] = arrays_.extra[id];

@@ -12,8 +12,11 @@ const ScoreTable& Scores() {
       return kAvx512Scores;
     case os::CpuLevel::kAvx512Vnni:
     case os::CpuLevel::kAvx512Bf16:
-    case os::CpuLevel::kAmx:
-      return kAvx512VnniScores;
+    case os::CpuLevel::kAmx: {
+      // Not part of a level: Cascade Lake has VNNI without it.
+      static const bool counts = __builtin_cpu_supports("avx512bitalg") != 0;
+      return counts ? kAvx512PopcntScores : kAvx512VnniScores;
+    }
 #endif
     default:
       return kScalarScores;

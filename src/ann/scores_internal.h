@@ -44,6 +44,20 @@ struct WalkState {
   std::uint64_t distances = 0, hops = 0;
 };
 
+// What a query is compared with the signs of rows by. A row of signs is `stride` bytes, a multiple
+// of 64: a bit a number, set where the number is positive, and from byte `tail` on three floats:
+// what stands for the size of a number, the standard error of a product for a query of length 1,
+// and half of the squared norm. The query in four bits: number i is scale * values[i], -7 to 7.
+struct SignQuery {
+  const std::uint8_t* rows = nullptr;
+  std::size_t stride = 0, tail = 0;
+  const std::uint8_t* planes = nullptr;  // [4][stride]: bits 0 to 3 of the values; zeros behind.
+  const std::int8_t* values = nullptr;   // [stride * 8]; zeros behind the last number.
+  // The bound of a similarity: scale * the row's size * (2 * sum of the values of its set bits -
+  // sum) + margin * its error - half_weight * its half norm.
+  float scale = 0, sum = 0, margin = 0, half_weight = 0;
+};
+
 struct ScoreTable {
   const char* name;
   // out[k] = sum of plane[i] * code(ids[k])[i]. At most 65,536 numbers, so that 32 bits suffice.
@@ -69,6 +83,13 @@ struct ScoreTable {
   // plane = 16 * first + second - 128: a stored row as a query. The sum of the plane.
   std::int32_t (*join)(const std::uint8_t* first, const std::uint8_t* second, std::size_t blocks,
                        std::int8_t* plane);
+  // Those of ids[0, n) that are below `bound` and whose bit is set, to out, in order; their number.
+  // `out` has room for 16 more.
+  std::size_t (*pick)(const std::uint64_t* bits, std::uint32_t bound, const std::uint32_t* ids,
+                      std::size_t n, std::uint32_t* out);
+  // Keeps those of ids[0, n) whose bound is above `least`, in order; their number. Rows are not
+  // prefetched.
+  std::size_t (*sift)(const SignQuery& query, std::uint32_t* ids, std::size_t n, float least);
 };
 
 extern const ScoreTable kScalarScores;
@@ -76,6 +97,7 @@ extern const ScoreTable kScalarScores;
 extern const ScoreTable kAvx2Scores;
 extern const ScoreTable kAvx512Scores;
 extern const ScoreTable kAvx512VnniScores;
+extern const ScoreTable kAvx512PopcntScores;
 #endif
 
 // The table for the active CPU level (os::ActiveCpuLevel).

@@ -17,6 +17,9 @@ bool Before(const Found& a, const Found& b) {
 // What costs as much as reading a byte of codes in a scan, measured (docs/decisions/0006).
 constexpr double kListByte = 10.0;  // A byte of links, of which each leads to a test or two.
 constexpr double kCodeByte = 3.0;   // A byte of codes that a walk judges.
+constexpr double kCentre = 0.3;     // A byte of a centre's code, which the caches have.
+constexpr double kTest = 12;        // Whether a row of a cell is kept.
+constexpr double kSifted = 10;      // Rows per place of the window that signs do not rule out.
 constexpr double kFresh = 0.3;  // Of the rows behind a neighbour those that were not met before.
 // A walk past the filter leaves so much of the window on average: what it leaves is better than
 // what one through the filter finds. Less than kEnough says that the filter keeps other rows.
@@ -27,6 +30,7 @@ constexpr double kEnough = 0.55;
 enum class Way : std::uint8_t {
   kScan,     // Scores the rows that are kept.
   kThrough,  // Walks over rows that are kept, through others.
+  kCells,    // Scores the kept rows of the cells near the query.
   kPast,     // Walks as without a filter, over a wider window, and drops what is not kept.
 };
 
@@ -36,11 +40,14 @@ struct Ways {
   Way next;            // and where a walk past the filter is left with too few.
 };
 
-Ways ChooseWay(const Arrays& arrays, std::uint64_t count, std::uint64_t size, std::size_t window) {
+Ways ChooseWay(const Arrays& arrays, const Cells* cells, std::uint64_t count, std::uint64_t size,
+               std::size_t window) {
   const double code = static_cast<double>(arrays.code_bytes + sizeof(Factors));
   const double degree = arrays.degree;
   const double share = static_cast<double>(count) / static_cast<double>(std::max(size, count) + 1);
-  const double scan = static_cast<double>(count) * code;
+  // A scan reads the signs of all, and codes of some that it keeps.
+  const double scan = static_cast<double>(count) * static_cast<double>(arrays.sign_bytes) +
+                      std::min<double>(count, kSifted * static_cast<double>(window)) * code;
   // A hop reads the node's links and those behind neighbours that are not kept, until it has a
   // list's worth of rows (KeptNeighbours).
   const double direct = degree * share;
@@ -54,11 +61,22 @@ Ways ChooseWay(const Arrays& arrays, std::uint64_t count, std::uint64_t size, st
       2 * (static_cast<double>(window) + 4) * ((1 + behind) * list + judged * code * kCodeByte);
   const double wide = static_cast<double>(window) * kLeft / std::max(share, 1e-9);
   const double past = (wide + 4) * (list + degree * kFresh * code * kCodeByte);
+  // Of cells: their centres, a test of each row, and the signs of those that are kept.
+  double by_cells = std::numeric_limits<double>::infinity();
+  if (cells != nullptr) {
+    const double tested = CellRowsTested(size, window);
+    by_cells = cells->count * code * kCentre +
+               tested * (kTest + share * static_cast<double>(arrays.sign_bytes)) +
+               kSifted * static_cast<double>(window) * code;
+  }
   Ways out{};
   // Where the nearest rows are not kept, walks find little.
   out.next = scan <= 2 * through ? Way::kScan : Way::kThrough;
-  const bool walks = wide < kMaxWindow && past < std::min(scan, through);
-  out.best = walks ? Way::kPast : scan <= through ? Way::kScan : Way::kThrough;
+  const bool walks = wide < kMaxWindow && past < std::min({scan, through, by_cells});
+  out.best = walks                                ? Way::kPast
+             : by_cells < std::min(scan, through) ? Way::kCells
+             : scan <= through                    ? Way::kScan
+                                                  : Way::kThrough;
   out.window = walks ? static_cast<std::size_t>(wide) + 1 : window;
   return out;
 }
@@ -163,12 +181,13 @@ void GraphIndex::Candidates(const SearchParams& params, const Visit& visit,
     scratch->floor = KeyOf((params.floor - query.constant) / query.factor, Pool::kIdsMax - 1);
   }
   Ways ways{window, Way::kPast, Way::kPast};
-  if (!all) ways = ChooseWay(arrays_, count, size, window);
+  if (!all) ways = ChooseWay(arrays_, visit.cells(), count, size, window);
   if (!all && params.walk) ways.best = Way::kThrough;
   if (params.exhaustive || arrays_.degree == 0) ways.best = Way::kScan;
   const auto go = [&](Way way) {
     scratch->stats.scanned = way == Way::kScan;
     if (way == Way::kScan) Scan(arrays_, bound, window, keep, scratch);
+    if (way == Way::kCells) SearchCells(arrays_, *visit.cells(), size, window, keep, scratch);
     if (way == Way::kPast) Walk(arrays_, landmarks, linked, ways.window, scratch);
     if (way == Way::kThrough) WalkKept(arrays_, landmarks, linked, window, keep, scratch);
     if (way != Way::kScan) ScanMore(arrays_, linked, bound, keep, scratch);

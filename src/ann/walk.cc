@@ -9,8 +9,9 @@
 namespace malmoi::ann {
 namespace {
 
-constexpr std::size_t kEntries = 4;      // Landmarks that a walk starts from.
-constexpr std::size_t kScanGroup = 256;  // Ids scored at once.
+constexpr std::size_t kEntries = 4;        // Landmarks that a walk starts from.
+constexpr std::size_t kScanGroup = 256;    // Ids scored at once.
+constexpr std::uint32_t kSiftRows = 1024;  // From so many on rows are sifted by their signs first.
 
 bool Better(const Candidate& a, const Candidate& b) {
   return a.score != b.score ? a.score > b.score : a.id < b.id;
@@ -24,51 +25,6 @@ inline bool Visit(WalkScratch* scratch, std::uint32_t id) {
   if (word == 0) scratch->dirty[scratch->state.dirty_count++] = id / 64;
   word |= bit;
   return true;
-}
-
-void Begin(const Arrays& arrays, std::uint32_t bound, std::size_t window, std::size_t judged,
-           WalkScratch* scratch) {
-  for (const std::uint32_t word : std::span(scratch->dirty).first(scratch->state.dirty_count)) {
-    scratch->visited[word] = 0;
-  }
-  const std::size_t words = std::size_t{bound} / 64 + 1;
-  if (scratch->visited.size() < words) {
-    scratch->visited.resize(words);
-    scratch->dirty.resize(words + 1);
-  }
-  const std::size_t room = std::max(judged, kScanGroup) + 4;
-  if (scratch->ids.size() < 2 * room) scratch->ids.resize(2 * room);
-  if (scratch->sums.size() < room) scratch->sums.resize(room);
-  if (scratch->scores.size() < room) scratch->scores.resize(room);
-  static_assert(sizeof(Factors) == 2 * sizeof(float));
-  const CodeQuery& query = scratch->query;
-  WalkState& s = scratch->state;
-  s = {.links = arrays.links,
-       .degree = arrays.degree,
-       .bound = bound,
-       .codes = arrays.first,
-       .blocks = arrays.code_bytes / 64,
-       .factors = &arrays.factors->scale,
-       .extra = arrays.extra,
-       .plane = query.high.data(),
-       .scale = query.scale * 128,
-       .middle = kMiddleFour * static_cast<float>(query.sum_high),
-       .half_weight = query.half_weight,
-       .extra_weight = query.extra,
-       .visited = scratch->visited.data(),
-       .dirty = scratch->dirty.data(),
-       .ids = scratch->ids.data(),
-       .sums = scratch->sums.data(),
-       .scores = scratch->scores.data()};
-  scratch->pool.Reset(window, &s);
-  s.least = scratch->least;
-  s.floor = scratch->floor;
-  Visit(scratch, bound);
-}
-
-void End(WalkScratch* scratch) {
-  scratch->stats.distances += scratch->state.distances;
-  scratch->stats.hops += scratch->state.hops;
 }
 
 // Puts the best landmarks into the pool: of those that `keep` has, or of all where none is.
@@ -110,14 +66,6 @@ inline void PrefetchLinks(const Arrays& arrays, std::uint32_t id) {
   }
 }
 
-inline void PrefetchCodes(const Arrays& arrays, const std::uint32_t* ids, std::size_t n) {
-  for (std::size_t k = 0; k < n; ++k) {
-    const std::uint8_t* row = arrays.first + std::size_t{ids[k]} * arrays.code_bytes;
-    for (std::size_t at = 0; at < arrays.code_bytes; at += 64) __builtin_prefetch(row + at);
-    __builtin_prefetch(arrays.factors + ids[k]);
-  }
-}
-
 // Those that `keep` has, and those behind the others, up to twice the degree in all.
 std::size_t KeptNeighbours(const Arrays& arrays, std::uint32_t bound, std::uint32_t id,
                            const Keep& keep, WalkScratch* scratch, std::uint32_t* out) {
@@ -143,34 +91,60 @@ std::size_t KeptNeighbours(const Arrays& arrays, std::uint32_t bound, std::uint3
   return n;
 }
 
-// Offers the ids in [begin, end) that are present and that `keep` has.
-void ScanRange(const Arrays& arrays, std::uint32_t begin, std::uint32_t end, const Keep& keep,
-               WalkScratch* scratch) {
-  std::size_t n = 0;
-  const auto offer = Scores().offer;
-  const auto flush = [&] {
-    offer(&scratch->state, scratch->ids.data(), n);
-    n = 0;
-  };
-  const std::size_t words = (std::size_t{end} + 63) / 64;
-  for (std::size_t w = begin / 64; w < words; ++w) {
-    std::uint64_t word = std::atomic_ref(arrays.present[w]).load(std::memory_order_acquire);
-    if (w == begin / 64) word &= ~std::uint64_t{0} << (begin % 64);
-    if (keep.filter != nullptr) word &= w < keep.filter->bits.size() ? keep.filter->bits[w] : 0;
-    if (keep.deleted != nullptr && word != 0) {
-      word &= ~std::atomic_ref(arrays.deleted[w]).load(std::memory_order_acquire);
-    }
-    for (; word != 0; word &= word - 1) {
-      const auto id = static_cast<std::uint32_t>(w * 64 + std::countr_zero(word));
-      if (id >= end) break;
-      scratch->ids[n++] = id;
-      if (n == kScanGroup) flush();
-    }
+}  // namespace
+
+void Begin(const Arrays& arrays, std::uint32_t bound, std::size_t window, std::size_t judged,
+           WalkScratch* scratch) {
+  for (const std::uint32_t word : std::span(scratch->dirty).first(scratch->state.dirty_count)) {
+    scratch->visited[word] = 0;
   }
-  flush();
+  const std::size_t words = std::size_t{bound} / 64 + 1;
+  if (scratch->visited.size() < words) {
+    scratch->visited.resize(words);
+    scratch->dirty.resize(words + 1);
+  }
+  const std::size_t room = std::max(judged, kScanRoom) + 4;
+  if (scratch->ids.size() < 2 * room) scratch->ids.resize(2 * room);
+  if (scratch->sums.size() < room) scratch->sums.resize(room);
+  if (scratch->scores.size() < room) scratch->scores.resize(room);
+  static_assert(sizeof(Factors) == 2 * sizeof(float));
+  const CodeQuery& query = scratch->query;
+  WalkState& s = scratch->state;
+  s = {.links = arrays.links,
+       .degree = arrays.degree,
+       .bound = bound,
+       .codes = arrays.first,
+       .blocks = arrays.code_bytes / 64,
+       .factors = &arrays.factors->scale,
+       .extra = arrays.extra,
+       .plane = query.high.data(),
+       .scale = query.scale * 128,
+       .middle = kMiddleFour * static_cast<float>(query.sum_high),
+       .half_weight = query.half_weight,
+       .extra_weight = query.extra,
+       .visited = scratch->visited.data(),
+       .dirty = scratch->dirty.data(),
+       .ids = scratch->ids.data(),
+       .sums = scratch->sums.data(),
+       .scores = scratch->scores.data()};
+  scratch->pool.Reset(window, &s);
+  s.least = scratch->least;
+  s.floor = scratch->floor;
+  Visit(scratch, bound);
 }
 
-}  // namespace
+void End(WalkScratch* scratch) {
+  scratch->stats.distances += scratch->state.distances;
+  scratch->stats.hops += scratch->state.hops;
+}
+
+void PrefetchCodes(const Arrays& arrays, const std::uint32_t* ids, std::size_t n) {
+  for (std::size_t k = 0; k < n; ++k) {
+    const std::uint8_t* row = arrays.first + std::size_t{ids[k]} * arrays.code_bytes;
+    for (std::size_t at = 0; at < arrays.code_bytes; at += 64) __builtin_prefetch(row + at);
+    __builtin_prefetch(arrays.factors + ids[k]);
+  }
+}
 
 void Pool::Reset(std::size_t window, WalkState* state) {
   constexpr std::size_t kBefore = 8;
@@ -237,20 +211,6 @@ void WalkKept(const Arrays& arrays, const Landmarks& landmarks, std::uint32_t bo
     std::swap(ids, next);
     n = next_n;
   }
-  End(scratch);
-}
-
-void ScanMore(const Arrays& arrays, std::uint32_t begin, std::uint32_t end, const Keep& keep,
-              WalkScratch* scratch) {
-  const std::uint64_t before = scratch->state.distances;
-  ScanRange(arrays, begin, end, keep, scratch);
-  scratch->stats.distances += scratch->state.distances - before;
-}
-
-void Scan(const Arrays& arrays, std::uint32_t bound, std::size_t window, const Keep& keep,
-          WalkScratch* scratch) {
-  Begin(arrays, 0, window, kScanGroup, scratch);
-  ScanRange(arrays, 0, bound, keep, scratch);
   End(scratch);
 }
 

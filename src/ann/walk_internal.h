@@ -56,11 +56,22 @@ struct WalkScratch {
   std::size_t least = 0;  // WalkState's.
   std::uint64_t floor = 0;
   CodeQuery query;
+  SignPlanes signs;
+  std::vector<std::uint32_t> cells;  // By the score of their centres.
   std::vector<float> rotated;
   std::vector<Found> found;
   LinkScratch links;
   SearchStats stats;
 };
+
+// Makes the scratch ready for a search with scratch->query: an empty pool, no id below `bound`
+// visited, room for `judged` ids at once and for a scan.
+inline constexpr std::size_t kScanRoom = 320;
+void Begin(const Arrays& arrays, std::uint32_t bound, std::size_t window, std::size_t judged,
+           WalkScratch* scratch);
+// Adds what was done to scratch->stats.
+void End(WalkScratch* scratch);
+void PrefetchCodes(const Arrays& arrays, const std::uint32_t* ids, std::size_t n);
 
 // The ids below `bound` that are nearest to scratch->query, in scratch->pool.
 void Walk(const Arrays& arrays, const Landmarks& landmarks, std::uint32_t bound, std::size_t window,

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "base/bits.h"
+
 namespace malmoi::vec {
 
 // A set of the rows of a part.
@@ -36,11 +38,7 @@ class Bitmap {
       words_[i] |= other.words_[i] & ~without->words_[i];
     }
   }
-  std::uint64_t Count() const {
-    std::uint64_t n = 0;
-    for (const std::uint64_t w : words_) n += static_cast<std::uint64_t>(std::popcount(w));
-    return n;
-  }
+  std::uint64_t Count() const { return CountBits(words_); }
   bool Empty() const {
     for (const std::uint64_t w : words_) {
       if (w != 0) return false;

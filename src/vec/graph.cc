@@ -277,6 +277,7 @@ Result<std::shared_ptr<const ann::Index>> MakeGraph(os::Vfs& vfs, const std::str
   if (plan.saved_only) return Error(Code::kOverloaded, "no memory to build a graph in");
   MALMOI_TRY(auto built, Build(options, segment, field, described, base, pool, stop));
   if (built == nullptr || stop()) return std::shared_ptr<const ann::Index>();
+  MALMOI_TRY(built->Partition(&pool));
   if (built->Save(vfs, path).ok()) {
     // What is searched is what was written, without the room for insertion.
     if (auto saved = open()) return saved;

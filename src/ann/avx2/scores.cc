@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "ann/scores_internal.h"
+
 namespace malmoi::ann {
 namespace {
 
@@ -99,16 +101,48 @@ std::int32_t Join(const std::uint8_t* first, const std::uint8_t* second, std::si
          static_cast<std::int32_t>(blocks) * 128 * 128;
 }
 
+// Counts of bits by a table of nibbles, which holds the plane's weight too.
+template <std::size_t Stride>
+inline __attribute__((always_inline)) std::int32_t SignSum(const SignQuery& query,
+                                                           std::size_t stride,
+                                                           const std::uint8_t* row) {
+  const auto at = [](const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); };
+  const __m256i low = _mm256_set1_epi8(15);
+  const __m256i counts = _mm256_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4, 0, 1, 1,
+                                          2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4);
+  __m256i sum = Zero();
+  for (std::size_t i = 0; i < stride; i += kStep) {
+    const __m256i bits = at(row + i);
+    __m256i of[4];
+    for (int p = 0; p < 4; ++p) {
+      const __m256i x = _mm256_and_si256(bits, at(query.planes + p * stride + i));
+      const __m256i a = _mm256_shuffle_epi8(counts, _mm256_and_si256(x, low));
+      const __m256i b = _mm256_shuffle_epi8(counts, _mm256_and_si256(_mm256_srli_epi16(x, 4), low));
+      of[p] = _mm256_add_epi8(a, b);
+    }
+    // At most 8 in a byte of each plane: 8 + 16 + 32, and 64.
+    const __m256i two = _mm256_add_epi8(of[2], of[2]);
+    const __m256i up = _mm256_add_epi8(
+        of[0], _mm256_add_epi8(_mm256_add_epi8(of[1], of[1]), _mm256_add_epi8(two, two)));
+    const __m256i down = _mm256_slli_epi64(_mm256_sad_epu8(of[3], Zero()), 3);
+    sum = _mm256_add_epi64(sum, _mm256_sub_epi64(_mm256_sad_epu8(up, Zero()), down));
+  }
+  const __m128i half = _mm_add_epi64(_mm256_castsi256_si128(sum), _mm256_extracti128_si256(sum, 1));
+  return static_cast<std::int32_t>(_mm_cvtsi128_si64(half) + _mm_extract_epi64(half, 1));
+}
+
 }  // namespace
 }  // namespace malmoi::ann
 
 #include "ann/hop-inl.h"
 #include "ann/query-inl.h"
 #include "ann/scores-inl.h"
+#include "ann/sift-inl.h"
 
 namespace malmoi::ann {
 
-const ScoreTable kAvx2Scores = {"avx2", Four, Eight, Offer, WalkAll, Rotate, Split, Join};
+const ScoreTable kAvx2Scores = {"avx2", Four,  Eight, Offer, WalkAll,
+                                Rotate, Split, Join,  Pick,  Sift};
 
 }  // namespace malmoi::ann
 #endif

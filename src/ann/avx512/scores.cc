@@ -21,10 +21,12 @@ inline Sum Accumulate(Sum s, const std::uint8_t* code, const std::int8_t* low,
 #include "ann/hop-inl.h"
 #include "ann/query-inl.h"
 #include "ann/scores-inl.h"
+#include "ann/sift-inl.h"
 
 namespace malmoi::ann {
 
-const ScoreTable kAvx512Scores = {"avx512", Four, Eight, Offer, WalkAll, Rotate, Split, Join};
+const ScoreTable kAvx512Scores = {"avx512", Four,  Eight, Offer, WalkAll,
+                                  Rotate,   Split, Join,  Pick,  Sift};
 
 }  // namespace malmoi::ann
 #endif

@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "ann/scores_internal.h"
+
 // What the two AVX-512 levels share: 64 bytes a step, sums of sixteen 32-bit lanes.
 namespace malmoi::ann {
 namespace {
@@ -64,6 +66,42 @@ std::int32_t Join(const std::uint8_t* first, const std::uint8_t* second, std::si
   return static_cast<std::int32_t>(_mm512_reduce_add_epi64(sum)) -
          static_cast<std::int32_t>(blocks) * 128 * 128;
 }
+#define MALMOI_ANN_PICK
+std::size_t Pick(const std::uint64_t* bits, std::uint32_t bound, const std::uint32_t* ids,
+                 std::size_t n, std::uint32_t* out) {
+  const __m512i end = _mm512_set1_epi32(static_cast<int>(bound)), one = _mm512_set1_epi32(1);
+  const __m512i low = _mm512_set1_epi32(31);
+  std::size_t picked = 0;
+  for (std::size_t i = 0; i < n; i += 16) {
+    const auto here = static_cast<__mmask16>(n - i < 16 ? (1u << (n - i)) - 1 : 0xffffu);
+    const __m512i id = _mm512_maskz_loadu_epi32(here, ids + i);
+    const __mmask16 in = _mm512_mask_cmplt_epu32_mask(here, id, end);
+    const __m512i words =
+        _mm512_mask_i32gather_epi32(_mm512_setzero_si512(), in, _mm512_srli_epi32(id, 5), bits, 4);
+    const __m512i bit = _mm512_sllv_epi32(one, _mm512_and_si512(id, low));
+    const __mmask16 set = _mm512_mask_test_epi32_mask(in, words, bit);
+    _mm512_storeu_si512(out + picked, _mm512_maskz_compress_epi32(set, id));
+    picked += static_cast<unsigned>(__builtin_popcount(set));
+  }
+  return picked;
+}
+#ifndef MALMOI_ANN_POPCNT
+// Bits of a row as a mask of the values; sums of two, at most 1,024 times, fit 16 bits.
+template <std::size_t Stride>
+inline __attribute__((always_inline)) std::int32_t SignSum(const SignQuery& query,
+                                                           [[maybe_unused]] std::size_t stride,
+                                                           const std::uint8_t* row) {
+  const __m512i one = _mm512_set1_epi8(1);
+  __m512i sum = _mm512_setzero_si512();
+  for (std::size_t at = 0; at < query.tail; at += 8) {
+    std::uint64_t bits;
+    __builtin_memcpy(&bits, row + at, sizeof(bits));
+    const __m512i v = _mm512_maskz_loadu_epi8(bits, query.values + at * 8);
+    sum = _mm512_add_epi16(sum, _mm512_maddubs_epi16(one, v));
+  }
+  return _mm512_reduce_add_epi32(_mm512_madd_epi16(sum, _mm512_set1_epi16(1)));
+}
+#endif
 inline std::size_t FirstOpen(const std::uint64_t* keys, std::size_t from, std::size_t size) {
   const __m512i one = _mm512_set1_epi64(1);
   for (std::size_t i = from / 8 * 8; i < size; i += 8) {

@@ -1,29 +1,14 @@
 #if defined(__x86_64__)
-#include "ann/avx512/sum-inl.h"
-
-namespace malmoi::ann {
-namespace {
-
-inline Sum Accumulate(Sum s, const std::uint8_t* code, const std::int8_t* low,
-                      const std::int8_t* high) {
-  const __m512i mask = _mm512_set1_epi8(15);
-  const __m512i c = _mm512_loadu_si512(code);
-  s = _mm512_dpbusd_epi32(s, _mm512_and_si512(c, mask), _mm512_loadu_si512(low));
-  return _mm512_dpbusd_epi32(s, _mm512_and_si512(_mm512_srli_epi16(c, 4), mask),
-                             _mm512_loadu_si512(high));
-}
-
-}  // namespace
-}  // namespace malmoi::ann
-
+#include "ann/avx512vnni/accumulate-inl.h"
 #include "ann/hop-inl.h"
 #include "ann/query-inl.h"
 #include "ann/scores-inl.h"
+#include "ann/sift-inl.h"
 
 namespace malmoi::ann {
 
-const ScoreTable kAvx512VnniScores = {"avx512vnni", Four,   Eight, Offer,
-                                      WalkAll,      Rotate, Split, Join};
+const ScoreTable kAvx512VnniScores = {"avx512vnni", Four,  Eight, Offer, WalkAll,
+                                      Rotate,       Split, Join,  Pick,  Sift};
 
 }  // namespace malmoi::ann
 #endif

@@ -1,6 +1,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "ann/scores_internal.h"
+
 namespace malmoi::ann {
 namespace {
 
@@ -25,15 +27,35 @@ inline void Total4(Sum a, Sum b, Sum c, Sum d, std::int32_t* out) {
   out[3] = d;
 }
 
+template <std::size_t Stride>
+inline __attribute__((always_inline)) std::int32_t SignSum(const SignQuery& query,
+                                                           std::size_t stride,
+                                                           const std::uint8_t* row) {
+  std::int32_t sum = 0;
+  for (std::size_t at = 0; at < stride; at += 8) {
+    std::uint64_t bits;
+    __builtin_memcpy(&bits, row + at, sizeof(bits));
+    for (int p = 0; p < 4; ++p) {
+      std::uint64_t plane;
+      __builtin_memcpy(&plane, query.planes + p * stride + at, sizeof(plane));
+      const int count = __builtin_popcountll(bits & plane);
+      sum += p == 3 ? -8 * count : count << p;
+    }
+  }
+  return sum;
+}
+
 }  // namespace
 }  // namespace malmoi::ann
 
 #include "ann/hop-inl.h"
 #include "ann/query-inl.h"
 #include "ann/scores-inl.h"
+#include "ann/sift-inl.h"
 
 namespace malmoi::ann {
 
-const ScoreTable kScalarScores = {"scalar", Four, Eight, Offer, WalkAll, Rotate, Split, Join};
+const ScoreTable kScalarScores = {"scalar", Four,  Eight, Offer, WalkAll,
+                                  Rotate,   Split, Join,  Pick,  Sift};
 
 }  // namespace malmoi::ann
