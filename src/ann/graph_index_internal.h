@@ -109,7 +109,6 @@ class GraphIndex : public Index {
   static std::size_t Collect(const Keep& keep, WalkScratch* scratch);
   void Candidates(const SearchParams& params, const Visit& visit, WalkScratch* scratch) const;
   Status CheckQuery(std::span<const float> query, const SearchParams& params) const;
-  std::uint64_t RowBytes() const;
 
   // docs/formats/ann.md.
   struct Part {

@@ -33,6 +33,21 @@ Status CheckIndexOptions(const IndexOptions& o) {
   return Ok();
 }
 
+std::uint64_t RowBytes(const IndexOptions& o, bool writable) {
+  const std::uint64_t blocks = (std::uint64_t{o.dim} + 127) / 128, codes = blocks * 64;
+  const bool both = o.codes == Codes::kEight;
+  std::uint64_t bytes =
+      codes + SignBytes(blocks) + sizeof(Factors) + 1;  // A bit present, one gone.
+  if (both || writable) bytes += codes + sizeof(float);
+  if (o.degree == 0) return bytes;
+  bytes += o.degree * sizeof(std::uint32_t);
+  // Its place in a cell, and a share of the cell's centre.
+  bytes += sizeof(std::uint32_t) + (codes + sizeof(Factors)) / Cells::kRowsOfCell;
+  if (writable) bytes += o.degree * sizeof(float);
+  if (writable && o.metric == Metric::kDot) bytes += sizeof(float);
+  return bytes;
+}
+
 Result<std::unique_ptr<Index>> Index::Create(const IndexOptions& options) {
   MALMOI_TRY(auto index, GraphIndex::Make(options));
   return std::unique_ptr<Index>(std::move(index));
@@ -76,12 +91,6 @@ Status GraphIndex::Reserve() {
   return Ok();
 }
 
-std::uint64_t GraphIndex::RowBytes() const {
-  const bool both = options_.codes == Codes::kEight;
-  return arrays_.code_bytes * (both ? 2 : 1) + arrays_.sign_bytes + sizeof(Factors) +
-         (both ? sizeof(float) : 0) + arrays_.degree * sizeof(std::uint32_t);
-}
-
 IndexInfo GraphIndex::Info() const {
   IndexInfo info;
   const std::uint32_t bound = bound_.load(std::memory_order_acquire);
@@ -92,16 +101,10 @@ IndexInfo GraphIndex::Info() const {
   {
     const std::lock_guard lock(shared_mutex_);
     info.search_bytes = landmarks_->ids.size() * (8 + arrays_.code_bytes);
-    if (cells_ != nullptr) {
-      info.search_bytes += std::uint64_t{cells_->count} * (arrays_.code_bytes + 16) +
-                           std::uint64_t{cells_->starts[cells_->count]} * 4;
-    }
   }
-  info.search_bytes += bound * RowBytes() + bound / 4;
+  info.search_bytes += bound * RowBytes(options_, false);
   if (writable_) {
-    info.update_bytes = std::uint64_t{bound} * arrays_.degree * sizeof(float);
-    if (options_.codes == Codes::kFour) info.update_bytes += bound * (arrays_.code_bytes + 4);
-    if (options_.metric == Metric::kDot) info.update_bytes += bound * sizeof(float);
+    info.update_bytes = bound * (RowBytes(options_, true) - RowBytes(options_, false));
   }
   return info;
 }

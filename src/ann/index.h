@@ -45,6 +45,10 @@ struct IndexOptions {
   std::uint64_t tag = 0;             // The caller's; kept in the file: what it was built from.
 };
 
+// Bytes of memory that a row of such an index takes: what searches touch, and, where rows can be
+// inserted, what is kept for that.
+std::uint64_t RowBytes(const IndexOptions& options, bool writable);
+
 // The caller's vectors, by id. Pointers stay good while the object does. Called from several
 // threads at once.
 class Rows {

@@ -71,7 +71,7 @@ Ways ChooseWay(const Arrays& arrays, const Cells* cells, std::uint64_t count, st
   }
   Ways out{};
   // Where the nearest rows are not kept, walks find little.
-  out.next = scan <= 2 * through ? Way::kScan : Way::kThrough;
+  out.next = by_cells < scan ? Way::kCells : scan <= 2 * through ? Way::kScan : Way::kThrough;
   const bool walks = wide < kMaxWindow && past < std::min({scan, through, by_cells});
   out.best = walks                                ? Way::kPast
              : by_cells < std::min(scan, through) ? Way::kCells

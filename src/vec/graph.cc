@@ -13,11 +13,6 @@ constexpr std::uint32_t kChunk = 2048;      // Rows inserted between two looks a
 constexpr std::uint32_t kTrainRows = 4096;  // Spread over the segment.
 constexpr std::uint64_t kKilobyte = 1024;
 
-// Of a graph in memory, about.
-std::uint64_t NodeBytes(std::uint32_t dim, std::uint32_t degree) {
-  return (dim + 127) / 128 * 128 + 12 + degree * 4;
-}
-
 json::Value Object(const std::string& text) {
   auto parsed = json::Parse(text);
   if (!parsed.ok() || !parsed.value().is_object()) return json::Value::Object({});
@@ -203,7 +198,7 @@ OptimizerPlan PlanOptimizer(const Schema& schema, const std::string& settings) {
 }
 
 std::uint64_t GraphBytes(const GraphPlan& plan, const Schema::Field& field, std::uint64_t rows) {
-  return NodeBytes(field.dim, plan.degree) * rows;
+  return ann::RowBytes({.dim = field.dim, .degree = plan.degree}, false) * rows;
 }
 
 std::shared_ptr<const ann::Index> GraphSet::Get(std::uint32_t field) const {
@@ -235,7 +230,7 @@ std::uint64_t GraphSet::memory_bytes() const {
     if (slot.graph == nullptr) continue;
     // Info() counts links one by one.
     const ann::IndexOptions& o = slot.graph->options();
-    sum += NodeBytes(o.dim, o.degree) * o.capacity;
+    sum += ann::RowBytes(o, false) * o.capacity;
   }
   return sum;
 }

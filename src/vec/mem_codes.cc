@@ -56,8 +56,7 @@ std::uint32_t CodedRows::Unlinked(std::uint32_t all) const {
 
 std::uint64_t CodedRows::memory_bytes() const {
   if (index == nullptr) return 0;
-  const ann::IndexOptions& o = index->options();
-  return std::uint64_t{rows} * ((o.dim + 127) / 128 * 128 + 12 + o.degree * 8);
+  return std::uint64_t{rows} * ann::RowBytes(index->options(), true);
 }
 
 Status MemCodes::Take(const Memtable& table, std::uint32_t number, const Schema::Field& described,
