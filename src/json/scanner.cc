@@ -264,14 +264,19 @@ void Scanner::PlainFloats(std::vector<float>* out) {
 
 bool Scanner::Floats(std::vector<float>* out) {
   out->clear();
+  out->reserve(floats_);  // Of the last array: lists are mostly of one length.
+  const bool ok = MoreFloats(out);
+  floats_ = out->size();
+  return ok;
+}
+
+bool Scanner::MoreFloats(std::vector<float>* out) {
   if (!Take('[')) return false;
   if (Take(']')) return true;
-  out->reserve(floats_);  // Of the last array: lists are mostly of one length.
   do {
     PlainFloats(out);
     if (!Float(&out->emplace_back())) return false;
   } while (Take(','));
-  floats_ = out->size();
   return Take(']');
 }
 

@@ -118,6 +118,12 @@ class Service {
                                         const UpdateParams& params);
 
   // Points.
+  // Update of ToUpsert(columns), with less work; nullopt where that is not enough (a strict mode, a
+  // vector that is no dense one of this dimension): then nothing was done, and Update is to be
+  // used.
+  Result<std::optional<UpdateResult>> UpsertColumns(const std::string& collection,
+                                                    const vec::PointColumns& columns,
+                                                    const UpdateParams& params);
   Result<UpdateResult> Update(const std::string& collection, UpdateOperation operation,
                               const UpdateParams& params, InferenceUsage* usage);
   // One result an operation; operations before a failing one stay applied, as in Qdrant.
@@ -211,6 +217,7 @@ Status CheckStrictQuery(const OpenCollection& collection, const Prefetch& query,
                         std::optional<std::uint64_t> limit);
 Status CheckStrictGroup(const OpenCollection& collection, const std::string& key);
 Status CheckStrictBatch(const OpenCollection& collection, std::size_t size);
+bool IsStrict(const OpenCollection& collection);
 Status CheckStrictUpdate(const OpenCollection& collection, const UpdateOperation& operation);
 // max_resident_memory_percent, where strict mode sets it.
 std::optional<double> StrictMemoryPercent(const OpenCollection& collection);

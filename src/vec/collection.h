@@ -45,6 +45,10 @@ class Collection : public Reader {
   // Short forms of Write. Upsert inserts or replaces whole points; UpdateVectors sets the given
   // vectors of existing points; Delete skips missing ids; DeleteWhere returns how many.
   virtual Status Upsert(std::span<const Point> points, const WriteOptions& options = {}) = 0;
+  // The same for points in columns: equal to Upsert of ToPoints(columns) in result and log, with
+  // less work. Here it does just that.
+  virtual Result<WriteOutcome> Upsert(const PointColumns& columns,
+                                      const WriteOptions& options = {});
   virtual Status UpdateVectors(std::span<const VectorUpdate> updates) = 0;
   virtual Status Delete(std::span<const PointId> ids) = 0;
   virtual Result<std::uint64_t> DeleteWhere(const Filter& filter) = 0;

@@ -8,6 +8,7 @@
 #include <grpcpp/impl/codegen/service_type.h>
 #include <grpcpp/support/method_handler.h>
 
+#include <algorithm>
 #include <chrono>
 #include <map>
 
@@ -23,6 +24,7 @@ namespace {
 constexpr int kMessageBytesMax = 256 << 20;
 constexpr int kFrameBytes = 1 << 20;
 constexpr int kWindowBytes = 4 << 20;
+constexpr std::size_t kArenaFirst = 1 << 10, kArenaPiece = 1 << 20;
 
 grpc::StatusCode CodeOf(const Error& error) {
   using grpc::StatusCode;
@@ -115,7 +117,11 @@ class TableService final : public grpc::Service {
 
   grpc::Status Run(const Method& method, grpc::ServerContext* context, grpc::ByteBuffer in,
                    std::int64_t start, grpc::ByteBuffer* out) {
-    Arena arena;
+    // About what a message of points takes, in few pieces.
+    google::protobuf::ArenaOptions pieces;
+    pieces.start_block_size = std::clamp(2 * in.Length(), kArenaFirst, kArenaPiece);
+    pieces.max_block_size = kArenaPiece;
+    Arena arena(pieces);
     Message* request = method.request(&arena);
     grpc::Status read = grpc::GenericDeserialize<grpc::ProtoBufferReader, Message>(&in, request);
     if (!read.ok()) return {grpc::StatusCode::INVALID_ARGUMENT, "malformed message"};
