@@ -166,7 +166,10 @@ class Service {
   std::string Resolve(const std::string& name) const;  // Follows an alias.
   Status SaveAliases(const std::map<std::string, std::string>& aliases);
   Status SaveState(const std::map<std::string, std::string>& aliases, const QuotaConfig& quotas);
-  Status Remember(const std::string& name, std::shared_ptr<vec::Collection> store);
+  Status Remember(const std::string& name, std::shared_ptr<vec::Collection> store) const;
+  void Hide(std::string name);
+  Status RestoreFrom(const std::string& directory, const std::string& shadow,
+                     const std::string& name);
   // For issues_, where a read that began at `start_ns` was slow.
   void NoteIfSlow(const OpenCollection& collection, std::int64_t start_ns,
                   const vec::Filter* filter);
@@ -180,8 +183,13 @@ class Service {
   ServiceOptions options_;
   std::unique_ptr<vec::Database> database_;
   std::mutex change_mutex_;  // guards: creation, removal, configuration, aliases; held over I/O
-  mutable std::shared_mutex map_mutex_;  // guards: open_, aliases_; taken inside change_mutex_
-  std::map<std::string, OpenCollectionPtr> open_;
+  // Held while a collection is opened or dropped, so that none is opened twice or after its end;
+  // inside change_mutex_.
+  mutable std::mutex opening_mutex_;
+  // guards: open_, aliases_, hidden_ (changed under opening_mutex_ too); inside the others
+  mutable std::shared_mutex map_mutex_;
+  mutable std::map<std::string, OpenCollectionPtr> open_;  // What has been used.
+  std::string hidden_;  // A collection that is not whole yet; empty: none.
   std::map<std::string, std::string> aliases_;
   Issues issues_;
   Quotas quotas_;

@@ -353,8 +353,7 @@ Result<UpdateResult> Service::CreateFieldIndex(const std::string& name,
                                                const UpdateParams& params) {
   MALMOI_TRY(const auto collection, Find(name));
   if (!request.field_schema) {
-    return BadInput("Unable to infer type for the field '" + request.field_name +
-                    "'. Please specify `field_type`");
+    return BadRequest("Can't auto-detect field type, please specify `field_schema` in the request");
   }
   MALMOI_TRY(CheckStrictIndexCount(*collection));
   vec::CreateIndexOp op{.key = request.field_name, .params = *request.field_schema};
