@@ -6,6 +6,8 @@
 #include <grpcpp/health_check_service_interface.h>
 #include <grpcpp/impl/codegen/proto_utils.h>
 #include <grpcpp/impl/codegen/service_type.h>
+#include <grpcpp/security/tls_certificate_provider.h>
+#include <grpcpp/security/tls_credentials_options.h>
 #include <grpcpp/support/method_handler.h>
 
 #include <algorithm>
@@ -165,6 +167,16 @@ Result<std::shared_ptr<grpc::ServerCredentials>> Credentials(const serve::StoreS
   grpc::SslServerCredentialsOptions options;
   MALMOI_TRY(auto certificate, os::ReadFile(vfs, settings.tls_certificate));
   MALMOI_TRY(auto key, os::ReadFile(vfs, settings.tls_key));
+  if (settings.tls_reload > 0) {
+    namespace tls = grpc::experimental;
+    constexpr std::uint64_t kReloadMax = 1 << 30;
+    tls::TlsServerCredentialsOptions watched(std::make_shared<tls::FileWatcherCertificateProvider>(
+        settings.tls_key, settings.tls_certificate,
+        static_cast<unsigned>(std::min(settings.tls_reload, kReloadMax))));
+    watched.watch_identity_key_cert_pairs();
+    watched.set_cert_request_type(GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE);
+    return tls::TlsServerCredentials(watched);
+  }
   options.pem_key_cert_pairs.push_back({std::move(key), std::move(certificate)});
   return grpc::SslServerCredentials(options);
 }
