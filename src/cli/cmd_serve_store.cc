@@ -61,10 +61,6 @@ Result<int> CmdServeStore(const Context& context) {
   options.memory_bytes = settings.memory_budget_mb << 20;
   options.vectorizer = models.get();
   MALMOI_TRY(const auto service, qdrant::Service::Open(options));
-  for (const auto& [name, reason] : service->Damaged()) {
-    std::fprintf(context.err, "collection '%s' is damaged and not served: %s\n", name.c_str(),
-                 reason.c_str());
-  }
   qdrant::Snapshots snapshots(*service, vfs, settings.snapshots);
   serve::StoreCounts counts;
   MALMOI_TRY(const auto server, serve::StoreServer::Start(*service, snapshots, settings, &counts));

@@ -156,10 +156,6 @@ bool Service::CollectionExists(const std::string& name) const {
   return std::ranges::binary_search(ListCollections(), Resolve(name));
 }
 
-std::vector<std::pair<std::string, std::string>> Service::Damaged() const {
-  return database_->damaged();
-}
-
 Result<CollectionDescription> Service::DescribeCollection(const std::string& name) const {
   MALMOI_TRY(auto collection, Find(name));
   CollectionDescription description;

@@ -102,8 +102,6 @@ class Service {
   // (alias, collection) pairs; of one collection where given, which must exist.
   Result<std::vector<std::pair<std::string, std::string>>> ListAliases(
       const std::optional<std::string>& collection) const;
-  // Names and reasons of collections that do not open.
-  std::vector<std::pair<std::string, std::string>> Damaged() const;
 
   // Payload indexes and named vectors.
   Result<UpdateResult> CreateFieldIndex(const std::string& collection,
