@@ -355,13 +355,16 @@ def show(value):
 
 
 def report(malmoi, seed, steps, found):
+    first = found
     steps, found = shorten(malmoi, steps, found)
     print(f"seed {seed}, distance {create.distance.value}: differs after {len(steps)} operations")
     for name, arguments in steps:
         print("  ", name, json.dumps(show(arguments), ensure_ascii=False, default=str))
-    if found:
-        print("   malmoi:", found[1])
-        print(f"   {found[3]}:", found[2], flush=True)
+    if found is None:
+        print("   which did not come again; it was")
+    found = found or first
+    print("   malmoi:", found[1])
+    print(f"   {found[3]}:", found[2], flush=True)
 
 
 def main():

@@ -16,10 +16,6 @@ INDEX = {"keyword": "Keyword", "integer": "Integer", "float": "Float", "bool": "
          "datetime": "Datetime", "geo": "Geo"}
 
 
-class Unsupported(Exception):
-    """A call that this oracle has no answer to."""
-
-
 def to_range(value):
     parts = {k: v for k, v in value.model_dump().items() if v is not None}
     if isinstance(value, models.DatetimeRange):
@@ -27,24 +23,19 @@ def to_range(value):
     return edge.RangeFloat(**{k: float(v) for k, v in parts.items()})
 
 
+# The engine's condition and where a match of the client keeps what it takes.
+MATCHES = {models.MatchValue: (edge.MatchValue, "value"), models.MatchAny: (edge.MatchAny, "any"),
+           models.MatchExcept: (edge.MatchExcept, "except_"),
+           models.MatchPrefix: (edge.MatchPrefix, "prefix"),
+           models.MatchSubstring: (edge.MatchSubstring, "substring"),
+           models.MatchText: (edge.MatchText, "text"),
+           models.MatchTextAny: (edge.MatchTextAny, "text_any"),
+           models.MatchPhrase: (edge.MatchPhrase, "phrase")}
+
+
 def to_match(value):
-    if isinstance(value, models.MatchValue):
-        return edge.MatchValue(value.value)
-    if isinstance(value, models.MatchAny):
-        return edge.MatchAny(value.any)
-    if isinstance(value, models.MatchExcept):
-        return edge.MatchExcept(value.except_)
-    if isinstance(value, models.MatchPrefix):
-        return edge.MatchPrefix(value.prefix)
-    if isinstance(value, models.MatchSubstring):
-        return edge.MatchSubstring(value.substring)
-    if isinstance(value, models.MatchText):
-        return edge.MatchText(value.text)
-    if isinstance(value, models.MatchTextAny):
-        return edge.MatchTextAny(value.text_any)
-    if isinstance(value, models.MatchPhrase):
-        return edge.MatchPhrase(value.phrase)
-    raise Unsupported(type(value))
+    make, member = MATCHES[type(value)]
+    return make(getattr(value, member))
 
 
 def to_vector(v):

@@ -97,6 +97,17 @@ def condition(rng, depth=0):
     return filter_of(rng, depth + 1)
 
 
+def distinct_conditions(rng, depth):
+    """Three of them: where one stands twice, the engine's answer depends on their order (of A, B, A
+    two of which must hold it returns what B alone keeps; of A, A, B it does not)."""
+    found = []
+    while len(found) < 3:
+        drawn = condition(rng, depth)
+        if drawn not in found:
+            found.append(drawn)
+    return found
+
+
 def filter_of(rng, depth=0):
     parts = {}
     for clause in ("must", "should", "must_not"):
@@ -104,7 +115,7 @@ def filter_of(rng, depth=0):
             parts[clause] = [condition(rng, depth) for _ in range(rng.randint(1, 2))]
     if rng.random() < 0.1:
         parts["min_should"] = models.MinShould(
-            conditions=[condition(rng, depth) for _ in range(3)], min_count=rng.randint(1, 3))
+            conditions=distinct_conditions(rng, depth), min_count=rng.randint(1, 3))
     return models.Filter(**parts)
 
 

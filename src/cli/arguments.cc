@@ -268,7 +268,11 @@ void AddSystemCommands(Builder* b, Arguments* out) {
                    "embed: each dtype; optim: steps of optimizers against plain traffic; store: "
                    "the vector store; tokenizer [JSON [TEXTS]]: a tokenizer on lines of a file")
       ->expected(0, 3);
-  bench->add_option("--only", out->only, "optim: registry names, comma-separated")->delimiter(',');
+  bench
+      ->add_option("--only", out->only,
+                   "optim: registry names, comma-separated; store: exact (search) or wire (batches "
+                   "over REST and gRPC)")
+      ->delimiter(',');
   bench->add_option("--params", out->parameters_millions, "optim: millions of parameters (25)")
       ->check(CLI::Range(1, 1000));
   bench

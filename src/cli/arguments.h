@@ -39,7 +39,7 @@ struct Arguments {
   std::string distance = "cosine";
   // optim check
   std::string dump;
-  std::vector<std::string> only;     // bench optim: registry names; store copy: collections.
+  std::vector<std::string> only;     // bench: names or a part; store copy: collections.
   int parameters_millions = 25;      // bench optim
   std::vector<std::string> storage;  // bench optim: of gradients and states.
   // models pull

@@ -1,8 +1,10 @@
 // malmoi bench store: the vector store's writes, opening, filters and exact scan on this machine.
 // Random vectors of 384 numbers and a payload of four fields; prints the time of one fdatasync of
-// the same disk and the bandwidth of memory, so that figures can be read as ratios.
+// the same disk and the bandwidth of memory, so that figures can be read as ratios. With `--only`
+// one part: "exact" (searches of a scanned collection) or "wire" (batches over REST and gRPC).
 #include <algorithm>
 #include <atomic>
+#include <functional>
 #include <random>
 #include <thread>
 
@@ -11,6 +13,7 @@
 #include "cli/bench_store_internal.h"
 #include "cli/commands.h"
 #include "json/writer.h"
+#include "obs/progress.h"
 #include "os/cpu_info.h"
 #include "os/vfs.h"
 #include "vec/collection.h"
@@ -75,37 +78,102 @@ constexpr std::size_t kClients = 64;
 
 class StoreBench {
  public:
-  StoreBench(std::string folder, std::size_t points, std::size_t threads, bool writes_only)
-      : folder_(std::move(folder)), points_(points), threads_(threads), writes_only_(writes_only) {}
+  StoreBench(std::string folder, std::size_t points, std::size_t threads,
+             const Arguments& arguments, bool quiet)
+      : folder_(std::move(folder)),
+        points_(points),
+        threads_(threads),
+        writes_only_(arguments.writes),
+        part_(arguments.only.empty() ? "" : arguments.only.front()),
+        progress_("measuring", "parts", 0, quiet) {}
 
   Result<Figures> Run() {
-    auto& vfs = os::PosixVfs();
-    MALMOI_TRY(vfs.MakeDirs(folder_));
-    MALMOI_TRY(Syncs());
-    MALMOI_TRY(db_, vec::Database::Open(vfs, folder_ + "/db", threads_));
-    MALMOI_TRY(c_, db_->Create("bench", BenchConfig(/*graphs=*/false)));
-    MALMOI_TRY(const std::uint64_t empty, Size(folder_ + "/db"));
-    Add("empty collection on disk", static_cast<double>(empty) / 1024, "KiB");
-    MALMOI_TRY(Singles());
-    MALMOI_TRY(Many());
-    MALMOI_TRY(Batches(points_, ""));
-    MALMOI_TRY(AfterCrash());
-    MALMOI_TRY(Reopen());
-    bandwidth_ = MemoryBandwidth(threads_);
-    Add("memory read, " + std::to_string(threads_) + " threads", bandwidth_ * 1e-9, "GB/s");
-    MALMOI_TRY(Time("exact search", nullptr, true));
-    MALMOI_TRY(Batch());
-    if (!writes_only_) MALMOI_TRY(Reads());
-    MALMOI_TRY(c_, db_->Create("graphs", BenchConfig(/*graphs=*/true)));
-    MALMOI_TRY(Batches(std::min<std::size_t>(points_, 100'000), ", graphs made meanwhile"));
-    c_.reset();
-    db_.reset();
-    MALMOI_TRY(
-        BenchStoreRest(folder_, std::min<std::size_t>(points_, 200'000), 4, threads_, &figures_));
+    MALMOI_TRY(os::PosixVfs().MakeDirs(folder_));
+    std::vector<Step> steps;
+    if (part_.empty()) Append(WriteSteps(), &steps);
+    if (part_ == "exact") Append(FillSteps(), &steps);
+    if (part_ != "wire") Append(ExactSteps(), &steps);
+    if (part_.empty()) Append(GraphSteps(), &steps);
+    if (part_ != "exact") Append(WireSteps(), &steps);
+    std::uint64_t total = 0;
+    for (const Step& step : steps) total += Parts(step);
+    progress_.SetTotal(total);
+    for (const Step& step : steps) {
+      progress_.SetNote(step.name);
+      MALMOI_TRY(step.run());
+      progress_.Add(Parts(step));
+    }
+    progress_.Finish();
     return std::move(figures_);
   }
 
  private:
+  struct Step {
+    std::string name;
+    double seconds;  // About, on two cores: what the progress counts.
+    std::function<Status()> run;
+  };
+  using Steps = std::vector<Step>;
+  static std::uint64_t Parts(const Step& step) {
+    return static_cast<std::uint64_t>(step.seconds * 10);
+  }
+
+  static void Append(Steps more, Steps* to) {
+    for (Step& step : more) to->push_back(std::move(step));
+  }
+  double Seconds(double of_100k) const { return of_100k * static_cast<double>(points_) / 1e5; }
+
+  Steps WriteSteps() {
+    return {{"one sync", 1, [this] { return Syncs(); }},
+            {"an empty collection", 1, [this] { return Create(); }},
+            {"single writes", 2, [this] { return Singles(); }},
+            {"many clients", 2, [this] { return Many(); }},
+            {"batches", Seconds(3), [this] { return Batches(points_, ""); }},
+            {"opening after a crash", Seconds(1), [this] { return AfterCrash(); }},
+            {"opening", Seconds(1), [this] { return Reopen(); }}};
+  }
+  Steps FillSteps() {
+    return {{"an empty collection", 1, [this] { return Create(); }},
+            {"batches", Seconds(3), [this] { return Batches(points_, ""); }},
+            {"opening", Seconds(1), [this] { return Reopen(); }}};
+  }
+  Steps ExactSteps() {
+    Steps steps = {{"memory", 2, [this] { return Memory(); }},
+                   {"exact search", 1, [this] { return Time("exact search", nullptr, true); }},
+                   {"exact search, batches", 2, [this] { return Batch(); }}};
+    if (!writes_only_) steps.push_back({"filters", 1, [this] { return Reads(); }});
+    return steps;
+  }
+  Steps GraphSteps() {
+    const std::size_t points = std::min<std::size_t>(points_, 100'000);
+    return {{"batches beside graphs", 12, [this, points]() -> Status {
+               MALMOI_TRY(c_, db_->Create("graphs", BenchConfig(/*graphs=*/true)));
+               return Batches(points, ", graphs made meanwhile");
+             }}};
+  }
+  Steps WireSteps() {
+    const std::size_t points = std::min<std::size_t>(points_, 200'000);
+    return {{"batches over the wire", Seconds(7), [this, points] {
+               c_.reset();
+               db_.reset();
+               return BenchStoreRest(folder_, points, 4, threads_, &figures_);
+             }}};
+  }
+
+  Status Create() {
+    MALMOI_TRY(db_, vec::Database::Open(os::PosixVfs(), folder_ + "/db", threads_));
+    MALMOI_TRY(c_, db_->Create("bench", BenchConfig(/*graphs=*/false)));
+    MALMOI_TRY(const std::uint64_t empty, Size(folder_ + "/db"));
+    Add("empty collection on disk", static_cast<double>(empty) / 1024, "KiB");
+    return Ok();
+  }
+
+  Status Memory() {
+    bandwidth_ = MemoryBandwidth(threads_);
+    Add("memory read, " + std::to_string(threads_) + " threads", bandwidth_ * 1e-9, "GB/s");
+    return Ok();
+  }
+
   void Add(std::string name, double value, std::string unit) {
     figures_.push_back({std::move(name), value, std::move(unit)});
   }
@@ -269,12 +337,14 @@ class StoreBench {
       queries.back().vector = BenchPoint(i, random).vectors.dense[""];
     }
     std::vector<double> times;
-    for (int i = 0; i < 3; ++i) {
+    for (int i = 0; i < 15; ++i) {
       const std::int64_t start = MonotonicNs();
       MALMOI_TRY(c_->QueryBatch(queries));
       times.push_back(SecondsSince(start));
     }
-    Add("exact search, batches of 64", kQueries / Percentile(times, 0.5), "queries/s");
+    Add("exact search, batches of 64, first", kQueries / times[0], "queries/s");
+    Add("exact search, batches of 64, p50 of 15", kQueries / Percentile(times, 0.5), "queries/s");
+    Add("exact search, batches of 64, best", kQueries / Percentile(times, 0), "queries/s");
     return Ok();
   }
 
@@ -335,6 +405,8 @@ class StoreBench {
   std::size_t points_;
   std::size_t threads_;
   bool writes_only_;
+  std::string part_;  // Empty: all.
+  obs::Progress progress_;
   std::unique_ptr<vec::Database> db_;
   std::shared_ptr<vec::Collection> c_;
   std::uint64_t next_id_ = 1;
@@ -346,13 +418,18 @@ class StoreBench {
 }  // namespace
 
 Result<int> CmdBenchStore(const Context& context) {
+  const auto& only = context.arguments.only;
+  if (only.size() > 1 || (only.size() == 1 && only[0] != "exact" && only[0] != "wire")) {
+    return Error(Code::kInvalidArgument, "bench store: --only takes exact or wire");
+  }
   const std::string folder = os::JoinPath(context.settings.Get("data"), "bench-store");
   auto& vfs = os::PosixVfs();
   (void)vfs.RemoveAll(folder).ok();  // What an earlier run left, if any.
   auto threads = static_cast<std::size_t>(context.settings.GetInt("threads"));
   if (threads == 0) threads = os::UsableCores();
+  const bool quiet = context.arguments.quiet || context.arguments.json;
   auto figures =
-      StoreBench(folder, context.arguments.points, threads, context.arguments.writes).Run();
+      StoreBench(folder, context.arguments.points, threads, context.arguments, quiet).Run();
   MALMOI_TRY(vfs.RemoveAll(folder));
   if (!figures.ok()) return std::move(figures.error()).With("bench store");
   json::Writer w;

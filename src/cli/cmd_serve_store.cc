@@ -30,7 +30,11 @@ Result<serve::StoreSettings> ReadSettings(const std::map<std::string, std::strin
         std::pair{"snapshots", "storage.snapshots_path"}, std::pair{"host", "service.host"},
         std::pair{"port", "service.http_port"}, std::pair{"grpc-port", "service.grpc_port"},
         std::pair{"memory-budget", "storage.memory_budget_mb"}}) {
-    if (!flag(name).empty()) given[key] = flag(name);
+    if (flag(name).empty()) continue;
+    given[key] = flag(name);
+    serve::StoreSettings ignored;
+    MALMOI_TRY(
+        serve::ApplyStoreSettings({{key, given[key]}}, &ignored).With("--" + std::string(name)));
   }
   if (flag("port") == "0" && flag("grpc-port").empty() && settings.grpc_port) {
     given["service.grpc_port"] = "0";
@@ -57,10 +61,6 @@ Result<int> CmdServeStore(const Context& context) {
   options.memory_bytes = settings.memory_budget_mb << 20;
   options.vectorizer = models.get();
   MALMOI_TRY(const auto service, qdrant::Service::Open(options));
-  for (const auto& [name, reason] : service->Damaged()) {
-    std::fprintf(context.err, "collection '%s' is damaged and not served: %s\n", name.c_str(),
-                 reason.c_str());
-  }
   qdrant::Snapshots snapshots(*service, vfs, settings.snapshots);
   serve::StoreCounts counts;
   MALMOI_TRY(const auto server, serve::StoreServer::Start(*service, snapshots, settings, &counts));

@@ -6,43 +6,29 @@
 #include <cmath>
 #include <cstring>
 
+#include "base/digits.h"
 #include "base/utf8.h"
+#include "kernels/decimals.h"
 
 namespace malmoi::json {
 namespace {
 
 constexpr int kDepthMax = 100;
-constexpr std::uint64_t kOnes = 0x0101010101010101;
-constexpr std::uint64_t kHighs = 0x8080808080808080;
-
 // Powers of ten that a double holds exactly.
 constexpr double kTens[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
                             1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
-// A product with one is off by an ulp or two, as NearMiddle allows.
-constexpr double kTenths[] = {1e-0, 1e-1, 1e-2, 1e-3,  1e-4,  1e-5,  1e-6,
-                              1e-7, 1e-8, 1e-9, 1e-10, 1e-11, 1e-12, 1e-13};
-// Element n keeps the last n - 8 bytes in memory of eight.
-constexpr std::uint64_t kLastBytes[] = {
-    0,     0,           0,           0,           0,           0,           0,           0,
-    0,     ~0ull << 56, ~0ull << 48, ~0ull << 40, ~0ull << 32, ~0ull << 24, ~0ull << 16, ~0ull << 8,
-    ~0ull, ~0ull,       ~0ull,       ~0ull,       ~0ull,       ~0ull};
-constexpr int kPlainDigits = 13;
 constexpr int kDigitsMax = 19;  // Of a u64, whatever they are.
 
 bool IsDigit(char c) {
   return c >= '0' && c <= '9';
 }
 
-// High bits where a byte of `x` is 0.
-std::uint64_t Zeros(std::uint64_t x) {
-  return (x - kOnes) & ~x & kHighs;
-}
-
 // Whether a byte ends a run of plain ones: a quotation mark, a backslash, a control character, or
 // one that is not ASCII.
 bool HasSpecial(std::uint64_t x) {
-  const std::uint64_t control = (x - kOnes * 0x20) & ~x & kHighs;
-  return (Zeros(x ^ kOnes * '"') | Zeros(x ^ kOnes * '\\') | control | (x & kHighs)) != 0;
+  const std::uint64_t control = (x - kEachByte * 0x20) & ~x & kHighBits;
+  return (ZeroBytes(x ^ kEachByte * '"') | ZeroBytes(x ^ kEachByte * '\\') | control |
+          (x & kHighBits)) != 0;
 }
 
 bool AreDigits(std::uint64_t x) {
@@ -50,21 +36,8 @@ bool AreDigits(std::uint64_t x) {
          0x3333333333333333;
 }
 
-// Eight digits' values, the first in the lowest byte, as a number: pairs, then fours, then all.
-std::uint64_t EightValues(std::uint64_t x) {
-  x = x * 10 + (x >> 8);
-  constexpr std::uint64_t kMask = 0x000000FF000000FF;
-  return ((x & kMask) * 0x000F424000000064 + ((x >> 16) & kMask) * 0x0000271000000001) >> 32;
-}
-
 std::uint64_t EightDigits(std::uint64_t x) {
   return EightValues(x - 0x3030303030303030);
-}
-
-// High bits where a byte of `x`, a character less '0', is no digit. Those above the lowest may be
-// wrong.
-std::uint64_t NoDigits(std::uint64_t x) {
-  return ((x + 0x7676767676767676) | x) & kHighs;
 }
 
 constexpr std::uint64_t kWholeTens[] = {1,
@@ -91,8 +64,8 @@ int SomeDigits(const char* at, std::uint64_t* number) {
   std::uint64_t first, second;
   std::memcpy(&first, at, 8);
   std::memcpy(&second, at + 8, 8);
-  first ^= kOnes * '0';
-  second ^= kOnes * '0';
+  first ^= kEachByte * '0';
+  second ^= kEachByte * '0';
   const int low = std::countr_zero(NoDigits(first)) / 8;  // 8: all eight are.
   const int high = std::countr_zero(NoDigits(second)) / 8;
   const int count = low + (low == 8 ? high : 0);
@@ -102,12 +75,6 @@ int SomeDigits(const char* at, std::uint64_t* number) {
   *number = EightValues(static_cast<std::uint64_t>(digits)) * 100'000'000 +
             EightValues(static_cast<std::uint64_t>(digits >> 64));
   return count;
-}
-
-// Whether a double is within some ulps of the middle between two floats.
-bool NearMiddle(double value) {
-  const auto low = std::bit_cast<std::uint64_t>(value) & 0x1FFFFFFF;  // What a float lacks.
-  return low - 0x0FFFFFF0 <= 0x20;
 }
 
 }  // namespace
@@ -283,57 +250,33 @@ bool Scanner::Float(float* out) {
   return true;
 }
 
-// Numbers as writers make them, "-0.123,": a digit, a point, up to 13 digits and the comma, without
-// a blank. Takes as many as there are, to the start of the one after. Where a number ends is found
-// before it is read, so that several are under way at a time; signs and lengths take no branch,
-// since the numbers of one array differ.
+// Numbers as writers make them, "-0.123,": as many as stand there, to the start of the one after.
 void Scanner::PlainFloats(std::vector<float>* out) {
-  const char* at = at_;
-  std::array<float, 64> taken;  // The vector's own end would be written for each.
-  std::size_t count = 0;
-  while (end_ - at >= 16 && at - begin_ >= 16) {
-    std::uint64_t first, second;
-    std::memcpy(&first, at, 8);
-    std::memcpy(&second, at + 8, 8);
-    const std::uint64_t low = Zeros(first ^ kOnes * ',');
-    const std::uint64_t high = Zeros(second ^ kOnes * ',');
-    const int size = low != 0 ? std::countr_zero(low) / 8 : 8 + std::countr_zero(high) / 8;
-    const int negative = (first & 0xFF) == '-';
-    const int some = size - 2 - negative;  // Digits behind the point.
-    const auto whole = static_cast<unsigned char>(at[negative] - '0');
-    if (size == 16 || some < 1 || some > kPlainDigits || whole > 9 || at[negative + 1] != '.')
-      break;
-    // The sixteen characters before the comma, those before the digits made 0.
-    std::memcpy(&first, at + size - 16, 8);
-    std::memcpy(&second, at + size - 8, 8);
-    first = (first ^ kOnes * '0') & kLastBytes[some];
-    second = (second ^ kOnes * '0') & kLastBytes[some + 8];
-    if ((NoDigits(first) | NoDigits(second)) != 0) break;
-    const std::uint64_t digits =
-        whole * kWholeTens[some] + EightValues(first) * 100'000'000 + EightValues(second);
-    const double value = static_cast<double>(digits) * kTenths[some];
-    if (NearMiddle(value)) break;
-    const auto bits = std::bit_cast<std::uint32_t>(static_cast<float>(value));
-    taken[count++] = std::bit_cast<float>(bits | static_cast<std::uint32_t>(negative) << 31);
-    at += size + 1;
-    if (count < taken.size()) continue;
-    out->insert(out->end(), taken.begin(), taken.end());
-    count = 0;
-  }
-  out->insert(out->end(), taken.begin(), taken.begin() + count);
-  at_ = at;
+  const std::string_view text(begin_, static_cast<std::size_t>(end_ - begin_));
+  std::array<float, 128> taken;
+  kernels::DecimalsRead read;
+  do {
+    read = kernels::ReadDecimals(text, static_cast<std::size_t>(at_ - begin_), taken);
+    out->insert(out->end(), taken.begin(), taken.begin() + read.count);
+    at_ += read.bytes;
+  } while (read.count == taken.size());
 }
 
 bool Scanner::Floats(std::vector<float>* out) {
   out->clear();
+  out->reserve(floats_);  // Of the last array: lists are mostly of one length.
+  const bool ok = MoreFloats(out);
+  floats_ = out->size();
+  return ok;
+}
+
+bool Scanner::MoreFloats(std::vector<float>* out) {
   if (!Take('[')) return false;
   if (Take(']')) return true;
-  out->reserve(floats_);  // Of the last array: lists are mostly of one length.
   do {
     PlainFloats(out);
     if (!Float(&out->emplace_back())) return false;
   } while (Take(','));
-  floats_ = out->size();
   return Take(']');
 }
 

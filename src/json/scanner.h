@@ -49,6 +49,8 @@ class Scanner {
   // An array of numbers, each rounded to double and then to float, as Parse's values are. About
   // 10 ns a number.
   bool Floats(std::vector<float>* out);
+  // The same behind what is in *out.
+  bool MoreFloats(std::vector<float>* out);
   // Any value; its text.
   bool Value(std::string_view* out) { return Value(out, 0); }
 

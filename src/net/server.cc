@@ -141,7 +141,10 @@ class Server : public HttpServer, public SessionHost {
       return Error(Code::kInvalidArgument, "TLS needs both a certificate and its key");
     }
     if (!options_.tls_key.empty()) {
-      MALMOI_TRY(tls_, TlsContext::Load(options_.tls_certificate, options_.tls_key));
+      MALMOI_TRY(tls_, TlsContext::Load({.certificate = options_.tls_certificate,
+                                         .key = options_.tls_key,
+                                         .client_authorities = options_.tls_client_authorities,
+                                         .reload_seconds = options_.tls_reload_seconds}));
     }
     error_code error;
     const std::string host = options_.host == "localhost" ? "127.0.0.1" : options_.host;

@@ -65,6 +65,11 @@ struct ServerOptions {
   // nothing else. Both or none.
   std::string tls_certificate = {};
   std::string tls_key = {};
+  // PEM file of authorities: only clients that show a certificate of one of them are served.
+  std::string tls_client_authorities = {};
+  // Connections after so many seconds use the files as they are then; files that cannot be used
+  // leave what was. 0: read once.
+  double tls_reload_seconds = 0;
   // How the answers look that the server makes itself (the statuses are listed in README.md);
   // null: {"error":{"code":...,"message":...}}. May change the status.
   std::function<Response(int status, const std::string& message)> refusal = nullptr;

@@ -18,7 +18,7 @@ namespace http = boost::beast::http;
 using boost::system::error_code;
 
 constexpr std::size_t kReadSize = 64 << 10;
-constexpr std::size_t kBodyReadSize = 256 << 10;
+constexpr std::size_t kBodyFirst = 256 << 10;   // Made room for; then twice as much at a time.
 constexpr std::size_t kPipelineMax = 64 << 10;  // Received ahead while a handler works.
 constexpr double kLingerSeconds = 2;
 
@@ -136,14 +136,17 @@ void Session::Read() {
   }
 }
 
+// Room is made as bytes arrive, not as they are announced, and cleared once.
 void Session::ReadBody() {
-  const std::size_t had = body_.size();
-  body_.resize(had + static_cast<std::size_t>(std::min<std::uint64_t>(body_left_, kBodyReadSize)));
-  auto done = [self = shared_from_this(), had](error_code error, std::size_t n) {
+  const std::size_t whole = body_filled_ + static_cast<std::size_t>(body_left_);
+  if (body_filled_ == body_.size()) {
+    body_.resize(std::min(whole, std::max(kBodyFirst, 2 * body_filled_)));
+  }
+  auto done = [self = shared_from_this()](error_code error, std::size_t n) {
     self->reading_ = false;
-    self->OnBody(had, n, static_cast<bool>(error));
+    self->OnBody(n, static_cast<bool>(error));
   };
-  const auto to = asio::buffer(body_.data() + had, body_.size() - had);
+  const auto to = asio::buffer(body_.data() + body_filled_, body_.size() - body_filled_);
   if (tls_ != nullptr) {
     tls_->Read(to, std::move(done));
   } else {
@@ -151,8 +154,8 @@ void Session::ReadBody() {
   }
 }
 
-void Session::OnBody(std::size_t had, std::size_t n, bool end) {
-  body_.resize(had + n);
+void Session::OnBody(std::size_t n, bool end) {
+  body_filled_ += n;
   if (state_ == State::kClosed) return;
   if (end) {
     OnEnd();
@@ -199,6 +202,7 @@ void Session::Parse() {
   if (parser_->own_body) {
     const auto here = static_cast<std::size_t>(std::min<std::uint64_t>(body_left_, input_.size()));
     body_.append(input_, 0, here);
+    body_filled_ += here;
     input_.erase(0, here);
     body_left_ -= here;
     if (body_left_ == 0) Dispatch();
@@ -251,6 +255,7 @@ bool Session::HeadDone() {
     parser_->own_body = true;
     body_left_ = *parser_->http.content_length();
     body_.clear();
+    body_filled_ = 0;
     body_.reserve(static_cast<std::size_t>(body_left_));
   }
   const auto expect = message.find(http::field::expect);

@@ -65,7 +65,7 @@ class Session : public std::enable_shared_from_this<Session> {
   void Read();
   void OnRead(std::size_t n, bool end);
   void ReadBody();
-  void OnBody(std::size_t had, std::size_t n, bool end);
+  void OnBody(std::size_t n, bool end);
   void OnEnd();
   void Parse();
   bool ParseSome(bool* failed);
@@ -95,6 +95,7 @@ class Session : public std::enable_shared_from_this<Session> {
   // A body of known length is read to where the handler gets it from, past the parser: large ones
   // would be copied twice more.
   std::string body_;
+  std::size_t body_filled_ = 0;  // Of body_.
   std::uint64_t body_left_ = 0;
   std::unique_ptr<Parser> parser_;
   std::shared_ptr<Exchange> exchange_;

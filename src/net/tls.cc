@@ -3,6 +3,7 @@
 #include <boost/asio/ssl/stream.hpp>
 #include <utility>
 
+#include "base/clock.h"
 #include "net/tls_internal.h"
 
 namespace malmoi::net {
@@ -13,7 +14,8 @@ using boost::system::error_code;
 
 class Stream final : public TlsStream {
  public:
-  Stream(Socket* socket, ssl::context* context) : stream_(*socket, *context) {}
+  Stream(Socket* socket, std::shared_ptr<ssl::context> context)
+      : context_(std::move(context)), stream_(*socket, *context_) {}
   void Handshake(Done done) override {
     stream_.async_handshake(ssl::stream_base::server,
                             [done = std::move(done)](error_code error) { done(error, 0); });
@@ -29,43 +31,59 @@ class Stream final : public TlsStream {
   }
 
  private:
+  std::shared_ptr<ssl::context> context_;
   ssl::stream<Socket&> stream_;
 };
 
+Error Wrong(const char* what, const std::string& path, error_code error) {
+  return Error(Code::kInvalidArgument, std::string("TLS ") + what + " '" + path +
+                                           "' cannot be used: " + error.message() +
+                                           "; give PEM files of a chain and its key");
+}
+
+Result<std::shared_ptr<ssl::context>> Read(const TlsFiles& files) {
+  auto context = std::make_shared<ssl::context>(ssl::context::tls_server);
+  error_code error;
+  context->set_options(ssl::context::default_workarounds | ssl::context::no_sslv2 |
+                           ssl::context::no_sslv3 | ssl::context::no_tlsv1 |
+                           ssl::context::no_tlsv1_1,
+                       error);
+  context->use_certificate_chain_file(files.certificate, error);
+  if (error) return Wrong("certificate", files.certificate, error);
+  context->use_private_key_file(files.key, ssl::context::pem, error);
+  if (error) return Wrong("key", files.key, error);
+  if (files.client_authorities.empty()) return context;
+  context->load_verify_file(files.client_authorities, error);
+  if (error) return Wrong("authorities of clients", files.client_authorities, error);
+  context->set_verify_mode(ssl::verify_peer | ssl::verify_fail_if_no_peer_cert, error);
+  if (error) return Wrong("authorities of clients", files.client_authorities, error);
+  return context;
+}
+
 class Context final : public TlsContext {
  public:
-  Status Use(const std::string& certificate, const std::string& key) {
-    error_code error;
-    context_.set_options(ssl::context::default_workarounds | ssl::context::no_sslv2 |
-                             ssl::context::no_sslv3 | ssl::context::no_tlsv1 |
-                             ssl::context::no_tlsv1_1,
-                         error);
-    context_.use_certificate_chain_file(certificate, error);
-    if (error) return Wrong("certificate", certificate, error);
-    context_.use_private_key_file(key, ssl::context::pem, error);
-    if (error) return Wrong("key", key, error);
-    return Ok();
-  }
+  Context(const TlsFiles& files, std::shared_ptr<ssl::context> context)
+      : files_(files), context_(std::move(context)), read_ns_(MonotonicNs()) {}
+
   std::unique_ptr<TlsStream> Wrap(Socket* socket) override {
-    return std::make_unique<Stream>(socket, &context_);
+    if (files_.reload_seconds > 0 && SecondsSince(read_ns_) >= files_.reload_seconds) {
+      read_ns_ = MonotonicNs();
+      if (auto fresh = Read(files_); fresh.ok()) context_ = std::move(fresh).value();
+    }
+    return std::make_unique<Stream>(socket, context_);
   }
 
  private:
-  static Error Wrong(const char* what, const std::string& path, error_code error) {
-    return Error(Code::kInvalidArgument, std::string("TLS ") + what + " '" + path +
-                                             "' cannot be used: " + error.message() +
-                                             "; give PEM files of a chain and its key");
-  }
-  ssl::context context_{ssl::context::tls_server};
+  TlsFiles files_;
+  std::shared_ptr<ssl::context> context_;
+  std::int64_t read_ns_;
 };
 
 }  // namespace
 
-Result<std::unique_ptr<TlsContext>> TlsContext::Load(const std::string& certificate,
-                                                     const std::string& key) {
-  auto context = std::make_unique<Context>();
-  MALMOI_TRY(context->Use(certificate, key));
-  return std::unique_ptr<TlsContext>(std::move(context));
+Result<std::unique_ptr<TlsContext>> TlsContext::Load(const TlsFiles& files) {
+  MALMOI_TRY(auto context, Read(files));
+  return std::unique_ptr<TlsContext>(std::make_unique<Context>(files, std::move(context)));
 }
 
 }  // namespace malmoi::net

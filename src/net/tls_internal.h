@@ -22,13 +22,20 @@ class TlsStream {
   virtual void Shutdown(Done done) = 0;  // Says goodbye to the client.
 };
 
-// A certificate with its key, for many streams.
+// PEM files, and how long they are taken for unchanged (ServerOptions).
+struct TlsFiles {
+  std::string certificate, key;
+  std::string client_authorities = {};
+  double reload_seconds = 0;
+};
+
+// A certificate with its key, for many streams. Of the I/O thread.
 class TlsContext {
  public:
   // Errors: kInvalidArgument naming the file and what is wrong with it.
-  static Result<std::unique_ptr<TlsContext>> Load(const std::string& certificate,
-                                                  const std::string& key);
+  static Result<std::unique_ptr<TlsContext>> Load(const TlsFiles& files);
   virtual ~TlsContext() = default;
+  // Reads the files again where it is time.
   virtual std::unique_ptr<TlsStream> Wrap(Socket* socket) = 0;
 };
 

@@ -1,5 +1,7 @@
 #include "qdrant/parse_upsert.h"
 
+#include <algorithm>
+
 #include "json/scanner.h"
 #include "qdrant/parse.h"
 
@@ -9,6 +11,7 @@ namespace {
 using json::Scanner;
 
 constexpr std::size_t kBodyMax = 32 << 20;
+constexpr std::size_t kNumberBytes = 9;  // Few numbers are shorter, with their comma.
 
 bool ReadIndices(Scanner& in, std::vector<std::uint32_t>* out) {
   if (!in.Take('[')) return false;
@@ -92,9 +95,54 @@ bool ReadPoint(Scanner& in, PointStruct* out) {
   return id && vector && in.Take('}');
 }
 
-}  // namespace
+// One vector, under the name that all have; the first point's is taken for that.
+bool ReadRow(Scanner& in, vec::PointColumns* out) {
+  const std::size_t before = out->rows.size();
+  std::string_view name;
+  const bool named = in.Take('{');
+  if (named && (!in.PlainString(&name) || !in.Take(':'))) return false;
+  const bool first = out->dim == 0;
+  if (first) out->vector_name = name;
+  if (name != out->vector_name || !in.MoreFloats(&out->rows)) return false;
+  const std::size_t size = out->rows.size() - before;
+  if (first) out->dim = static_cast<std::uint32_t>(size);
+  return size == out->dim && size > 0 && (!named || in.Take('}'));
+}
 
-bool ReadPlainUpsert(std::string_view body, UpsertPoints* out) {
+bool ReadPayload(Scanner& in, std::string* out) {
+  if (in.Peek('n')) return in.Null();
+  std::string_view text;
+  if (!in.Peek('{') || !in.Value(&text)) return false;
+  *out += text;
+  return true;
+}
+
+bool ReadIntoColumns(Scanner& in, vec::PointColumns* out) {
+  bool id = false, vector = false, payload = false;
+  if (!in.Take('{')) return false;
+  do {
+    std::string_view name;
+    if (!in.PlainString(&name) || !in.Take(':')) return false;
+    if (name == "id" && !id) {
+      id = ReadId(in, &out->ids.emplace_back());
+      if (!id) return false;
+    } else if (name == "vector" && !vector) {
+      vector = ReadRow(in, out);
+      if (!vector) return false;
+    } else if (name == "payload" && !payload) {
+      payload = ReadPayload(in, &out->payloads);
+      if (!payload) return false;
+    } else {
+      return false;
+    }
+  } while (in.Take(','));
+  out->payload_ends.push_back(out->payloads.size());
+  return id && vector && in.Take('}');
+}
+
+// {"points": [...]}, each read by `one`.
+template <class One>
+bool ReadList(std::string_view body, One one) {
   if (body.size() > kBodyMax) return false;
   Scanner in(body);
   std::string_view name;
@@ -104,10 +152,34 @@ bool ReadPlainUpsert(std::string_view body, UpsertPoints* out) {
   }
   if (!in.Peek(']')) {
     do {
-      if (!ReadPoint(in, &out->points.emplace_back())) return false;
+      if (!one(in)) return false;
     } while (in.Take(','));
   }
   return in.Take(']') && in.Take('}') && in.AtEnd();
+}
+
+}  // namespace
+
+bool ReadPlainUpsert(std::string_view body, UpsertPoints* out) {
+  return ReadList(body, [&](Scanner& in) { return ReadPoint(in, &out->points.emplace_back()); });
+}
+
+bool ReadColumns(std::string_view body, vec::PointColumns* out) {
+  out->rows.reserve(std::min(body.size(), kBodyMax) / kNumberBytes);
+  return ReadList(body, [&](Scanner& in) { return ReadIntoColumns(in, out); }) && !out->ids.empty();
+}
+
+UpsertPoints ToUpsert(const vec::PointColumns& columns) {
+  UpsertPoints out;
+  for (std::size_t i = 0; i < columns.ids.size(); ++i) {
+    const auto row = columns.rows.begin() + static_cast<std::ptrdiff_t>(i * columns.dim);
+    PointStruct& point = out.points.emplace_back();
+    point.id = columns.ids[i];
+    point.vectors[columns.vector_name] = DenseVector(row, row + columns.dim);
+    const std::string_view payload = columns.payload(i);
+    if (!payload.empty()) point.payload = std::string(payload);
+  }
+  return out;
 }
 
 }  // namespace malmoi::qdrant

@@ -12,4 +12,10 @@ namespace malmoi::qdrant {
 // more than 32 MiB are left to it too.
 bool ReadPlainUpsert(std::string_view body, UpsertPoints* out);
 
+// The form that nearly all of those have, where each point has one vector in brackets, without or
+// under one name, all of one dimension; and faster than that. False as above.
+bool ReadColumns(std::string_view body, vec::PointColumns* out);
+// What the columns stand for.
+UpsertPoints ToUpsert(const vec::PointColumns& columns);
+
 }  // namespace malmoi::qdrant

@@ -44,6 +44,8 @@ bool Taken(const std::string& body) {
   const auto slow = ReadAs<UpsertPoints>(value.value());
   REQUIRE(slow.ok());
   CHECK(Same(fast, slow.value()));
+  vec::PointColumns columns;
+  if (ReadColumns(body, &columns)) CHECK(Same(ToUpsert(columns), slow.value()));
   return true;
 }
 
@@ -55,6 +57,28 @@ TEST_CASE("plain upserts are read fast, and alike") {
         R"({"id":3,"vector":{"d":[0.1],"s":{"indices":[5,1],"values":[1,2]},"":[7]},"payload":{}})",
         R"({"id":3,"vector":{"indices":[5,1],"values":[1,2]}},{"id":3,"vector":[1]})"}) {
     CHECK(Taken(R"({"points":[)" + std::string(points) + "]}"));
+  }
+}
+
+TEST_CASE("columns are read where each point has one vector of the same name and dimension") {
+  const auto taken = [](const std::string& points) {
+    const std::string body = R"({"points":[)" + points + "]}";
+    vec::PointColumns columns;
+    return Taken(body) && ReadColumns(body, &columns);
+  };
+  CHECK(taken(R"({"id":1,"vector":[1,2.5,-3e-2]})"));
+  CHECK(taken(
+      R"({"id":1,"vector":[0.125],"payload":{"a":[1]}},{"payload":null,"vector":[1],"id":2})"));
+  CHECK(taken(
+      R"({"id":1,"vector":{"d":[1]}},{"id":"5c56c793-69f3-4fbf-87e6-c4bf54c28c26","vector":{"d":[2]}})"));
+  for (const char* points :
+       {"", R"({"id":1,"vector":[]})", R"({"id":1,"vector":[1]},{"id":2,"vector":[1,2]})",
+        R"({"id":1,"vector":[1]},{"id":2,"vector":{"d":[1]}})", R"({"id":1,"vector":{}})",
+        R"({"id":1,"vector":{"a":[1]}},{"id":2,"vector":{"b":[1]}})",
+        R"({"id":1,"vector":{"a":[1],"b":[1]}})",
+        R"({"id":1,"vector":{"indices":[5],"values":[1]}})"}) {
+    CAPTURE(points);
+    CHECK_FALSE(taken(points));
   }
 }
 
@@ -70,12 +94,12 @@ TEST_CASE("what is not plain is left to the other reader") {
         R"({"points":[{"id":1,"vector":{"a":[1],"a":[2]}}]})", "", "[]", "{}", R"({"points":7})"}) {
     CAPTURE(body);
     CHECK_FALSE(Taken(body));
+    vec::PointColumns columns;
+    CHECK_FALSE(ReadColumns(body, &columns));
   }
 }
 
-TEST_CASE("a changed byte changes both readings alike") {
-  const std::string body =
-      R"({"points":[{"id":12,"vector":{"d":[0.5,-1],"s":{"indices":[3],"values":[2]}},"payload":{"a":"b\n"}}]})";
+void ChangeEach(const std::string& body) {
   REQUIRE(Taken(body));
   int taken = 0;
   for (std::size_t at = 0; at < body.size(); ++at) {
@@ -83,12 +107,24 @@ TEST_CASE("a changed byte changes both readings alike") {
       std::string changed = body;
       changed[at] = static_cast<char>(byte);
       UpsertPoints fast;
-      if (!ReadPlainUpsert(changed, &fast)) continue;
+      vec::PointColumns columns;
+      const bool in_columns = ReadColumns(changed, &columns);
+      if (!ReadPlainUpsert(changed, &fast)) {
+        CHECK_FALSE(in_columns);
+        continue;
+      }
       ++taken;
       Taken(changed);
     }
   }
   CHECK(taken > 500);
+}
+
+TEST_CASE("a changed byte changes both readings alike") {
+  ChangeEach(
+      R"({"points":[{"id":12,"vector":{"d":[0.5,-1],"s":{"indices":[3],"values":[2]}},"payload":{"a":"b\n"}}]})");
+  ChangeEach(
+      R"({"points":[{"id":12,"vector":{"d":[0.5,-1]},"payload":{"a":"b\n"}},{"id":3,"vector":{"d":[1,2]}}]})");
 }
 
 }  // namespace

@@ -30,12 +30,9 @@ Service::~Service() = default;
 
 Result<std::unique_ptr<Service>> Service::Open(const ServiceOptions& options) {
   auto service = std::unique_ptr<Service>(new Service(options));
-  MALMOI_TRY(service->database_, vec::Database::Open(*options.vfs, options.directory,
-                                                     options.threads, options.memory_bytes));
-  for (const std::string& name : service->database_->List()) {
-    auto store = service->database_->Get(name);
-    if (store.ok()) MALMOI_TRY(service->Remember(name, std::move(store).value()));
-  }
+  MALMOI_TRY(service->database_,
+             vec::Database::Open(*options.vfs, options.directory, options.threads,
+                                 options.memory_bytes, vec::Opening::kAtFirstUse));
   const std::string state = service->database_->owner_state();
   service->aliases_ = ParseAliases(state);
   const Value object = ParseObject(state);
@@ -47,7 +44,7 @@ Result<std::unique_ptr<Service>> Service::Open(const ServiceOptions& options) {
   return service;
 }
 
-Status Service::Remember(const std::string& name, std::shared_ptr<vec::Collection> store) {
+Status Service::Remember(const std::string& name, std::shared_ptr<vec::Collection> store) const {
   auto open = std::make_shared<OpenCollection>();
   open->name = name;
   open->settings = ParseObject(store->config().settings);
@@ -70,8 +67,22 @@ Result<OpenCollectionPtr> Service::Find(const std::string& name) const {
     const auto found = open_.find(real);
     if (found != open_.end()) return found->second;
   }
-  for (const auto& [damaged, reason] : database_->damaged()) {
-    if (damaged == real) return ServiceFailed("collection `" + real + "` is damaged: " + reason);
+  const std::lock_guard opening(opening_mutex_);
+  if (hidden_ != real) {
+    auto store = database_->Get(real);
+    if (store.ok()) {
+      const std::shared_lock lock(map_mutex_);
+      const auto found = open_.find(real);  // By another, while this one waited.
+      if (found != open_.end()) return found->second;
+    }
+    if (!store.ok() && store.error().code() != Code::kNotFound) {
+      return ServiceFailed("collection `" + real + "` is damaged: " + store.error().message());
+    }
+    if (store.ok()) {
+      MALMOI_TRY(Remember(real, std::move(store).value()));
+      const std::shared_lock lock(map_mutex_);
+      return open_.at(real);
+    }
   }
   return CollectionMissing(name);
 }
@@ -112,11 +123,13 @@ Status Service::UpdateCollection(const std::string& name, const qdrant::UpdateCo
 Result<bool> Service::DeleteCollection(const std::string& name) {
   const std::lock_guard change(change_mutex_);
   const std::string real = Resolve(name);
+  const std::lock_guard opening(opening_mutex_);  // Nobody opens it anew before it is gone.
+  const bool damaged =
+      std::ranges::any_of(database_->damaged(), [&](const auto& d) { return d.first == real; });
+  if (!damaged && !CollectionExists(real)) return false;
   {
     const std::unique_lock lock(map_mutex_);
-    const bool damaged =
-        std::ranges::any_of(database_->damaged(), [&](const auto& d) { return d.first == real; });
-    if (open_.erase(real) == 0 && !damaged) return false;
+    open_.erase(real);
   }
   issues_.Forget(real);
   std::map<std::string, std::string> aliases;
@@ -133,20 +146,14 @@ Result<bool> Service::DeleteCollection(const std::string& name) {
 }
 
 std::vector<std::string> Service::ListCollections() const {
+  std::vector<std::string> names = database_->List();
   const std::shared_lock lock(map_mutex_);
-  std::vector<std::string> names;
-  for (const auto& [name, collection] : open_) names.push_back(name);
+  std::erase(names, hidden_);
   return names;
 }
 
 bool Service::CollectionExists(const std::string& name) const {
-  const std::shared_lock lock(map_mutex_);
-  const auto alias = aliases_.find(name);
-  return open_.contains(alias == aliases_.end() ? name : alias->second);
-}
-
-std::vector<std::pair<std::string, std::string>> Service::Damaged() const {
-  return database_->damaged();
+  return std::ranges::binary_search(ListCollections(), Resolve(name));
 }
 
 Result<CollectionDescription> Service::DescribeCollection(const std::string& name) const {
@@ -243,8 +250,23 @@ Status Service::Restore(const std::string& name, const std::string& directory) {
   const std::string shadow = name + ".restoring";
   const std::vector<std::string> names = database_->List();
   if (std::ranges::find(names, shadow) != names.end()) MALMOI_TRY(database_->Drop(shadow));
+  Hide(shadow);
+  auto done = RestoreFrom(directory, shadow, name);
+  Hide("");
+  return done;
+}
+
+void Service::Hide(std::string name) {
+  const std::lock_guard opening(opening_mutex_);
+  const std::unique_lock lock(map_mutex_);
+  hidden_.swap(name);
+}
+
+Status Service::RestoreFrom(const std::string& directory, const std::string& shadow,
+                            const std::string& name) {
   MALMOI_TRY(auto imported, database_->Import(shadow, directory));
   imported.reset();
+  const std::lock_guard opening(opening_mutex_);
   {
     const std::unique_lock lock(map_mutex_);
     open_.erase(name);

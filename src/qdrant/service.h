@@ -102,8 +102,6 @@ class Service {
   // (alias, collection) pairs; of one collection where given, which must exist.
   Result<std::vector<std::pair<std::string, std::string>>> ListAliases(
       const std::optional<std::string>& collection) const;
-  // Names and reasons of collections that do not open.
-  std::vector<std::pair<std::string, std::string>> Damaged() const;
 
   // Payload indexes and named vectors.
   Result<UpdateResult> CreateFieldIndex(const std::string& collection,
@@ -118,6 +116,12 @@ class Service {
                                         const UpdateParams& params);
 
   // Points.
+  // Update of ToUpsert(columns), with less work; nullopt where that is not enough (a strict mode, a
+  // vector that is no dense one of this dimension): then nothing was done, and Update is to be
+  // used.
+  Result<std::optional<UpdateResult>> UpsertColumns(const std::string& collection,
+                                                    const vec::PointColumns& columns,
+                                                    const UpdateParams& params);
   Result<UpdateResult> Update(const std::string& collection, UpdateOperation operation,
                               const UpdateParams& params, InferenceUsage* usage);
   // One result an operation; operations before a failing one stay applied, as in Qdrant.
@@ -160,7 +164,10 @@ class Service {
   std::string Resolve(const std::string& name) const;  // Follows an alias.
   Status SaveAliases(const std::map<std::string, std::string>& aliases);
   Status SaveState(const std::map<std::string, std::string>& aliases, const QuotaConfig& quotas);
-  Status Remember(const std::string& name, std::shared_ptr<vec::Collection> store);
+  Status Remember(const std::string& name, std::shared_ptr<vec::Collection> store) const;
+  void Hide(std::string name);
+  Status RestoreFrom(const std::string& directory, const std::string& shadow,
+                     const std::string& name);
   // For issues_, where a read that began at `start_ns` was slow.
   void NoteIfSlow(const OpenCollection& collection, std::int64_t start_ns,
                   const vec::Filter* filter);
@@ -174,8 +181,13 @@ class Service {
   ServiceOptions options_;
   std::unique_ptr<vec::Database> database_;
   std::mutex change_mutex_;  // guards: creation, removal, configuration, aliases; held over I/O
-  mutable std::shared_mutex map_mutex_;  // guards: open_, aliases_; taken inside change_mutex_
-  std::map<std::string, OpenCollectionPtr> open_;
+  // Held while a collection is opened or dropped, so that none is opened twice or after its end;
+  // inside change_mutex_.
+  mutable std::mutex opening_mutex_;
+  // guards: open_, aliases_, hidden_ (changed under opening_mutex_ too); inside the others
+  mutable std::shared_mutex map_mutex_;
+  mutable std::map<std::string, OpenCollectionPtr> open_;  // What has been used.
+  std::string hidden_;  // A collection that is not whole yet; empty: none.
   std::map<std::string, std::string> aliases_;
   Issues issues_;
   Quotas quotas_;
@@ -211,6 +223,7 @@ Status CheckStrictQuery(const OpenCollection& collection, const Prefetch& query,
                         std::optional<std::uint64_t> limit);
 Status CheckStrictGroup(const OpenCollection& collection, const std::string& key);
 Status CheckStrictBatch(const OpenCollection& collection, std::size_t size);
+bool IsStrict(const OpenCollection& collection);
 Status CheckStrictUpdate(const OpenCollection& collection, const UpdateOperation& operation);
 // max_resident_memory_percent, where strict mode sets it.
 std::optional<double> StrictMemoryPercent(const OpenCollection& collection);

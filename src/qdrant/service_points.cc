@@ -174,6 +174,23 @@ Result<vec::WriteOutcome> Service::WriteOne(const OpenCollection& collection,
   return outcome;
 }
 
+Result<std::optional<UpdateResult>> Service::UpsertColumns(const std::string& name,
+                                                           const vec::PointColumns& columns,
+                                                           const UpdateParams& params) {
+  MALMOI_TRY(const auto collection, Find(name));
+  const vec::CollectionConfig config = collection->store->config();
+  const auto vector = config.dense.find(columns.vector_name);
+  if (IsStrict(*collection) || vector == config.dense.end() || vector->second.multivector ||
+      vector->second.dim != columns.dim) {
+    return std::optional<UpdateResult>();
+  }
+  MALMOI_TRY(quotas_.Check(StrictMemoryPercent(*collection)));
+  auto outcome = collection->store->Upsert(columns, {.wait = params.wait});
+  if (!outcome.ok()) return FromStore(std::move(outcome.error()));
+  return std::optional<UpdateResult>(
+      UpdateResult{.operation_id = outcome.value().operation_id, .completed = params.wait});
+}
+
 Result<UpdateResult> Service::Update(const std::string& name, UpdateOperation operation,
                                      const UpdateParams& params, InferenceUsage* usage) {
   MALMOI_TRY(const auto collection, Find(name));
@@ -336,8 +353,7 @@ Result<UpdateResult> Service::CreateFieldIndex(const std::string& name,
                                                const UpdateParams& params) {
   MALMOI_TRY(const auto collection, Find(name));
   if (!request.field_schema) {
-    return BadInput("Unable to infer type for the field '" + request.field_name +
-                    "'. Please specify `field_type`");
+    return BadRequest("Can't auto-detect field type, please specify `field_schema` in the request");
   }
   MALMOI_TRY(CheckStrictIndexCount(*collection));
   vec::CreateIndexOp op{.key = request.field_name, .params = *request.field_schema};

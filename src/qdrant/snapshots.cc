@@ -147,6 +147,7 @@ Result<SnapshotDescription> Snapshots::CreateFull() {
   json::Writer config;
   config.BeginObject().Key("collections_mapping").BeginObject();
   for (const std::string& name : service_.ListCollections()) {
+    if (!service_.DescribeCollection(name).ok()) continue;  // Damaged, or dropped by now.
     MALMOI_TRY(const auto snapshot, Create(name));
     MALMOI_TRY(const std::string path, PathOf(name, snapshot.name));
     MALMOI_TRY(vfs_.Rename(path, os::JoinPath(staging, snapshot.name)));

@@ -404,6 +404,10 @@ Status CheckStrictBatch(const OpenCollection& collection, std::size_t size) {
                     "search batch size");
 }
 
+bool IsStrict(const OpenCollection& collection) {
+  return Strict(collection) != nullptr;
+}
+
 Status CheckStrictUpdate(const OpenCollection& collection, const UpdateOperation& operation) {
   const Value* config = Strict(collection);
   if (config == nullptr) return Ok();

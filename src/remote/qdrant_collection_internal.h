@@ -25,6 +25,7 @@ class QdrantCollection : public vec::Collection {
   // qdrant_writes.cc
   Result<vec::WriteOutcome> Write(std::span<const vec::Operation> operations,
                                   const vec::WriteOptions& options) override;
+  using vec::Collection::Upsert;
   Status Upsert(std::span<const vec::Point> points, const vec::WriteOptions& options) override;
   Status UpdateVectors(std::span<const VectorUpdate> updates) override;
   Status Delete(std::span<const vec::PointId> ids) override;

@@ -82,6 +82,22 @@ void StoredCollection::Close() {
   (void)store_->Submit(request).ok();  // Fails only where writes are refused already.
 }
 
+std::vector<Point> ToPoints(const PointColumns& columns) {
+  std::vector<Point> points(columns.ids.size());
+  for (std::size_t i = 0; i < points.size(); ++i) {
+    const auto row = columns.rows.begin() + static_cast<std::ptrdiff_t>(i * columns.dim);
+    points[i].id = columns.ids[i];
+    points[i].vectors.dense[columns.vector_name] = {row, row + columns.dim};
+    if (!columns.payload(i).empty()) points[i].payload = columns.payload(i);
+  }
+  return points;
+}
+
+Result<WriteOutcome> Collection::Upsert(const PointColumns& columns, const WriteOptions& options) {
+  const Operation operation = UpsertOp{.points = ToPoints(columns)};
+  return Write({&operation, 1}, options);
+}
+
 CollectionConfig StoredCollection::config() const {
   const auto snapshot = store_->snapshot();
   CollectionConfig config;
@@ -140,6 +156,20 @@ Status StoredCollection::Upsert(std::span<const Point> points, const WriteOption
   MALMOI_TRY(MakeRoom(request));
   workers_->optimizer.WaitForRoom(store_);
   return store_->Submit(request);
+}
+
+Result<WriteOutcome> StoredCollection::Upsert(const PointColumns& columns,
+                                              const WriteOptions& options) {
+  WriteRequest request;
+  request.wait = options.wait;
+  request.changed = columns.ids.size();
+  if (!columns.ids.empty()) {
+    MALMOI_TRY(request.ops, EncodeColumns(*store_->snapshot()->schema, columns));
+  }
+  MALMOI_TRY(MakeRoom(request));
+  workers_->optimizer.WaitForRoom(store_);
+  MALMOI_TRY(store_->Submit(request));
+  return WriteOutcome{.operation_id = request.operation_id, .changed = request.changed};
 }
 
 Status StoredCollection::UpdateVectors(std::span<const VectorUpdate> updates) {

@@ -30,6 +30,7 @@ class StoredCollection : public Collection {
   Result<WriteOutcome> Write(std::span<const Operation> operations,
                              const WriteOptions& options) override;
   Status Upsert(std::span<const Point> points, const WriteOptions& options) override;
+  Result<WriteOutcome> Upsert(const PointColumns& columns, const WriteOptions& options) override;
   Status UpdateVectors(std::span<const VectorUpdate> updates) override;
   Status Delete(std::span<const PointId> ids) override;
   Result<std::uint64_t> DeleteWhere(const Filter& filter) override;

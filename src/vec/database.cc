@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <atomic>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -36,9 +37,10 @@ Status CheckName(const std::string& name) {
 class DirectoryDatabase : public Database {
  public:
   DirectoryDatabase(os::Vfs& vfs, std::string directory, std::size_t threads,
-                    std::uint64_t memory_bytes)
+                    std::uint64_t memory_bytes, Opening opening)
       : vfs_(vfs),
         directory_(std::move(directory)),
+        opening_(opening),
         pool_(std::make_shared<os::ThreadPool>(threads, "vec")),
         workers_(std::make_shared<Workers>(threads, memory_bytes)) {}
 
@@ -56,10 +58,19 @@ class DirectoryDatabase : public Database {
   Status SetOwnerState(std::string_view json_object) override;
 
  private:
+  // A collection's files, opened once: at the start or at the first use. Copies of the list share
+  // it.
+  struct Slot {
+    std::atomic<bool> damaged{false};
+    std::mutex mutex;  // guards: all below; held while the files are opened; after change_mutex_
+    std::string name;
+    bool tried = false;
+    std::shared_ptr<StoredCollection> collection;  // Null: not opened, damaged, or dropped.
+    std::shared_ptr<const Error> error;
+  };
   struct Entry {
     std::uint64_t folder = 0;
-    std::shared_ptr<StoredCollection> collection;  // Null: damaged.
-    std::shared_ptr<const Error> error;
+    std::shared_ptr<Slot> slot;
   };
   using Entries = std::map<std::string, Entry>;
 
@@ -76,12 +87,15 @@ class DirectoryDatabase : public Database {
   Error NoSuch(const std::string& name) const {
     return Error(Code::kNotFound, "there is no collection '" + name + "'");
   }
+  // The entry's collection, opened now where it was not.
+  Result<std::shared_ptr<StoredCollection>> Opened(const Entry& entry) const;
   void Discard(const Entry& entry);
   Entries Copy() const;
   Status Replace(Entries entries);
 
   os::Vfs& vfs_;
   std::string directory_;
+  Opening opening_;
   std::shared_ptr<os::ThreadPool> pool_;
   std::shared_ptr<Workers> workers_;
   std::mutex change_mutex_;   // One change of the catalogue at a time; before mutex_.
@@ -113,34 +127,45 @@ Status DirectoryDatabase::Load() {
              Catalogue::Decode(bytes.value()).With("'" + CataloguePath() + "'"));
   next_folder_ = catalogue.next_folder;
   owner_state_ = catalogue.owner_state;
-  std::vector<std::optional<Result<std::unique_ptr<Store>>>> stores(catalogue.collections.size());
-  const auto open = [&](std::size_t, std::size_t begin, std::size_t end) {
-    for (std::size_t i = begin; i < end; ++i) {
-      stores[i].emplace(
-          Store::Open(vfs_, Folder(catalogue.collections[i].folder), workers_->budget));
-    }
-  };
-  if (stores.size() < kOpenTogetherFrom) {
-    open(0, 0, stores.size());
-  } else {
-    pool_->ParallelFor(stores.size(), open);
-  }
-  for (std::size_t i = 0; i < stores.size(); ++i) {
-    const std::string& name = catalogue.collections[i].name;
-    auto& store = *stores[i];
+  std::vector<const Entry*> all;
+  for (const auto& [name, folder] : catalogue.collections) {
     Entry& entry = entries_[name];
-    entry.folder = catalogue.collections[i].folder;
-    if (store.ok()) {
-      entry.collection =
-          std::make_shared<StoredCollection>(name, std::move(store).value(), pool_, workers_);
-    } else {
-      entry.error = std::make_shared<const Error>(
-          std::move(store.error()).With("open collection '" + name + "'"));
-    }
+    entry = {.folder = folder, .slot = std::make_shared<Slot>()};
+    entry.slot->name = name;
+    all.push_back(&entry);  // A map's elements stay where they are.
+  }
+  const auto open = [&](std::size_t, std::size_t begin, std::size_t end) {
+    for (std::size_t i = begin; i < end; ++i) (void)Opened(*all[i]).ok();  // Errors are kept.
+  };
+  if (opening_ == Opening::kAtFirstUse) {
+    all.clear();
+  } else if (all.size() < kOpenTogetherFrom) {
+    open(0, 0, all.size());
+  } else {
+    pool_->ParallelFor(all.size(), open);
   }
   RemoveUnreferenced();
   KeepReserve();
   return Ok();
+}
+
+Result<std::shared_ptr<StoredCollection>> DirectoryDatabase::Opened(const Entry& entry) const {
+  Slot& slot = *entry.slot;
+  const std::lock_guard lock(slot.mutex);
+  if (!slot.tried) {
+    slot.tried = true;
+    auto store = Store::Open(vfs_, Folder(entry.folder), workers_->budget);
+    if (store.ok()) {
+      slot.collection =
+          std::make_shared<StoredCollection>(slot.name, std::move(store).value(), pool_, workers_);
+    } else {
+      slot.error = std::make_shared<const Error>(
+          std::move(store.error()).With("open collection '" + slot.name + "'"));
+      slot.damaged = true;
+    }
+  }
+  if (slot.error != nullptr) return slot.error->Clone();
+  return slot.collection;
 }
 
 // Does without where there is no room: then the catalogue is written with what the disk has.
@@ -225,7 +250,11 @@ Result<std::shared_ptr<Collection>> DirectoryDatabase::Add(const std::string& na
     return broken_->Clone();
   }
   auto collection = std::make_shared<StoredCollection>(name, std::move(store), pool_, workers_);
-  entries[name] = {.folder = next_folder_++, .collection = collection, .error = nullptr};
+  Entry& entry = entries[name];
+  entry = {.folder = next_folder_++, .slot = std::make_shared<Slot>()};
+  entry.slot->name = name;
+  entry.slot->tried = true;
+  entry.slot->collection = collection;
   MALMOI_TRY(Replace(std::move(entries)));
   return std::shared_ptr<Collection>(collection);
 }
@@ -265,11 +294,15 @@ Status DirectoryDatabase::SetOwnerState(std::string_view json_object) {
 }
 
 Result<std::shared_ptr<Collection>> DirectoryDatabase::Get(const std::string& name) const {
-  const std::lock_guard lock(mutex_);
-  const auto it = entries_.find(name);
-  if (it == entries_.end()) return NoSuch(name);
-  if (it->second.error != nullptr) return it->second.error->Clone();
-  return std::shared_ptr<Collection>(it->second.collection);
+  Entry entry;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto it = entries_.find(name);
+    if (it == entries_.end()) return NoSuch(name);
+    entry = it->second;
+  }
+  MALMOI_TRY(auto collection, Opened(entry));
+  return std::shared_ptr<Collection>(std::move(collection));
 }
 
 Status DirectoryDatabase::Drop(const std::string& name) {
@@ -291,7 +324,10 @@ Status DirectoryDatabase::Rename(const std::string& from, const std::string& to)
   Entries entries = Copy();
   const auto it = entries.find(from);
   if (it == entries.end()) return NoSuch(from);
-  if (it->second.error != nullptr) return it->second.error->Clone();
+  {
+    const std::lock_guard lock(it->second.slot->mutex);
+    if (it->second.slot->error != nullptr) return it->second.slot->error->Clone();
+  }
   if (from == to) return Ok();
   const Entry moved = it->second;
   entries.erase(it);
@@ -299,14 +335,23 @@ Status DirectoryDatabase::Rename(const std::string& from, const std::string& to)
   if (const auto old = entries.find(to); old != entries.end()) replaced = old->second;
   entries[to] = moved;
   MALMOI_TRY(Replace(std::move(entries)).With("rename collection '" + from + "'"));
-  moved.collection->SetName(to);
+  {
+    const std::lock_guard lock(moved.slot->mutex);
+    moved.slot->name = to;
+    if (moved.slot->collection != nullptr) moved.slot->collection->SetName(to);
+  }
   if (replaced) Discard(*replaced);
   return Ok();
 }
 
 // Readers that still hold the collection keep its mapped files; writers get kNotFound.
 void DirectoryDatabase::Discard(const Entry& entry) {
-  if (entry.collection != nullptr) entry.collection->Close();
+  const std::lock_guard lock(entry.slot->mutex);
+  if (entry.slot->collection != nullptr) entry.slot->collection->Close();
+  if (!entry.slot->tried) {  // Whoever is about to open it finds none.
+    entry.slot->tried = true;
+    entry.slot->error = std::make_shared<const Error>(NoSuch(entry.slot->name));
+  }
   (void)vfs_.RemoveAll(Folder(entry.folder)).ok();  // Else the next start removes it.
 }
 
@@ -324,19 +369,19 @@ Status DirectoryDatabase::Replace(Entries entries) {
 }
 
 std::vector<std::string> DirectoryDatabase::List() const {
-  const std::lock_guard lock(mutex_);
   std::vector<std::string> names;
-  for (const auto& [name, entry] : entries_) {
-    if (entry.error == nullptr) names.push_back(name);
+  for (const auto& [name, entry] : Copy()) {
+    if (!entry.slot->damaged) names.push_back(name);
   }
   return names;
 }
 
 std::vector<std::pair<std::string, std::string>> DirectoryDatabase::damaged() const {
-  const std::lock_guard lock(mutex_);
   std::vector<std::pair<std::string, std::string>> out;
-  for (const auto& [name, entry] : entries_) {
-    if (entry.error != nullptr) out.emplace_back(name, entry.error->message());
+  for (const auto& [name, entry] : Copy()) {
+    if (!entry.slot->damaged) continue;  // Nor is one waited for that is being opened.
+    const std::lock_guard lock(entry.slot->mutex);
+    out.emplace_back(name, entry.slot->error->message());
   }
   return out;
 }
@@ -344,8 +389,10 @@ std::vector<std::pair<std::string, std::string>> DirectoryDatabase::damaged() co
 }  // namespace
 
 Result<std::unique_ptr<Database>> Database::Open(os::Vfs& vfs, const std::string& directory,
-                                                 std::size_t threads, std::uint64_t memory_bytes) {
-  auto database = std::make_unique<DirectoryDatabase>(vfs, directory, threads, memory_bytes);
+                                                 std::size_t threads, std::uint64_t memory_bytes,
+                                                 Opening opening) {
+  auto database =
+      std::make_unique<DirectoryDatabase>(vfs, directory, threads, memory_bytes, opening);
   MALMOI_TRY(database->Load().With("open database '" + directory + "'"));
   return std::unique_ptr<Database>(std::move(database));
 }

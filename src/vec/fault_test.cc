@@ -368,3 +368,30 @@ TEST_CASE("a log cut or spoiled anywhere never crashes, and never shows part of 
     vfs.Restart();
   }
 }
+
+TEST_CASE("a database that opens collections at their first use reads none at its start") {
+  FaultVfs vfs(1);
+  {
+    auto db = Database::Open(vfs, "/db", 1).value();
+    for (const char* name : {"a", "b", "c", "d"}) REQUIRE(db->Create(name, Config()).ok());
+    const Point p = MakePoint(1, 1);
+    REQUIRE(db->Get("a").value()->Upsert(std::span(&p, 1)).ok());
+  }
+  const std::string damaged = "/db/c-0000000000000002/MANIFEST";  // Of "b".
+  REQUIRE(vfs.Stat(damaged).ok());
+  REQUIRE(vfs.Open(damaged, os::OpenMode::kTruncate).value()->Write(0, "none").ok());
+  auto db = Database::Open(vfs, "/db", 1, 0, Opening::kAtFirstUse).value();
+  CHECK(db->damaged().empty());
+  CHECK(db->List() == std::vector<std::string>{"a", "b", "c", "d"});
+  REQUIRE(db->Rename("c", "e").ok());  // Not opened yet; nor is what is dropped.
+  REQUIRE(db->Drop("d").ok());
+  CHECK(db->Get("b").error().code() == Code::kCorruption);
+  CHECK(db->damaged().size() == 1);
+  CHECK(db->List() == std::vector<std::string>{"a", "e"});
+  CHECK(db->Get("e").value()->name() == "e");
+  CHECK(db->Get("a").value()->Count(nullptr).value() == 1);
+  CHECK(db->Get("a").value() == db->Get("a").value());
+  CHECK(db->Get("d").error().code() == Code::kNotFound);
+  REQUIRE(db->Drop("b").ok());
+  CHECK(db->damaged().empty());
+}

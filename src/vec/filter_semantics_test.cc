@@ -195,6 +195,7 @@ constexpr struct {
     {R"({"min_should":{"conditions":[{"key":"a","match":{"value":1}},{"key":"a","match":{"value":"x"}},{"key":"a","range":{"gte":0}}],"min_count":0}})", 0x3fffffff},
     {R"({"min_should":{"conditions":[{"key":"a","match":{"value":1}},{"key":"a","match":{"value":"x"}},{"key":"a","range":{"gte":0}}],"min_count":1}})", 0x441e8},
     {R"({"min_should":{"conditions":[{"key":"a","match":{"value":1}},{"key":"a","match":{"value":"x"}},{"key":"a","range":{"gte":0}}],"min_count":2}})", 0x28},
+    {R"({"min_should":{"conditions":[{"key":"a","match":{"value":1}},{"has_id":[7,8]},{"key":"a","match":{"value":1}}],"min_count":2}})", 0x28},
     {R"({"must":[{"key":"a","range":{"gte":1}}],"must_not":[{"key":"a","match":{"value":5}}]})", 0x4068},
     {R"({"should":[{"key":"a","match":{"value":"x"}},{"has_id":[3,4]}]})", 0x198},
 };

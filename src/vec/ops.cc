@@ -134,41 +134,76 @@ std::string EncodeFramed(OpKind kind, std::string_view body) {
 namespace {
 
 // About how many bytes the points take, so that they are not copied as the text grows.
-std::size_t EncodedSize(const Schema& schema, std::span<const Point> points) {
+std::size_t EncodedSize(const Schema& schema, std::size_t points, std::size_t payloads) {
   std::size_t row = 64;
   for (const auto& field : schema.fields) row += field.sparse() ? 0 : field.row_bytes() + 8;
-  std::size_t size = 16 + points.size() * row;
-  for (const auto& point : points) size += point.payload.size();
-  return std::min(size, kLimits.write_bytes_max);
+  return std::min(16 + points * row + payloads, kLimits.write_bytes_max);
+}
+
+// An operation of points, which are put behind what this begins.
+Result<std::string> BeginPoints(const Schema& schema, std::size_t count, std::size_t payloads) {
+  if (count > kLimits.points_per_write_max) {
+    return Error(Code::kOutOfRange, std::to_string(count) + " points in one write, at most " +
+                                        std::to_string(kLimits.points_per_write_max));
+  }
+  std::string out;
+  out.reserve(EncodedSize(schema, count, payloads));
+  Put<std::uint8_t>(&out, static_cast<std::uint8_t>(OpKind::kPoints));
+  Put<std::uint32_t>(&out, 0);  // The length, known at the end.
+  Put(&out, static_cast<std::uint32_t>(count));
+  return out;
+}
+
+void EndPoints(std::string* out) {
+  const auto size = static_cast<std::uint32_t>(out->size() - 5);
+  std::memcpy(out->data() + 1, &size, 4);
+}
+
+Status CheckSize(const std::string& encoded) {
+  if (encoded.size() <= kLimits.write_bytes_max) return Ok();
+  return Error(Code::kOutOfRange, "a write of more than " + FormatBytes(kLimits.write_bytes_max) +
+                                      "; send fewer points at once");
 }
 
 }  // namespace
 
 Result<std::string> EncodePoints(const Schema& schema, std::span<const Point> points) {
-  if (points.size() > kLimits.points_per_write_max) {
-    return Error(Code::kOutOfRange, std::to_string(points.size()) +
-                                        " points in one write, at most " +
-                                        std::to_string(kLimits.points_per_write_max));
-  }
-  std::string out;
-  out.reserve(EncodedSize(schema, points));
-  Put<std::uint8_t>(&out, static_cast<std::uint8_t>(OpKind::kPoints));
-  Put<std::uint32_t>(&out, 0);  // The length, known at the end.
-  Put(&out, static_cast<std::uint32_t>(points.size()));
+  std::size_t payloads = 0;
+  for (const auto& point : points) payloads += point.payload.size();
+  MALMOI_TRY(auto out, BeginPoints(schema, points.size(), payloads));
   for (const auto& point : points) {
     MALMOI_TRY(CheckVectors(schema, point.vectors).With("point " + ToString(point.id)));
     MALMOI_TRY(const auto payload, PackPayload(point.payload).With("point " + ToString(point.id)));
     PutId(&out, point.id);
     PutVectors(schema, point.vectors, &out);
     PutString(&out, payload);
-    if (out.size() > kLimits.write_bytes_max) {
-      return Error(Code::kOutOfRange, "a write of more than " +
-                                          FormatBytes(kLimits.write_bytes_max) +
-                                          "; send fewer points at once");
-    }
+    MALMOI_TRY(CheckSize(out));
   }
-  const auto size = static_cast<std::uint32_t>(out.size() - 5);
-  std::memcpy(out.data() + 1, &size, 4);
+  EndPoints(&out);
+  return out;
+}
+
+Result<std::string> EncodeColumns(const Schema& schema, const PointColumns& columns) {
+  const auto number = schema.Find(columns.vector_name);
+  if (!number || schema.fields[*number].kind != FieldKind::kDense) {
+    return EncodePoints(schema, ToPoints(columns));  // Which says what is wrong.
+  }
+  const Schema::Field& field = schema.fields[*number];
+  MALMOI_TRY(auto out, BeginPoints(schema, columns.ids.size(), columns.payloads.size()));
+  for (std::size_t i = 0; i < columns.ids.size(); ++i) {
+    const std::span<const float> row(columns.rows.data() + i * columns.dim, columns.dim);
+    const std::string_view text = columns.payload(i);
+    MALMOI_TRY(CheckDense(field, columns.dim, row).With("point " + ToString(columns.ids[i])));
+    MALMOI_TRY(const auto payload,
+               PackPayload(text.empty() ? "{}" : text).With("point " + ToString(columns.ids[i])));
+    PutId(&out, columns.ids[i]);
+    Put<std::uint16_t>(&out, 1);  // One vector.
+    Put(&out, static_cast<std::uint16_t>(*number));
+    AppendDense(field, row, &out);
+    PutString(&out, payload);
+    MALMOI_TRY(CheckSize(out));
+  }
+  EndPoints(&out);
   return out;
 }
 

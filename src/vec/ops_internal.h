@@ -54,6 +54,8 @@ void PutVectors(const Schema& schema, const NamedVectors& vectors, std::string* 
 Result<std::string> PackPayload(std::string_view json);
 // Checks the points against schema and limits and encodes them.
 Result<std::string> EncodePoints(const Schema& schema, std::span<const Point> points);
+// The same bytes as EncodePoints of ToPoints(columns), and the same errors.
+Result<std::string> EncodeColumns(const Schema& schema, const PointColumns& columns);
 std::string EncodeDelete(std::span<const PointId> ids);
 std::string EncodeFramed(OpKind kind, std::string_view body);
 std::string EncodeIndex(const std::string& key, const PayloadIndexParams& params);

@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -32,6 +33,23 @@ struct UpsertOp {
   UpdateMode mode = UpdateMode::kUpsert;
   std::shared_ptr<const Filter> condition = {};
 };
+// Points that each have one dense vector of the same name, without a Point for each: what batches
+// over a wire mostly are.
+struct PointColumns {
+  std::string vector_name = {};
+  std::uint32_t dim = 0;
+  std::vector<PointId> ids = {};
+  std::vector<float> rows = {};                // [ids.size(), dim]
+  std::string payloads = {};                   // As Point::payload, one after another.
+  std::vector<std::size_t> payload_ends = {};  // In `payloads`; one without bytes is {}.
+
+  std::string_view payload(std::size_t point) const {
+    const std::size_t begin = point == 0 ? 0 : payload_ends[point - 1];
+    return std::string_view(payloads).substr(begin, payload_ends[point] - begin);
+  }
+};
+std::vector<Point> ToPoints(const PointColumns& columns);
+
 struct DeletePointsOp {
   PointSelector points;
 };

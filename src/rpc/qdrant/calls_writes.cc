@@ -160,6 +160,22 @@ Status Apply(Call& call, const M& request, pb::PointsOperationResponse* answer) 
   return Ok();
 }
 
+// Batches mostly need no more than columns (Service::UpsertColumns).
+Status UpsertCall(Call& call, const pb::UpsertPoints& request,
+                  pb::PointsOperationResponse* answer) {
+  const bool plain = !request.has_update_filter() && !request.has_update_mode() &&
+                     request.shard_key_selector().shard_keys().empty();
+  if (vec::PointColumns columns; plain && ToColumns(request.points(), &columns)) {
+    MALMOI_TRY(const auto done,
+               call.service().UpsertColumns(request.collection_name(), columns, ParamsOf(request)));
+    if (done) {
+      FromUpdate(*done, answer->mutable_result());
+      return Ok();
+    }
+  }
+  return Apply<pb::UpsertPoints, Upsert<pb::UpsertPoints>>(call, request, answer);
+}
+
 Status UpdateBatch(Call& call, const pb::UpdateBatchPoints& request,
                    pb::UpdateBatchResponse* answer) {
   std::vector<UpdateOperation> operations;
@@ -253,7 +269,7 @@ std::vector<Method> WriteMethods() {
   constexpr auto kManage = Access::kManage;
   using SetPoints = pb::SetPayloadPoints;
   return {
-      Of<&Apply<pb::UpsertPoints, Upsert<pb::UpsertPoints>>>(at + "Upsert", kPoints),
+      Of<&UpsertCall>(at + "Upsert", kPoints),
       Of<&Apply<pb::DeletePoints, Selected<qdrant::DeletePoints, pb::DeletePoints>>>(at + "Delete",
                                                                                      kPoints),
       Of<&Apply<pb::UpdatePointVectors, SetVectors<pb::UpdatePointVectors>>>(at + "UpdateVectors",

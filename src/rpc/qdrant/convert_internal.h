@@ -18,6 +18,9 @@ Result<std::vector<vec::PointId>> ToIds(const Many<pb::PointId>& ids);
 Result<qdrant::VectorData> ToVector(const pb::Vector& vector);
 Result<qdrant::VectorMap> ToVectors(const pb::Vectors& vectors);
 Result<qdrant::FilterPtr> ToFilter(const pb::Filter& filter);
+// Points that each have one dense vector, all under one name and of one dimension. False: others,
+// or such that ToPoints refuses.
+bool ToColumns(const Many<pb::PointStruct>& points, vec::PointColumns* out);
 Result<std::vector<qdrant::PointStruct>> ToPoints(const Many<pb::PointStruct>& points);
 Result<std::vector<qdrant::PointVectors>> ToUpdates(const Many<pb::PointVectors>& points);
 std::vector<qdrant::ShardKey> ToShardKeys(const pb::ShardKeySelector& selector);

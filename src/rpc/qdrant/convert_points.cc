@@ -142,6 +142,50 @@ Result<qdrant::FilterPtr> ToFilter(const pb::Filter& filter) {
   return ReadForm<qdrant::FilterPtr>(ToJson(static_cast<const Message&>(filter)));
 }
 
+namespace {
+
+// The numbers of the only vector, where it is a dense one; else null.
+const google::protobuf::RepeatedField<float>* OnlyDense(const pb::Vectors& vectors,
+                                                        std::string_view* name) {
+  const pb::Vector* vector = nullptr;
+  if (vectors.has_vector()) {
+    vector = &vectors.vector();
+  } else if (vectors.has_vectors() && vectors.vectors().vectors().size() == 1) {
+    const auto& [key, value] = *vectors.vectors().vectors().begin();
+    *name = key;
+    vector = &value;
+  }
+  if (vector == nullptr) return nullptr;
+  if (vector->vector_case() == pb::Vector::kDense) return &vector->dense().data();
+  const bool old = vector->vector_case() == pb::Vector::VECTOR_NOT_SET;
+  return old && !vector->has_indices() && !vector->has_vectors_count() ? &vector->data() : nullptr;
+}
+
+}  // namespace
+
+bool ToColumns(const Many<pb::PointStruct>& points, vec::PointColumns* out) {
+  for (const pb::PointStruct& point : points) {
+    auto id = ToId(point.id());
+    std::string_view name;
+    const auto* row = OnlyDense(point.vectors(), &name);
+    if (!id.ok() || row == nullptr || row->empty()) return false;
+    if (out->ids.empty()) {
+      out->vector_name = name;
+      out->dim = static_cast<std::uint32_t>(row->size());
+      out->ids.reserve(static_cast<std::size_t>(points.size()));
+      out->rows.reserve(static_cast<std::size_t>(points.size()) * out->dim);
+    }
+    if (name != out->vector_name || static_cast<std::uint32_t>(row->size()) != out->dim) {
+      return false;
+    }
+    out->ids.push_back(id.value());
+    out->rows.insert(out->rows.end(), row->begin(), row->end());
+    if (!point.payload().empty()) out->payloads += PackedPayload(point.payload());
+    out->payload_ends.push_back(out->payloads.size());
+  }
+  return !out->ids.empty();
+}
+
 Result<std::vector<qdrant::PointStruct>> ToPoints(const Many<pb::PointStruct>& points) {
   std::vector<qdrant::PointStruct> out;
   out.reserve(static_cast<std::size_t>(points.size()));

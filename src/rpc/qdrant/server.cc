@@ -6,8 +6,11 @@
 #include <grpcpp/health_check_service_interface.h>
 #include <grpcpp/impl/codegen/proto_utils.h>
 #include <grpcpp/impl/codegen/service_type.h>
+#include <grpcpp/security/tls_certificate_provider.h>
+#include <grpcpp/security/tls_credentials_options.h>
 #include <grpcpp/support/method_handler.h>
 
+#include <algorithm>
 #include <chrono>
 #include <map>
 
@@ -23,6 +26,7 @@ namespace {
 constexpr int kMessageBytesMax = 256 << 20;
 constexpr int kFrameBytes = 1 << 20;
 constexpr int kWindowBytes = 4 << 20;
+constexpr std::size_t kArenaFirst = 1 << 10, kArenaPiece = 1 << 20;
 
 grpc::StatusCode CodeOf(const Error& error) {
   using grpc::StatusCode;
@@ -115,7 +119,11 @@ class TableService final : public grpc::Service {
 
   grpc::Status Run(const Method& method, grpc::ServerContext* context, grpc::ByteBuffer in,
                    std::int64_t start, grpc::ByteBuffer* out) {
-    Arena arena;
+    // About what a message of points takes, in few pieces.
+    google::protobuf::ArenaOptions pieces;
+    pieces.start_block_size = std::clamp(2 * in.Length(), kArenaFirst, kArenaPiece);
+    pieces.max_block_size = kArenaPiece;
+    Arena arena(pieces);
     Message* request = method.request(&arena);
     grpc::Status read = grpc::GenericDeserialize<grpc::ProtoBufferReader, Message>(&in, request);
     if (!read.ok()) return {grpc::StatusCode::INVALID_ARGUMENT, "malformed message"};
@@ -159,6 +167,16 @@ Result<std::shared_ptr<grpc::ServerCredentials>> Credentials(const serve::StoreS
   grpc::SslServerCredentialsOptions options;
   MALMOI_TRY(auto certificate, os::ReadFile(vfs, settings.tls_certificate));
   MALMOI_TRY(auto key, os::ReadFile(vfs, settings.tls_key));
+  if (settings.tls_reload > 0) {
+    namespace tls = grpc::experimental;
+    constexpr std::uint64_t kReloadMax = 1 << 30;
+    tls::TlsServerCredentialsOptions watched(std::make_shared<tls::FileWatcherCertificateProvider>(
+        settings.tls_key, settings.tls_certificate,
+        static_cast<unsigned>(std::min(settings.tls_reload, kReloadMax))));
+    watched.watch_identity_key_cert_pairs();
+    watched.set_cert_request_type(GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE);
+    return tls::TlsServerCredentials(watched);
+  }
   options.pem_key_cert_pairs.push_back({std::move(key), std::move(certificate)});
   return grpc::SslServerCredentials(options);
 }

@@ -21,6 +21,14 @@ Result<Reply> Apply(Front& front, Call& call, qdrant::UpdateOperation operation,
 }
 
 Result<Reply> Upsert(Front& front, Call& call) {
+  if (vec::PointColumns columns; qdrant::ReadColumns(call.request.body, &columns)) {
+    MALMOI_TRY(const auto params, ReadUpdateParams(call.request));
+    MALMOI_TRY(const auto done, front.service.UpsertColumns(call.collection(), columns, params));
+    if (!done) return Apply(front, call, qdrant::ToUpsert(columns));
+    Writer writer;
+    qdrant::PrintUpdate(*done, &writer);
+    return ReplyOf(std::move(writer));
+  }
   if (qdrant::UpsertPoints plain; qdrant::ReadPlainUpsert(call.request.body, &plain)) {
     return Apply(front, call, std::move(plain));
   }

@@ -135,6 +135,12 @@ class StoreServerImpl final : public StoreServer {
     if (settings.enable_tls) {
       options.tls_certificate = settings.tls_certificate;
       options.tls_key = settings.tls_key;
+      options.tls_reload_seconds = static_cast<double>(settings.tls_reload);
+      if (settings.verify_clients && settings.tls_ca.empty()) {
+        return Error(Code::kInvalidArgument,
+                     "service.verify_https_client_certificate needs tls.ca_cert");
+      }
+      if (settings.verify_clients) options.tls_client_authorities = settings.tls_ca;
     }
     options.refusal = [](int status, const std::string& message) {
       net::Response response = ErrorResponse(Error(Code::kInvalidArgument, message), 0);

@@ -115,6 +115,14 @@ Status ApplyStoreSettings(const std::map<std::string, std::string>& values, Stor
       out->tls_certificate = value;
     } else if (key == "tls.key") {
       out->tls_key = value;
+    } else if (key == "tls.ca_cert") {
+      out->tls_ca = value;
+    } else if (key == "service.verify_https_client_certificate") {
+      out->verify_clients = flag;
+    } else if (key == "tls.cert_ttl") {
+      const bool none = value.empty() || AsciiLower(value) == "null" || value == "~";
+      if (!none && (!number || *number < 0)) return wrong(key, value, "seconds, or null");
+      out->tls_reload = none ? 0 : static_cast<std::uint64_t>(*number);
     } else if (key == "service.max_request_size_mb") {
       if (!number || *number < 1 || *number > 4096) return wrong(key, value, "a size in MB");
       out->max_request_mb = static_cast<std::uint64_t>(*number);

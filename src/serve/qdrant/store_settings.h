@@ -26,6 +26,9 @@ struct StoreSettings {
   bool enable_tls = false;             // service.enable_tls
   std::string tls_certificate;         // tls.cert, a PEM file
   std::string tls_key;                 // tls.key
+  std::string tls_ca;                  // tls.ca_cert: whose certificates clients may show
+  bool verify_clients = false;         // service.verify_https_client_certificate; REST, as Qdrant
+  std::uint64_t tls_reload = 3600;     // tls.cert_ttl, seconds; 0 or null: never
   std::uint64_t max_request_mb = 32;   // service.max_request_size_mb
   std::string metrics_prefix;          // service.metrics_prefix
   std::size_t workers = 8;             // service.max_workers

@@ -1,8 +1,11 @@
 """Goal: with `service.enable_tls` both wires speak TLS and nothing else.
 Method: a certificate made here; the official client over REST and gRPC that trusts it, a client
-that does not, and one without TLS."""
+that does not, and one without TLS. Clients with and without a certificate of their own where one is
+asked for; the certificate shown after its files were replaced."""
+import shutil
 import ssl
 import subprocess
+import time
 import urllib.request
 
 import pytest
@@ -13,9 +16,7 @@ grpc = pytest.importorskip("grpc")
 qdrant = pytest.importorskip("qdrant_client")
 
 
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("tls")
+def make_certificate(folder):
     done = subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
          "-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem"),
@@ -23,6 +24,11 @@ def certificate(tmp_path_factory):
         capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return folder
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    return make_certificate(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture(scope="module")
@@ -86,3 +92,51 @@ def test_rest_over_tls(secure, certificate):
         assert got.status == 200
     with pytest.raises(OSError):
         opener.open(f"http://127.0.0.1:{secure.port}/collections", timeout=5)
+
+
+def status(port, context):
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}),
+                                         urllib.request.HTTPSHandler(context=context))
+    with opener.open(f"https://127.0.0.1:{port}/collections", timeout=20) as got:
+        return got.status
+
+
+def test_clients_show_a_certificate_where_one_is_asked_for(malmoi_binary, certificate, tmp_path):
+    other = make_certificate(tmp_path)
+    environment = {"QDRANT__SERVICE__ENABLE_TLS": "true",
+                   "QDRANT__SERVICE__VERIFY_HTTPS_CLIENT_CERTIFICATE": "true",
+                   "QDRANT__TLS__CERT": str(certificate / "cert.pem"),
+                   "QDRANT__TLS__KEY": str(certificate / "key.pem"),
+                   "QDRANT__TLS__CA_CERT": str(certificate / "cert.pem")}
+    with Store(malmoi_binary, tmp_path / "store", environment) as store:
+        for shown, served in ((certificate, True), (other, False), (None, False)):
+            context = ssl.create_default_context(cafile=str(certificate / "cert.pem"))
+            if shown is not None:
+                context.load_cert_chain(shown / "cert.pem", shown / "key.pem")
+            if served:
+                assert status(store.port, context) == 200
+            else:
+                with pytest.raises(OSError):
+                    status(store.port, context)
+    del environment["QDRANT__TLS__CA_CERT"]
+    with pytest.raises(AssertionError, match="tls.ca_cert"):
+        Store(malmoi_binary, tmp_path / "none", environment).__enter__()
+
+
+def test_replaced_certificates_are_shown_without_a_restart(malmoi_binary, certificate, tmp_path):
+    folder = make_certificate(tmp_path)
+    environment = {"QDRANT__SERVICE__ENABLE_TLS": "true", "QDRANT__TLS__CERT_TTL": "1",
+                   "QDRANT__TLS__CERT": str(folder / "cert.pem"),
+                   "QDRANT__TLS__KEY": str(folder / "key.pem")}
+    with Store(malmoi_binary, tmp_path / "store", environment) as store:
+        before = ssl.get_server_certificate(("127.0.0.1", store.port))
+        assert before == ssl.get_server_certificate(("127.0.0.1", store.grpc_port))
+        (folder / "cert.pem").write_text("none")  # Unusable files change nothing.
+        assert before == ssl.get_server_certificate(("127.0.0.1", store.port))
+        for name in ("key.pem", "cert.pem"):
+            shutil.copy(certificate / name, folder / name)
+        wanted = ssl.PEM_cert_to_DER_cert((certificate / "cert.pem").read_text())
+        deadline = time.monotonic() + 30
+        for port in (store.port, store.grpc_port):
+            while ssl.PEM_cert_to_DER_cert(ssl.get_server_certificate(("127.0.0.1", port))) != wanted:
+                assert time.monotonic() < deadline
