@@ -7,11 +7,11 @@
 namespace malmoi::vec {
 namespace {
 
-constexpr std::size_t kWindowMax = 65'536;    // The index's limit.
+constexpr std::size_t kWindowMax = 65'536;   // The index's limit.
 constexpr std::uint64_t kScoredAtOnce = 64;  // So few rows are scored themselves, all of them.
-constexpr double kDeletedMax = 0.3;           // Up to it deleted rows are left out afterwards.
-constexpr std::size_t kSureRows = 8;          // At least so many are scored to know codes' errors.
-constexpr float kErrors = 4;                  // Times the largest error seen: a row may be off by.
+constexpr double kDeletedMax = 0.3;          // Up to it deleted rows are left out afterwards.
+constexpr std::size_t kSureRows = 8;         // At least so many are scored to know codes' errors.
+constexpr float kErrors = 4;                 // Times the largest error seen: a row may be off by.
 
 }  // namespace
 
