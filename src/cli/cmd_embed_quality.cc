@@ -149,9 +149,8 @@ void PrintRow(const Context& context, const Row& row) {
 Status CheckFolders(const std::vector<std::string>& folders) {
   for (const std::string& folder : folders) {
     for (const char* file : {"corpus.jsonl", "queries.jsonl", "qrels/test.tsv"}) {
-      MALMOI_TRY(os::PosixVfs()
-                     .Stat(os::JoinPath(folder, file))
-                     .With("embed quality '" + folder + "'"));
+      MALMOI_TRY(
+          os::PosixVfs().Stat(os::JoinPath(folder, file)).With("embed quality '" + folder + "'"));
     }
   }
   return Ok();

@@ -39,8 +39,8 @@ std::size_t EmbedOne(std::string_view text) {
   return engine->Submit(jobs, nullptr).ok() && !jobs.front().error ? tokens : 0;
 }
 
-// Arguments: words of a text, clients, texts. An iteration is all texts, each taken by the next free
-// client, from the first one's beginning to the last one's end, as a load generator over HTTP
+// Arguments: words of a text, clients, texts. An iteration is all texts, each taken by the next
+// free client, from the first one's beginning to the last one's end, as a load generator over HTTP
 // counts: a mean of the clients' own times would leave out that they end one after another.
 void Embed(benchmark::State& state) {
   const auto words = static_cast<std::size_t>(state.range(0));
