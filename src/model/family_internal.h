@@ -51,9 +51,9 @@ Result<FamilyModel> LoadFamily(FamilySource source);
 // Fills the stack's sizes from the configuration's, one key head for each query head.
 void UseSizes(const EncoderConfig& config, Stack* stack);
 
-// The layers that `load` gives for 0 .. count, on all cores the process may use: most of opening a
-// model is reading, rounding and packing them. `load` runs on several threads at once. The first
-// error by number.
+// The layers that `load` gives for 0 .. count, on the cores the process may use (at most eight):
+// most of opening a model is reading, rounding and packing them. `load` runs on several threads at
+// once. The first error by number.
 Result<std::vector<Layer>> LoadLayers(std::int64_t count,
                                       const std::function<Result<Layer>(std::int64_t)>& load);
 

@@ -78,8 +78,10 @@ Result<std::vector<Layer>> LoadLayers(std::int64_t count,
       if (!loaded[i]->ok()) failed = true;
     }
   };
-  os::ThreadPool pool(
-      std::clamp<std::size_t>(os::UsableCores(), 1, std::max<std::size_t>(layers, 1)), "load");
+  // Each thread holds a matrix of a layer in f32 while it packs it.
+  constexpr std::size_t kMostThreads = 8;
+  const std::size_t threads = std::min<std::size_t>({os::UsableCores(), layers, kMostThreads});
+  os::ThreadPool pool(std::max<std::size_t>(threads, 1), "load");
   pool.ParallelFor(pool.threads(), work);
   std::vector<Layer> out;
   for (auto& layer : loaded) {
