@@ -145,12 +145,24 @@ void PrintRow(const Context& context, const Row& row) {
   std::fflush(context.out);
 }
 
+// A set takes minutes: one that is not there is said before the first.
+Status CheckFolders(const std::vector<std::string>& folders) {
+  for (const std::string& folder : folders) {
+    for (const char* file : {"corpus.jsonl", "queries.jsonl", "qrels/test.tsv"}) {
+      MALMOI_TRY(
+          os::PosixVfs().Stat(os::JoinPath(folder, file)).With("embed quality '" + folder + "'"));
+    }
+  }
+  return Ok();
+}
+
 }  // namespace
 
 Result<int> CmdEmbedQuality(const Context& context) {
   const Arguments& a = context.arguments;
   const std::string model = context.settings.Get("model");
   const auto threads = static_cast<std::size_t>(context.settings.GetInt("threads"));
+  MALMOI_TRY(CheckFolders(a.positional));
   rag::Ports ports;
   MALMOI_TRY(ports.analyzer, rag::OpenAnalyzer());
   Embedders embedders;

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <vector>
@@ -17,34 +18,62 @@ std::uint16_t RoundBf16(float x) {
   return static_cast<std::uint16_t>((u + 0x7fff + ((u >> 16) & 1)) >> 16);
 }
 
-// Symmetric: the column's greatest magnitude becomes 127.
+// Symmetric: the column's greatest magnitude becomes 127. Several maxima, since one would wait for
+// itself.
 float ColumnScale(std::span<const float> column) {
-  float most = 0;
-  for (const float x : column) most = std::max(most, std::fabs(x));
-  return most / 127;
+  float most[kPanel] = {};
+  const std::size_t whole = column.size() / kPanel * kPanel;
+  for (std::size_t i = 0; i < whole; i += kPanel) {
+    for (std::size_t j = 0; j < kPanel; ++j) {
+      const float x = std::fabs(column[i + j]);
+      most[j] = x > most[j] ? x : most[j];
+    }
+  }
+  for (std::size_t i = whole; i < column.size(); ++i) {
+    most[0] = std::max(most[0], std::fabs(column[i]));
+  }
+  return *std::max_element(most, most + kPanel) / 127;
+}
+
+// round(x * inverse), ties to even, of -127..127, in the low bits of a float; NaN becomes -127.
+std::uint32_t RoundedBits(float x, float inverse) {
+  float q = x * inverse;
+  q = q > 127 ? 127 : q;
+  q = q >= -127 ? q : -127;
+  return std::bit_cast<std::uint32_t>(q + 12582912.0f);  // 1.5 * 2^23
+}
+
+// A column [k] as integers; returns their sum.
+std::int64_t ConvertBytes(std::span<const float> column, float inverse, std::uint8_t* to) {
+  std::int64_t sum = 0;
+  const auto put = [&](std::uint32_t bits, std::uint8_t* at) {
+    *at = static_cast<std::uint8_t>(bits);
+    sum += static_cast<std::int8_t>(bits);
+  };
+  const std::size_t whole = column.size() / kPanel * kPanel;
+  for (std::size_t i = 0; i < whole; i += kPanel) {
+    std::uint32_t bits[kPanel];
+    for (std::size_t j = 0; j < kPanel; ++j) bits[j] = RoundedBits(column[i + j], inverse);
+    for (std::size_t j = 0; j < kPanel; ++j) put(bits[j], to + i + j);
+  }
+  for (std::size_t i = whole; i < column.size(); ++i) put(RoundedBits(column[i], inverse), to + i);
+  return sum;
 }
 
 // A column [k] in the type of the weights, one value after the other; returns the sum of the
 // integers, for bytes.
 std::int64_t Convert(std::span<const float> column, std::size_t bytes, float inverse,
                      std::uint8_t* to) {
+  if (bytes == 1) return ConvertBytes(column, inverse, to);
   if (bytes == 4) {
     std::memcpy(to, column.data(), column.size_bytes());
     return 0;
   }
-  std::int64_t sum = 0;
   for (std::size_t i = 0; i < column.size(); ++i) {
-    if (bytes == 2) {
-      const std::uint16_t rounded = RoundBf16(column[i]);
-      std::memcpy(to + 2 * i, &rounded, sizeof(rounded));
-      continue;
-    }
-    const float q = std::nearbyint(column[i] * inverse);
-    const auto integer = static_cast<std::int8_t>(q >= -127 && q <= 127 ? q : q > 127 ? 127 : -127);
-    std::memcpy(to + i, &integer, sizeof(integer));
-    sum += integer;
+    const std::uint16_t rounded = RoundBf16(column[i]);
+    std::memcpy(to + 2 * i, &rounded, sizeof(rounded));
   }
-  return sum;
+  return 0;
 }
 
 // Units of a column to their places in its panel, which stays in a first-level cache meanwhile.

@@ -307,6 +307,9 @@ TEST_CASE("directories that are no model are errors that say why") {
   check(Code::kCorruption, "word_embeddings.weight' has shape [60, 36], not [61, 36]");
   changed("\"num_hidden_layers\": 2", "\"num_hidden_layers\": 3");
   check(Code::kCorruption, "encoder.layer.2.");
+  // Layers are loaded side by side; the first that fails is named whichever thread met one first.
+  changed("\"num_hidden_layers\": 2", "\"num_hidden_layers\": 40");
+  for (int i = 0; i < 20; ++i) check(Code::kCorruption, "encoder.layer.2.");
   changed("\"bert\"", "\"bert\"");
   write("modules.json", R"([{"type":"sentence_transformers.models.CNN"}])");
   check(Code::kUnsupported, "CNN");

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -48,6 +50,12 @@ Result<FamilyModel> LoadFamily(FamilySource source);
 
 // Fills the stack's sizes from the configuration's, one key head for each query head.
 void UseSizes(const EncoderConfig& config, Stack* stack);
+
+// The layers that `load` gives for 0 .. count, on the cores the process may use (at most eight):
+// most of opening a model is reading, rounding and packing them. `load` runs on several threads at
+// once. The first error by number.
+Result<std::vector<Layer>> LoadLayers(std::int64_t count,
+                                      const std::function<Result<Layer>(std::int64_t)>& load);
 
 // A layer whose norms follow its residuals, by the names of its tensors. `qkv` has one name (of all
 // three, stacked) or three; `up` one, or two where the part is gated: the activated half first.

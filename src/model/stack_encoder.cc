@@ -203,7 +203,11 @@ class StackEncoder final : public Encoder {
     arenas_.pop_back();
     return arena;
   }
+  // What a long text needed (10 to 30 KB a token) is given back: touching new memory is little
+  // beside its attention.
   void ReturnArena(std::unique_ptr<Arena> arena) const {
+    constexpr std::size_t kKeptTokens = 2048;
+    if (arena->tokens > kKeptTokens) return;
     const std::lock_guard lock(mutex_);
     arenas_.push_back(std::move(arena));
   }

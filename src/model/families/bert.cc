@@ -18,9 +18,9 @@ class Loader {
     source_.reader.ChoosePrefix({"", Prefix(), "bert.", "roberta.", "model."},
                                 "embeddings.word_embeddings.weight");
     MALMOI_TRY(LoadInput());
-    for (std::int64_t i = 0; i < out_.config.layers; ++i) {
-      MALMOI_TRY(LoadLayer("encoder.layer." + std::to_string(i) + "."));
-    }
+    MALMOI_TRY(out_.stack.layers, LoadLayers(out_.config.layers, [&](std::int64_t i) {
+                 return LoadLayer("encoder.layer." + std::to_string(i) + ".");
+               }));
     const Task task = source_.task;
     if (task == Task::kClassification || task == Task::kReranker) MALMOI_TRY(LoadClassifier());
     if (task == Task::kSparse) MALMOI_TRY(LoadVocabularyHead());
@@ -82,17 +82,15 @@ class Loader {
     return Ok();
   }
 
-  Status LoadLayer(const std::string& name) {
+  Result<Layer> LoadLayer(const std::string& name) const {
     const std::string self = name + "attention.self.", output = name + "attention.output.";
-    MALMOI_TRY(auto layer, LoadPostNormLayer(source_.reader, out_.stack, out_.config.layer_norm_eps,
-                                             {.qkv = {self + "query", self + "key", self + "value"},
-                                              .out = output + "dense",
-                                              .attention_norm = output + "LayerNorm",
-                                              .up = {name + "intermediate.dense"},
-                                              .down = name + "output.dense",
-                                              .feed_norm = name + "output.LayerNorm"}));
-    out_.stack.layers.push_back(std::move(layer));
-    return Ok();
+    return LoadPostNormLayer(source_.reader, out_.stack, out_.config.layer_norm_eps,
+                             {.qkv = {self + "query", self + "key", self + "value"},
+                              .out = output + "dense",
+                              .attention_norm = output + "LayerNorm",
+                              .up = {name + "intermediate.dense"},
+                              .down = name + "output.dense",
+                              .feed_norm = name + "output.LayerNorm"});
   }
 
   Status LoadClassifier() {

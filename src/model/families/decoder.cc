@@ -27,7 +27,7 @@ class Loader {
     stack.input.width = stack.hidden;
     if (gemma_) stack.input.scale = std::sqrt(static_cast<float>(c.hidden));
     MALMOI_TRY(stack.input.words, r.Find("embed_tokens.weight", {c.vocabulary, c.hidden}));
-    for (std::int64_t i = 0; i < c.layers; ++i) MALMOI_TRY(LoadLayer(i));
+    MALMOI_TRY(stack.layers, LoadLayers(c.layers, [&](std::int64_t i) { return LoadLayer(i); }));
     MALMOI_TRY(stack.final_norm, Norm("norm", stack.hidden));
     MALMOI_TRY(LoadHeads());
     return std::move(out_);
@@ -133,7 +133,7 @@ class Loader {
     return source_.reader.RmsNorm(name, dim, out_.config.layer_norm_eps, gemma_ ? 1.0f : 0.0f);
   }
 
-  Status LoadAttention(const std::string& name, std::size_t i, AttentionLayer* layer) {
+  Status LoadAttention(const std::string& name, std::size_t i, AttentionLayer* layer) const {
     const WeightReader& r = source_.reader;
     const Stack& stack = out_.stack;
     const std::size_t h = stack.hidden;
@@ -152,7 +152,7 @@ class Loader {
     return Ok();
   }
 
-  Status LoadLayer(std::int64_t i) {
+  Result<Layer> LoadLayer(std::int64_t i) const {
     const WeightReader& r = source_.reader;
     const std::string name = "layers." + std::to_string(i) + ".";
     const std::size_t h = out_.stack.hidden;
@@ -170,8 +170,7 @@ class Loader {
     MALMOI_TRY(layer.feed.up,
                r.Stacked({{name + "mlp.gate_proj", w}, {name + "mlp.up_proj", w}}, h));
     MALMOI_TRY(layer.feed.down, r.Down(name + "mlp.down_proj", h, w));
-    out_.stack.layers.push_back(std::move(layer));
-    return Ok();
+    return layer;
   }
 
   Status LoadHeads() {

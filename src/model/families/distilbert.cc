@@ -60,11 +60,10 @@ Result<FamilyModel> LoadDistilBert(FamilySource source) {
   MALMOI_TRY(input.positions,
              r.Load("embeddings.position_embeddings.weight", {c.positions, c.hidden}));
   MALMOI_TRY(input.norm, r.LayerNorm("embeddings.LayerNorm", input.width, kEps));
-  for (std::int64_t i = 0; i < c.layers; ++i) {
-    const auto names = NamesOf("transformer.layer." + std::to_string(i) + ".");
-    MALMOI_TRY(auto layer, LoadPostNormLayer(r, out.stack, kEps, names));
-    out.stack.layers.push_back(std::move(layer));
-  }
+  MALMOI_TRY(out.stack.layers, LoadLayers(c.layers, [&](std::int64_t i) {
+               return LoadPostNormLayer(r, out.stack, kEps,
+                                        NamesOf("transformer.layer." + std::to_string(i) + "."));
+             }));
   MALMOI_TRY(LoadHeads(r, source.task, &out));
   return out;
 }

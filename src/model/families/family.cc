@@ -1,8 +1,12 @@
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <iterator>
+#include <optional>
 
 #include "model/family_internal.h"
+#include "os/cpu_info.h"
+#include "os/thread_pool.h"
 
 namespace malmoi::model {
 namespace {
@@ -58,6 +62,33 @@ void UseSizes(const EncoderConfig& config, Stack* stack) {
   stack->head_dim = stack->hidden / stack->heads;
   stack->scale = 1.0f / std::sqrt(static_cast<float>(stack->head_dim));
   stack->width = static_cast<std::size_t>(config.intermediate);
+}
+
+Result<std::vector<Layer>> LoadLayers(std::int64_t count,
+                                      const std::function<Result<Layer>(std::int64_t)>& load) {
+  const auto layers = static_cast<std::size_t>(count);
+  std::vector<std::optional<Result<Layer>>> loaded(layers);
+  std::atomic<std::size_t> next{0};
+  std::atomic<bool> failed{false};
+  const auto work = [&](std::size_t, std::size_t, std::size_t) {
+    while (!failed) {  // Whatever is taken is loaded: all layers before one that failed are.
+      const std::size_t i = next++;
+      if (i >= layers) return;
+      loaded[i] = load(static_cast<std::int64_t>(i));
+      if (!loaded[i]->ok()) failed = true;
+    }
+  };
+  // Each thread holds a matrix of a layer in f32 while it packs it.
+  constexpr std::size_t kMostThreads = 8;
+  const std::size_t threads = std::min<std::size_t>({os::UsableCores(), layers, kMostThreads});
+  os::ThreadPool pool(std::max<std::size_t>(threads, 1), "load");
+  pool.ParallelFor(pool.threads(), work);
+  std::vector<Layer> out;
+  for (auto& layer : loaded) {
+    if (!layer->ok()) return std::move(layer->error());
+    out.push_back(std::move(*layer).value());
+  }
+  return out;
 }
 
 LayerNames GatedNames(const std::string& layer) {

@@ -28,10 +28,10 @@ class Loader {
     }
     MALMOI_TRY(input.norm, Norm("embeddings.LayerNorm"));
     const bool packed = r.Has("encoder.layer.0.mlp.up_gate_proj.weight");
-    for (std::int64_t i = 0; i < c.layers; ++i) {
-      MALMOI_TRY(packed ? OwnLayer("encoder.layer." + std::to_string(i) + ".")
-                        : NamedLayer("layers." + std::to_string(i) + "."));
-    }
+    MALMOI_TRY(out_.stack.layers, LoadLayers(c.layers, [&](std::int64_t i) {
+                 return packed ? OwnLayer("encoder.layer." + std::to_string(i) + ".")
+                               : NamedLayer("layers." + std::to_string(i) + ".");
+               }));
     MALMOI_TRY(LoadHeads());
     return std::move(out_);
   }
@@ -71,7 +71,7 @@ class Loader {
   Result<model::Norm> Norm(const std::string& name) const {
     return source_.reader.LayerNorm(name, out_.stack.hidden, out_.config.layer_norm_eps);
   }
-  Status OwnLayer(const std::string& name) {
+  Result<Layer> OwnLayer(const std::string& name) const {
     const WeightReader& r = source_.reader;
     const std::size_t h = out_.stack.hidden;
     const std::size_t w = out_.stack.width;
@@ -89,16 +89,14 @@ class Loader {
     MALMOI_TRY(layer.feed.up, r.Swapped(name + "mlp.up_gate_proj", w, h));
     MALMOI_TRY(layer.feed.down, r.Down(name + "mlp.down_proj", h, w));
     MALMOI_TRY(layer.feed.result, Norm(name + "mlp_ln"));
-    out_.stack.layers.push_back(std::move(layer));
-    return Ok();
+    return layer;
   }
 
-  Status NamedLayer(const std::string& name) {
+  Result<Layer> NamedLayer(const std::string& name) const {
     MALMOI_TRY(auto layer, LoadPostNormLayer(source_.reader, out_.stack, out_.config.layer_norm_eps,
                                              GatedNames(name)));
     layer.attention.rope = out_.stack.ropes.empty() ? -1 : 0;
-    out_.stack.layers.push_back(std::move(layer));
-    return Ok();
+    return layer;
   }
 
   Status LoadHeads() {

@@ -45,9 +45,9 @@ class Loader {
     MALMOI_TRY(input.types,
                r.Load("embeddings.token_type_embeddings.weight", {c.type_vocabulary, c.hidden}));
     MALMOI_TRY(input.norm, Norm("embeddings.LayerNorm"));
-    for (std::int64_t i = 0; i < c.layers; ++i) {
-      MALMOI_TRY(LoadLayer("encoder.layer." + std::to_string(i) + "."));
-    }
+    MALMOI_TRY(out_.stack.layers, LoadLayers(c.layers, [&](std::int64_t i) {
+                 return LoadLayer("encoder.layer." + std::to_string(i) + ".");
+               }));
     if (source_.task == Task::kClassification || source_.task == Task::kReranker) {
       return LoadClassifier();
     }
@@ -86,7 +86,7 @@ class Loader {
     return source_.reader.LayerNorm(name, out_.stack.hidden, out_.config.layer_norm_eps);
   }
 
-  Status LoadLayer(const std::string& name) {
+  Result<Layer> LoadLayer(const std::string& name) const {
     const WeightReader& r = source_.reader;
     const std::size_t h = out_.stack.hidden;
     const std::size_t w = out_.stack.width;
@@ -110,8 +110,7 @@ class Loader {
       MALMOI_TRY(layer.feed.down, r.Down(name + "output.dense", h, w));
       MALMOI_TRY(layer.feed.result, Norm(name + "output.LayerNorm"));
     }
-    out_.stack.layers.push_back(std::move(layer));
-    return Ok();
+    return layer;
   }
 
   Result<FamilyModel> LoadClassifier() {

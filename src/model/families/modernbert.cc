@@ -19,7 +19,7 @@ class Loader {
     MALMOI_TRY(stack.input.words,
                r.Find("embeddings.tok_embeddings.weight", {c.vocabulary, c.hidden}));
     MALMOI_TRY(stack.input.norm, Norm("embeddings.norm"));
-    for (std::int64_t i = 0; i < c.layers; ++i) MALMOI_TRY(LoadLayer(i));
+    MALMOI_TRY(stack.layers, LoadLayers(c.layers, [&](std::int64_t i) { return LoadLayer(i); }));
     MALMOI_TRY(stack.final_norm, Norm("final_norm"));
     MALMOI_TRY(LoadHeads());
     return std::move(out_);
@@ -77,7 +77,7 @@ class Loader {
     return source_.reader.LayerNorm(name, out_.stack.hidden, out_.config.layer_norm_eps);
   }
 
-  Status LoadLayer(std::int64_t i) {
+  Result<Layer> LoadLayer(std::int64_t i) const {
     const WeightReader& r = source_.reader;
     const std::string name = "layers." + std::to_string(i) + ".";
     const std::size_t h = out_.stack.hidden;
@@ -92,8 +92,7 @@ class Loader {
     MALMOI_TRY(layer.feed.input, Norm(name + "mlp_norm"));
     MALMOI_TRY(layer.feed.up, r.One(name + "mlp.Wi", 2 * out_.stack.width, h));
     MALMOI_TRY(layer.feed.down, r.Down(name + "mlp.Wo", h, out_.stack.width));
-    out_.stack.layers.push_back(std::move(layer));
-    return Ok();
+    return layer;
   }
 
   Status LoadHeads() {

@@ -94,11 +94,10 @@ Result<FamilyModel> LoadMpnet(FamilySource source) {
   out.stack.distance_bias = [bias, heads](std::size_t head, std::int64_t distance) {
     return (*bias)[static_cast<std::size_t>(Bucket(distance)) * heads + head];
   };
-  for (std::int64_t i = 0; i < c.layers; ++i) {
-    const auto names = NamesOf("encoder.layer." + std::to_string(i) + ".");
-    MALMOI_TRY(auto layer, LoadPostNormLayer(r, out.stack, c.layer_norm_eps, names));
-    out.stack.layers.push_back(std::move(layer));
-  }
+  MALMOI_TRY(out.stack.layers, LoadLayers(c.layers, [&](std::int64_t i) {
+               return LoadPostNormLayer(r, out.stack, c.layer_norm_eps,
+                                        NamesOf("encoder.layer." + std::to_string(i) + "."));
+             }));
   MALMOI_TRY(LoadHeads(r, source.task, &out));
   return out;
 }

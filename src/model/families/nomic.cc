@@ -26,10 +26,10 @@ class Loader {
     }
     MALMOI_TRY(input.norm, Norm(r.Has("emb_ln.weight") ? "emb_ln" : "embeddings.LayerNorm"));
     const bool own = r.Has("encoder.layers.0.norm1.weight");
-    for (std::int64_t i = 0; i < c.layers; ++i) {
-      MALMOI_TRY(own ? OwnLayer("encoder.layers." + std::to_string(i) + ".")
-                     : AddLayer(GatedNames("layers." + std::to_string(i) + ".")));
-    }
+    MALMOI_TRY(out_.stack.layers, LoadLayers(c.layers, [&](std::int64_t i) {
+                 return own ? OwnLayer("encoder.layers." + std::to_string(i) + ".")
+                            : LoadLayer(GatedNames("layers." + std::to_string(i) + "."));
+               }));
     MALMOI_TRY(LoadHeads());
     return std::move(out_);
   }
@@ -94,7 +94,7 @@ class Loader {
     return source_.reader.LayerNorm(name, out_.stack.hidden, out_.config.layer_norm_eps);
   }
 
-  Status OwnLayer(const std::string& name) {
+  Result<Layer> OwnLayer(const std::string& name) const {
     LayerNames names{.qkv = {name + "attn.Wqkv"},
                      .out = name + "attn.out_proj",
                      .attention_norm = name + "norm1",
@@ -102,15 +102,14 @@ class Loader {
                      .down = name + "mlp.fc2",
                      .feed_norm = name + "norm2"};
     if (out_.stack.gated) names.up = {name + "mlp.fc12", name + "mlp.fc11"};
-    return AddLayer(names);
+    return LoadLayer(names);
   }
 
-  Status AddLayer(const LayerNames& names) {
+  Result<Layer> LoadLayer(const LayerNames& names) const {
     MALMOI_TRY(auto layer,
                LoadPostNormLayer(source_.reader, out_.stack, out_.config.layer_norm_eps, names));
     layer.attention.rope = 0;
-    out_.stack.layers.push_back(std::move(layer));
-    return Ok();
+    return layer;
   }
 
   Status LoadHeads() {
