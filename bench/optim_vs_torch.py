@@ -54,6 +54,8 @@ SELECTION = {
     "reduction": "lamb adafactor came prodigy".split(),
     "matrix": "muon soap shampoo kron".split(),
 }
+# What the constructors insist on, for both sides.
+NEEDED = {"bsam": {"num_data": 1000}, "ranger21": {"num_iterations": 10000}}
 CLOSURE = {"bsam", "lbfgs", "alig", "emonavi", "emolynx", "emofact"}
 HESSIAN = {"adahessian", "sophiah"}
 MATRIX_SHAPES = [(768, 768), (768, 3072), (1024, 1024)]
@@ -114,7 +116,16 @@ class Tensors:
             return lambda: optimizer.step(lambda: loss)
         return optimizer.step
 
+    def module(self):
+        """The same parameters as a model's, for rules that look at names."""
+        module = self.torch.nn.Module()
+        for i, p in enumerate(self.params):
+            module.register_parameter(f"p{i}", p)
+        return module
+
     def groups(self, name):
+        if name == "adammini":
+            return self.module()
         if name in ("muon", "adamuon"):
             return [
                 {"params": [p for p in self.params if p.ndim == 2], "use_muon": True},
@@ -237,7 +248,8 @@ class Run:
 
     def make_ours(self, t, name):
         # As many threads as torch has.
-        return lambda: self.ours.load_optimizer(name)(t.groups(name))
+        needed = NEEDED.get(name, {})
+        return lambda: self.ours.load_optimizer(name)(t.groups(name), **needed)
 
     def fused(self, t):
         torch, rounds = self.torch, self.args.rounds + 4
@@ -298,7 +310,7 @@ class Run:
 
     def make_reference(self, t, name, foreach):
         cls = self.reference.load_optimizer(name)
-        kwargs = {"sgd": {"lr": 1e-3}}.get(name, {})
+        kwargs = {"sgd": {"lr": 1e-3}, **NEEDED}.get(name, {})
         try:
             return cls(t.groups(name), foreach=foreach, **kwargs)
         except TypeError:
