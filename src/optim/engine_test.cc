@@ -375,6 +375,61 @@ TEST_CASE("cube roots are right to two units in the last place, at every level")
   }
 }
 
+TEST_CASE("powers and exponentials in f32 are right to 3e-7, at every level") {
+  // From p = 0 and without averages AdamG's first step is -lr g^2q sign(g), DiffGrad's
+  // -lr sigmoid(|g|) sign(g).
+  for (const os::CpuLevel level : os::AvailableCpuLevels()) {
+    const AtLevel at(level);
+    for (const double q : {0.24, 1.0, -0.5}) {
+      Run run(std::vector<Shape>{{4096}});
+      std::fill(run.p[0].begin(), run.p[0].end(), 0.0f);
+      const std::string options =
+          R"({"lr":1,"betas":[0,0,0],"p":1,"eps":1e-38,"q":)" + std::to_string(q) + "}";
+      REQUIRE(run.Create("adamg", 1, options.c_str()).ok());
+      for (std::size_t i = 0; i < 4096; ++i) {
+        run.g[0][i] =
+            std::ldexp(1.0f + static_cast<float>(i % 512) / 512, static_cast<int>(i / 64) - 32);
+      }
+      REQUIRE(run.StepAsIs().ok());
+      for (std::size_t i = 0; i < 4096; ++i) {
+        const float square = run.g[0][i] * run.g[0][i];
+        const double want =
+            -std::pow(static_cast<double>(square), static_cast<double>(static_cast<float>(q)));
+        CHECK(static_cast<double>(run.p[0][i]) == doctest::Approx(want).epsilon(4e-7));
+      }
+    }
+    Run run(std::vector<Shape>{{4096}});
+    std::fill(run.p[0].begin(), run.p[0].end(), 0.0f);
+    REQUIRE(run.Create("diffgrad", 1, R"({"lr":1,"betas":[0,0],"eps":1e-38})").ok());
+    for (std::size_t i = 0; i < 4096; ++i) run.g[0][i] = 0.02f * static_cast<float>(i + 1);
+    REQUIRE(run.StepAsIs().ok());
+    for (std::size_t i = 0; i < 4096; ++i) {
+      const double want = -1.0 / (1.0 + std::exp(-static_cast<double>(run.g[0][i])));
+      CHECK(static_cast<double>(run.p[0][i]) == doctest::Approx(want).epsilon(3e-7));
+    }
+  }
+}
+
+TEST_CASE("grids of bf16 states give the same bits on every level, threads or not") {
+  for (const char* name : {"adafactor", "came", "tam", "adatam", "adamp", "adammini"}) {
+    CAPTURE(name);
+    std::vector<std::vector<float>> first;
+    for (const os::CpuLevel level : os::AvailableCpuLevels()) {
+      const AtLevel at(level);
+      for (const std::size_t threads : {1, 2}) {
+        // Rows longer than what passes through a copy at a time, and of no whole set of lanes.
+        Run run(std::vector<Shape>{{9, 1037}, {2, 5, 35}, {300, 301}});
+        EngineOptions engine;
+        engine.state_storage = Storage::kBf16;
+        REQUIRE(run.Create(name, threads, Needed(name), engine).ok());
+        for (int i = 0; i < 3; ++i) REQUIRE(run.Step().ok());
+        if (first.empty()) first = run.p;
+        CHECK(SameBits(first, run.p));
+      }
+    }
+  }
+}
+
 TEST_CASE("8-bit codes are on their grid, whatever the length") {
   for (std::size_t n = 1; n <= 300; n += n < 40 ? 1 : 37) {
     CAPTURE(n);
