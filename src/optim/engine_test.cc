@@ -329,29 +329,38 @@ TEST_CASE("states that are points keep 16 bits where 8 are asked for") {
 
 TEST_CASE("rules by rows and columns give over grids what they give over whole arrays") {
   // A last dimension of one is no grid, and changes nothing else.
+  const auto compare = [](const char* name, const char* options) {
+    Run grid(std::vector<Shape>{{21, 43}, {40, 16}}), whole({{21, 43, 1}, {40, 16, 1}});
+    whole.p = grid.p, whole.random = grid.random;
+    // Not every rule has every option.
+    if (!grid.Create(name, 2, options).ok()) return;
+    CAPTURE(name);
+    CAPTURE(options);
+    REQUIRE(whole.Create(name, 2, options).ok());
+    double worst = 0;
+    for (int k = 0; k < 6; ++k) {
+      REQUIRE(grid.Step().ok());
+      REQUIRE(whole.Step().ok());
+      for (std::size_t t = 0; t < grid.p.size(); ++t) {
+        for (std::size_t i = 0; i < grid.p[t].size(); ++i) {
+          const float a = grid.p[t][i], b = whole.p[t][i];
+          worst = std::max(worst, static_cast<double>(std::fabs(a - b) / (1e-2f + std::fabs(b))));
+        }
+      }
+    }
+    CHECK(worst < 2e-5);
+  };
   for (const char* name : {"nero", "emofact", "adalite", "sm3", "racs", "tam", "adatam"}) {
     for (const char* options : {"{}", R"({"momentum":0.9})", R"({"beta":0.5})",
                                 R"({"weight_decay":0.1,"weight_decouple":false})"}) {
-      Run grid(std::vector<Shape>{{21, 43}, {40, 16}}), whole({{21, 43, 1}, {40, 16, 1}});
-      whole.p = grid.p, whole.random = grid.random;
-      // Not every rule has every option.
-      if (!grid.Create(name, 2, options).ok()) continue;
-      CAPTURE(name);
-      CAPTURE(options);
-      REQUIRE(whole.Create(name, 2, options).ok());
-      double worst = 0;
-      for (int k = 0; k < 6; ++k) {
-        REQUIRE(grid.Step().ok());
-        REQUIRE(whole.Step().ok());
-        for (std::size_t t = 0; t < grid.p.size(); ++t) {
-          for (std::size_t i = 0; i < grid.p[t].size(); ++i) {
-            const float a = grid.p[t][i], b = whole.p[t][i];
-            worst = std::max(worst, static_cast<double>(std::fabs(a - b) / (1e-2f + std::fabs(b))));
-          }
-        }
-      }
-      CHECK(worst < 2e-5);
+      compare(name, options);
     }
+  }
+  for (const char* options :
+       {R"({"num_iterations":20,"lr":0.1})",
+        R"({"num_iterations":20,"lr":0.1,"centralize_gradients":false,"beta_softplus":3})",
+        R"({"num_iterations":20,"lr":0.1,"use_softplus":false,"normalize_gradients":false})"}) {
+    compare("ranger21", options);
   }
 }
 

@@ -158,7 +158,7 @@ class TensorStep {
   int phase() const { return phase_; }
   bool f64() const { return f64_; }
   bool bf16() const { return p_.storage == Storage::kBf16; }  // The parameter.
-  std::size_t index() const { return index_; }           // Among the optimizer's parameters.
+  std::size_t index() const { return index_; }                // Among the optimizer's parameters.
   bool bf16_products() const { return bf16_products_; }  // EngineOptions: matrix rules may round.
   bool decays() const { return !no_decay_; }  // False: masked by EngineOptions::no_decay.
 
