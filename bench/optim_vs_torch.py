@@ -9,8 +9,9 @@
 The tensors are those of a 12-layer transformer (145 of them). malmoi runs through its Python
 package; with bf16 or 8-bit states and bf16 gradients through the C interface, as torch's gradients
 have the parameter's type. pytorch-optimizer runs as its for-loop and, where it has one, as foreach;
-the better of both counts. Each figure is a median of --rounds steps after two others (at least two of them, in at most --budget
-seconds), beside it the least; the contestants of one rule are measured right after each other.
+the better of both counts. Rules over matrices run with bf16_products too. Each figure is a median
+of --rounds steps after two others (at least two of them, in at most --budget seconds), beside it the
+least; the contestants of one rule are measured right after each other.
 Beside the ratio: the bytes a parameter that the reference's operations read and write, each counted
 by its tensors, over what one pass must move (p, g and each state of p's size: read, and written but
 for g). Where they are not three times ours, what is bound by memory cannot be 2.5 times faster.
@@ -54,6 +55,8 @@ SELECTION = {
     "reduction": "lamb adafactor came prodigy".split(),
     "matrix": "muon soap shampoo kron".split(),
 }
+# What the constructors insist on, for both sides.
+NEEDED = {"bsam": {"num_data": 1000}, "ranger21": {"num_iterations": 10000}}
 CLOSURE = {"bsam", "lbfgs", "alig", "emonavi", "emolynx", "emofact"}
 HESSIAN = {"adahessian", "sophiah"}
 MATRIX_SHAPES = [(768, 768), (768, 3072), (1024, 1024)]
@@ -114,7 +117,16 @@ class Tensors:
             return lambda: optimizer.step(lambda: loss)
         return optimizer.step
 
+    def module(self):
+        """The same parameters as a model's, for rules that look at names."""
+        module = self.torch.nn.Module()
+        for i, p in enumerate(self.params):
+            module.register_parameter(f"p{i}", p)
+        return module
+
     def groups(self, name):
+        if name == "adammini":
+            return self.module()
         if name in ("muon", "adamuon"):
             return [
                 {"params": [p for p in self.params if p.ndim == 2], "use_muon": True},
@@ -235,9 +247,10 @@ class Run:
             text.append(f"{key} {value}")
         print("  ".join(text), flush=True)
 
-    def make_ours(self, t, name):
+    def make_ours(self, t, name, **more):
         # As many threads as torch has.
-        return lambda: self.ours.load_optimizer(name)(t.groups(name))
+        needed = NEEDED.get(name, {})
+        return lambda: self.ours.load_optimizer(name)(t.groups(name), **needed, **more)
 
     def fused(self, t):
         torch, rounds = self.torch, self.args.rounds + 4
@@ -278,6 +291,12 @@ class Run:
             if best is not None and isinstance(own, float):
                 figures["ratio"] = best / own
                 figures["bytes_ratio"] = self.bytes_ratio(t, name)
+                if part not in ("elementwise", "reduction"):
+                    narrow = t.measure(self.make_ours(t, name, bf16_products=True), name,
+                                       self.args.rounds)
+                    figures["bf16_products_ms"] = narrow
+                    if isinstance(narrow, float):
+                        figures["bf16_products_ratio"] = best / narrow
             self.row(part, name, **figures)
         summarise(self.rows, part)
 
@@ -298,7 +317,7 @@ class Run:
 
     def make_reference(self, t, name, foreach):
         cls = self.reference.load_optimizer(name)
-        kwargs = {"sgd": {"lr": 1e-3}}.get(name, {})
+        kwargs = {"sgd": {"lr": 1e-3}, **NEEDED}.get(name, {})
         try:
             return cls(t.groups(name), foreach=foreach, **kwargs)
         except TypeError:

@@ -5,7 +5,7 @@
 // Kernels of the engine itself.
 namespace malmoi::optim {
 
-OPTIM_KERNEL(NormOfGradient, kG, 0) {
+OPTIM_GRID_KERNEL(NormOfGradient, kG, 0) {
   x.Sum(0, x.g * x.g);
 }
 // NaN where any element is infinite or NaN, else 0.
@@ -25,10 +25,10 @@ OPTIM_KERNEL(SubtractKept, kP | kU, kP) {
   x.p = Fma(x.Num(0) - x.c(0), x.u, x.p);
 }
 // Rows of a gradient about their means, c(19), as the kept direction.
-OPTIM_KERNEL(SumOfGradient, kG, 0) {
+OPTIM_GRID_KERNEL(SumOfGradient, kG, 0) {
   x.Sum(0, x.g);
 }
-OPTIM_KERNEL(CenteredGradient, kG, kU) {
+OPTIM_GRID_KERNEL(CenteredGradient, kG, kU) {
   x.u = x.g - x.c(19);
 }
 // p as passes see it: with the decay.

@@ -329,29 +329,38 @@ TEST_CASE("states that are points keep 16 bits where 8 are asked for") {
 
 TEST_CASE("rules by rows and columns give over grids what they give over whole arrays") {
   // A last dimension of one is no grid, and changes nothing else.
+  const auto compare = [](const char* name, const char* options) {
+    Run grid(std::vector<Shape>{{21, 43}, {40, 16}}), whole({{21, 43, 1}, {40, 16, 1}});
+    whole.p = grid.p, whole.random = grid.random;
+    // Not every rule has every option.
+    if (!grid.Create(name, 2, options).ok()) return;
+    CAPTURE(name);
+    CAPTURE(options);
+    REQUIRE(whole.Create(name, 2, options).ok());
+    double worst = 0;
+    for (int k = 0; k < 6; ++k) {
+      REQUIRE(grid.Step().ok());
+      REQUIRE(whole.Step().ok());
+      for (std::size_t t = 0; t < grid.p.size(); ++t) {
+        for (std::size_t i = 0; i < grid.p[t].size(); ++i) {
+          const float a = grid.p[t][i], b = whole.p[t][i];
+          worst = std::max(worst, static_cast<double>(std::fabs(a - b) / (1e-2f + std::fabs(b))));
+        }
+      }
+    }
+    CHECK(worst < 2e-5);
+  };
   for (const char* name : {"nero", "emofact", "adalite", "sm3", "racs", "tam", "adatam"}) {
     for (const char* options : {"{}", R"({"momentum":0.9})", R"({"beta":0.5})",
                                 R"({"weight_decay":0.1,"weight_decouple":false})"}) {
-      Run grid(std::vector<Shape>{{21, 43}, {40, 16}}), whole({{21, 43, 1}, {40, 16, 1}});
-      whole.p = grid.p, whole.random = grid.random;
-      // Not every rule has every option.
-      if (!grid.Create(name, 2, options).ok()) continue;
-      CAPTURE(name);
-      CAPTURE(options);
-      REQUIRE(whole.Create(name, 2, options).ok());
-      double worst = 0;
-      for (int k = 0; k < 6; ++k) {
-        REQUIRE(grid.Step().ok());
-        REQUIRE(whole.Step().ok());
-        for (std::size_t t = 0; t < grid.p.size(); ++t) {
-          for (std::size_t i = 0; i < grid.p[t].size(); ++i) {
-            const float a = grid.p[t][i], b = whole.p[t][i];
-            worst = std::max(worst, static_cast<double>(std::fabs(a - b) / (1e-2f + std::fabs(b))));
-          }
-        }
-      }
-      CHECK(worst < 2e-5);
+      compare(name, options);
     }
+  }
+  for (const char* options :
+       {R"({"num_iterations":20,"lr":0.1})",
+        R"({"num_iterations":20,"lr":0.1,"centralize_gradients":false,"beta_softplus":3})",
+        R"({"num_iterations":20,"lr":0.1,"use_softplus":false,"normalize_gradients":false})"}) {
+    compare("ranger21", options);
   }
 }
 
@@ -371,6 +380,61 @@ TEST_CASE("cube roots are right to two units in the last place, at every level")
       const auto g = static_cast<double>(run.g[0][i]);
       const double want = -g / std::cbrt(static_cast<double>(run.g[0][i] * run.g[0][i]));
       CHECK(static_cast<double>(run.p[0][i]) == doctest::Approx(want).epsilon(3e-7));
+    }
+  }
+}
+
+TEST_CASE("powers and exponentials in f32 are right to 3e-7, at every level") {
+  // From p = 0 and without averages AdamG's first step is -lr g^2q sign(g), DiffGrad's
+  // -lr sigmoid(|g|) sign(g).
+  for (const os::CpuLevel level : os::AvailableCpuLevels()) {
+    const AtLevel at(level);
+    for (const double q : {0.24, 1.0, -0.5}) {
+      Run run(std::vector<Shape>{{4096}});
+      std::fill(run.p[0].begin(), run.p[0].end(), 0.0f);
+      const std::string options =
+          R"({"lr":1,"betas":[0,0,0],"p":1,"eps":1e-38,"q":)" + std::to_string(q) + "}";
+      REQUIRE(run.Create("adamg", 1, options.c_str()).ok());
+      for (std::size_t i = 0; i < 4096; ++i) {
+        run.g[0][i] =
+            std::ldexp(1.0f + static_cast<float>(i % 512) / 512, static_cast<int>(i / 64) - 32);
+      }
+      REQUIRE(run.StepAsIs().ok());
+      for (std::size_t i = 0; i < 4096; ++i) {
+        const float square = run.g[0][i] * run.g[0][i];
+        const double want =
+            -std::pow(static_cast<double>(square), static_cast<double>(static_cast<float>(q)));
+        CHECK(static_cast<double>(run.p[0][i]) == doctest::Approx(want).epsilon(4e-7));
+      }
+    }
+    Run run(std::vector<Shape>{{4096}});
+    std::fill(run.p[0].begin(), run.p[0].end(), 0.0f);
+    REQUIRE(run.Create("diffgrad", 1, R"({"lr":1,"betas":[0,0],"eps":1e-38})").ok());
+    for (std::size_t i = 0; i < 4096; ++i) run.g[0][i] = 0.02f * static_cast<float>(i + 1);
+    REQUIRE(run.StepAsIs().ok());
+    for (std::size_t i = 0; i < 4096; ++i) {
+      const double want = -1.0 / (1.0 + std::exp(-static_cast<double>(run.g[0][i])));
+      CHECK(static_cast<double>(run.p[0][i]) == doctest::Approx(want).epsilon(3e-7));
+    }
+  }
+}
+
+TEST_CASE("grids of bf16 states give the same bits on every level, threads or not") {
+  for (const char* name : {"adafactor", "came", "tam", "adatam", "adamp", "adammini"}) {
+    CAPTURE(name);
+    std::vector<std::vector<float>> first;
+    for (const os::CpuLevel level : os::AvailableCpuLevels()) {
+      const AtLevel at(level);
+      for (const std::size_t threads : {1, 2}) {
+        // Rows longer than what passes through a copy at a time, and of no whole set of lanes.
+        Run run(std::vector<Shape>{{9, 1037}, {2, 5, 35}, {300, 301}});
+        EngineOptions engine;
+        engine.state_storage = Storage::kBf16;
+        REQUIRE(run.Create(name, threads, Needed(name), engine).ok());
+        for (int i = 0; i < 3; ++i) REQUIRE(run.Step().ok());
+        if (first.empty()) first = run.p;
+        CHECK(SameBits(first, run.p));
+      }
     }
   }
 }

@@ -14,6 +14,7 @@
 // `x` has the element streams as members, loaded and stored by the engine as the two masks say
 // (read, then written), and constants x.c(i). x.Sum(i, v) and x.Top(i, v) reduce; over grids
 // (TensorStep::ReduceGrid) x.Down(i, v) adds to column sums and x.DownTop(v) raises column maxima.
+// OPTIM_GRID_KERNEL, the same otherwise, compiles a second loop, over whole rows.
 //
 //   p   the parameter, already multiplied by PassArgs::decay
 //   g   the gradient, already scaled (unscale, clip, maximize), plus l2 * p
@@ -37,6 +38,7 @@ enum class Form : std::uint8_t {
   kWide,    // As numbers of the lanes; so is g.
   kHalves,  // bf16, and so is g.
   kCodes,   // 8-bit codes (storage.h) of whole blocks; g is bf16 or f32 as half_gradient says.
+  kRows,    // Of rows (RowArgs): s0 to s3 are bf16, s4 to s7 of columns and wide, g as in kCodes.
 };
 
 // Where kCodes finds a state's scales, and what its codes are.
@@ -44,6 +46,17 @@ struct CodedState {
   float* scales = nullptr;  // Of the block of the pass's first element.
   std::uint64_t key = 0;
   bool non_negative = false;
+};
+
+// A pass over rows of n elements each, which lie one after the other in all streams but those that
+// `columns` names by bit: these begin anew with every row.
+template <class T>
+struct RowArgs {
+  std::size_t count = 0;  // 0: no rows.
+  unsigned columns = 0;
+  const T* factor[4] = {};       // Of each row, for c(16) to c(19); null: none.
+  double* across[4] = {};        // Sum(0) to Sum(3) of each row; replaced.
+  double* across_top = nullptr;  // Top(0) of each row; replaced.
 };
 
 template <class T>
@@ -63,7 +76,8 @@ struct PassArgs {
   T step = 0;        // p -= step * u, in kernels that write u, unless keep_u;
   T post_decay = 1;  // then p *= post_decay.
   bool keep_u = false;
-  std::size_t n = 0;     // A multiple of the lanes.
+  RowArgs<T> rows;       // Kernels over grids only.
+  std::size_t n = 0;     // A multiple of the lanes; any number where there are rows.
   std::size_t tail = 0;  // Nonzero: n is one set of lanes, of which only so many count in sums.
   // By position, n of them: what Down adds to, and DownTop raises (the first).
   double* down[2] = {nullptr, nullptr};
@@ -83,6 +97,7 @@ struct Kernel {
   unsigned reads;
   unsigned writes;
   const KernelBodies* levels[3];
+  bool grid = false;  // Takes PassArgs::rows.
 };
 
 }  // namespace malmoi::optim
@@ -92,8 +107,11 @@ struct Kernel {
 
 #if defined(MALMOI_OPTIM_LEVEL)
 // In a level's file: the body, run over the level's lanes (run-inl.h).
-#define OPTIM_KERNEL(Name, reads_, writes_)                                 \
+#define OPTIM_KERNEL(Name, reads_, writes_) OPTIM_BODY(Name, reads_, writes_, false)
+#define OPTIM_GRID_KERNEL(Name, reads_, writes_) OPTIM_BODY(Name, reads_, writes_, true)
+#define OPTIM_BODY(Name, reads_, writes_, grid_)                            \
   struct Name##Body {                                                       \
+    static constexpr bool kGrid = (grid_);                                  \
     static constexpr unsigned kReads = (reads_);                            \
     static constexpr unsigned kWrites = (writes_);                          \
     template <class V>                                                      \
@@ -113,9 +131,11 @@ struct Kernel {
   { &k##Name##_scalar, &k##Name##_scalar, &k##Name##_scalar }
 #endif
 // Elsewhere: the handle. The body is parsed and never instantiated.
-#define OPTIM_KERNEL(Name, reads_, writes_)                                     \
-  extern const KernelBodies k##Name##_scalar, k##Name##_avx2, k##Name##_avx512; \
-  inline const Kernel Name = {#Name, (reads_), (writes_), OPTIM_LEVELS(Name)};  \
-  template <class X>                                                            \
+#define OPTIM_KERNEL(Name, reads_, writes_) OPTIM_HANDLE(Name, reads_, writes_, false)
+#define OPTIM_GRID_KERNEL(Name, reads_, writes_) OPTIM_HANDLE(Name, reads_, writes_, true)
+#define OPTIM_HANDLE(Name, reads_, writes_, grid_)                                      \
+  extern const KernelBodies k##Name##_scalar, k##Name##_avx2, k##Name##_avx512;         \
+  inline const Kernel Name = {#Name, (reads_), (writes_), OPTIM_LEVELS(Name), (grid_)}; \
+  template <class X>                                                                    \
   void Name##Body([[maybe_unused]] X& x)
 #endif

@@ -44,8 +44,7 @@ std::vector<Row> NarrowRowsOf(TensorStep& t) {
 
 template <class T>
 bool Project(TensorStep& t, double delta, double eps) {
-  Grid<T> grid;
-  grid.rows = t.rows(), grid.cols = t.cols();
+  Grid<T> grid = t.FirstByRest<T>();
   const bool wide = grid.cols >= TensorStep::kGridCols;
   const std::vector<Row> row = wide ? RowsOf<T>(t, &grid) : NarrowRowsOf<T>(t);
   Row all;

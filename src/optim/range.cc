@@ -98,13 +98,17 @@ void Call(const KernelBodies& bodies, PassArgs<double>* args) {
   bodies.f64(args);
 }
 
+// Kernels go on with the sums so far, block by block: how a range is cut into calls, at multiples
+// of a block, changes no bit.
 template <class T>
-void AddSums(const PassArgs<T>& args, PassSums* out) {
-  for (int i = 0; i < kSums; ++i) out->sum[static_cast<std::size_t>(i)] += args.sums[i];
-  for (int i = 0; i < kTops; ++i) {
-    auto& top = out->top[static_cast<std::size_t>(i)];
-    if (!(args.tops[i] <= top)) top = args.tops[i];
-  }
+void GiveSums(const PassSums& sums, PassArgs<T>* args) {
+  std::copy(sums.sum.begin(), sums.sum.end(), args->sums);
+  std::copy(sums.top.begin(), sums.top.end(), args->tops);
+}
+template <class T>
+void TakeSums(const PassArgs<T>& args, PassSums* sums) {
+  std::copy(args.sums, args.sums + kSums, sums->sum.begin());
+  std::copy(args.tops, args.tops + kTops, sums->top.begin());
 }
 
 template <class T>
@@ -142,8 +146,7 @@ template <class T>
 void RunLanes(const KernelBodies& bodies, const Use& use, unsigned staged, std::size_t n,
               PassArgs<T>* args, PassSums* out) {
   constexpr std::size_t kLanes = kLanesOf<T>;
-  std::memset(args->sums, 0, sizeof(args->sums));
-  std::memset(args->tops, 0, sizeof(args->tops));
+  GiveSums(*out, args);
   const std::size_t whole = n - n % kLanes, rest = n - whole;
   args->n = whole, args->tail = 0;
   if (whole > 0) Call(bodies, args);
@@ -169,7 +172,7 @@ void RunLanes(const KernelBodies& bodies, const Use& use, unsigned staged, std::
       if (use.Out(s) && (staged >> s & 1) == 0) std::copy(pad[s], pad[s] + rest, place[s]);
     }
   }
-  AddSums(*args, out);
+  TakeSums(*args, out);
 }
 
 // Runs a job over ranges of its elements. Where gradient and states are all bf16, or the states all
@@ -204,6 +207,29 @@ class Runner {
     }
   }
 
+  // Rows [first, first + count) of a grid in one call of the kernel, where that can be: false
+  // where streams pass through copies. Their columns begin at `col`.
+  bool RunGrid(const Grid<T>& grid, std::size_t first, std::size_t count, std::size_t col,
+               PassSums* out) {
+    if (!job_.kernel->grid || (staged_ != 0 && !HalfRows())) return false;
+    Point(first * grid.cols);
+    Columns(grid, col);
+    args.form = staged_ != 0 ? Form::kRows : Form::kWide;
+    args.half_gradient = job_.source[1].storage == Storage::kBf16;
+    for (int k = 0; k < kGridFactors; ++k) {
+      if (grid.col[k] != nullptr) args.rows.columns |= 1u << (kStreams - kGridFactors + k);
+      args.rows.factor[k] = grid.row[k] == nullptr ? nullptr : grid.row[k] + first;
+      args.rows.across[k] = grid.across[k] == nullptr ? nullptr : grid.across[k] + first;
+    }
+    args.rows.across_top = grid.across_top == nullptr ? nullptr : grid.across_top + first;
+    args.rows.count = count;
+    args.n = grid.cols, args.tail = 0;
+    GiveSums(*out, &args);
+    Call(bodies_, &args);
+    TakeSums(args, out);
+    return true;
+  }
+
   PassArgs<T> args;
   double* down[2] = {nullptr, nullptr};  // Of column 0.
 
@@ -228,7 +254,19 @@ class Runner {
     if (!states) return Form::kWide;
     return halves ? Form::kHalves : codes ? Form::kCodes : Form::kWide;
   }
-  void RunForm(std::size_t begin, std::size_t end, PassSums* out) {
+  // Whether all that passes through copies is the gradient and states in bf16, and the states all.
+  bool HalfRows() const {
+    if (sizeof(T) != sizeof(float) || !HasForms()) return false;
+    for (int s = 0; s < kStreams; ++s) {
+      const bool staged = (staged_ >> s & 1) != 0, state = s >= 3 && s < kStreams - kGridFactors;
+      const bool half = job_.source[s].storage == Storage::kBf16;
+      if (staged && !(half && (s == 1 || state))) return false;
+      if (state && use_.Any(s) && !half) return false;
+    }
+    return true;
+  }
+  // Streams as they are kept, at element `begin`.
+  void Point(std::size_t begin) {
     for (int s = 0; s < kStreams; ++s) {
       const PassJob::Source& source = job_.source[s];
       if (!use_.Any(s) || source.data == nullptr) continue;
@@ -238,6 +276,9 @@ class Runner {
         args.coded[s - 3] = {source.scales + begin / kQ8Block, source.key, source.non_negative};
       }
     }
+  }
+  void RunForm(std::size_t begin, std::size_t end, PassSums* out) {
+    Point(begin);
     args.form = form_;
     args.half_gradient = job_.source[1].storage == Storage::kBf16;
     args.first_block = begin / kQ8Block;
@@ -301,7 +342,9 @@ void RunRows(const PassJob& job, const Grid<T>& grid, std::size_t batch, std::si
              std::size_t end, double* const* down, PassSums* out) {
   Runner<T> runner(job);
   runner.down[0] = down[0], runner.down[1] = down[1];
-  for (std::size_t r = batch * grid.rows + begin; r < batch * grid.rows + end; ++r) {
+  const std::size_t first = batch * grid.rows + begin;
+  if (runner.RunGrid(grid, first, end - begin, batch * grid.cols, out)) return;
+  for (std::size_t r = first; r < first + (end - begin); ++r) {
     for (int k = 0; k < kGridFactors; ++k) {
       if (grid.row[k] != nullptr) {
         runner.args.constant[kConstants - kGridFactors + k] = grid.row[k][r];

@@ -18,7 +18,9 @@ struct Lane {
   V p, g, u, s0, s1, s2, s3, s4, s5, s6, s7;
   V sum[kSums];
   V top[kTops];
-  bool reduces = false;  // Known when compiled: the kernel has sums or maxima.
+  // Known when compiled: the kernel has sums or maxima; and how many of them.
+  bool reduces = false;
+  int sums = 0, tops = 0;
   const T* constants;
   double* down[2];
   std::size_t at;
@@ -28,10 +30,12 @@ struct Lane {
   OPTIM_INLINE void Sum(int i, V v) {
     sum[i] = sum[i] + v;
     reduces = true;
+    if (sums <= i) sums = i + 1;
   }
   OPTIM_INLINE void Top(int i, V v) {
     top[i] = Max(top[i], v);
     reduces = true;
+    if (tops <= i) tops = i + 1;
   }
   OPTIM_INLINE void Down(int i, V v) { AddWide(down[i] + at, v); }
   OPTIM_INLINE void DownTop(V v) { RaiseWide(down[0] + at, v); }
@@ -58,98 +62,118 @@ struct Block<Form::kCodes, V> {
   alignas(64) float wide[kStateSlots][kSumBlock + 16];
 };
 
-// g and the states, in any form; `at` is i in its block.
-template <Form kForm, class V>
-OPTIM_INLINE V LoadGradient(const PassArgs<typename V::T>& a, std::size_t i) {
-  if constexpr (kForm == Form::kHalves) {
-    return LoadHalf(reinterpret_cast<const unsigned short*>(a.stream[1]) + i);
-  } else if constexpr (kForm == Form::kCodes) {
-    if (a.half_gradient) return LoadHalf(reinterpret_cast<const unsigned short*>(a.stream[1]) + i);
+// How numbers of the lanes' own type are reached: whole sets of lanes, or the first n of one.
+template <class V>
+struct AllLanes {
+  OPTIM_INLINE V Load(const typename V::T* p) const { return V::Load(p); }
+  OPTIM_INLINE void Store(typename V::T* p, V x) const { x.Store(p); }
+  OPTIM_INLINE V OfHalves(const unsigned short* p) const { return LoadHalf(p); }
+  OPTIM_INLINE void ToHalves(unsigned short* p, V x) const { StoreHalf(p, x); }
+};
+template <class V>
+struct FirstLanes {
+  std::size_t n;
+  OPTIM_INLINE V Load(const typename V::T* p) const { return V::LoadFirst(p, n); }
+  OPTIM_INLINE void Store(typename V::T* p, V x) const { x.StoreFirst(p, n); }
+  OPTIM_INLINE V OfHalves(const unsigned short* p) const {
+    unsigned short padded[V::kLanes] = {};
+    for (std::size_t i = 0; i < n; ++i) padded[i] = p[i];
+    return LoadHalf(padded);
   }
-  return V::Load(a.stream[1] + i);
-}
-template <Form kForm, class V>
-OPTIM_INLINE V LoadState(const PassArgs<typename V::T>& a, const Block<kForm, V>& block, int k,
-                         std::size_t i) {
+  OPTIM_INLINE void ToHalves(unsigned short* p, V x) const {
+    unsigned short padded[V::kLanes];
+    StoreHalf(padded, x);
+    for (std::size_t i = 0; i < n; ++i) p[i] = padded[i];
+  }
+};
+
+// g and the states, in any form; `at` is i in its block.
+template <Form kForm, class V, class Lanes>
+OPTIM_INLINE V LoadGradient(const PassArgs<typename V::T>& a, Lanes lanes, std::size_t i) {
   if constexpr (kForm == Form::kHalves) {
-    return LoadHalf(reinterpret_cast<const unsigned short*>(a.stream[3 + k]) + i);
+    return lanes.OfHalves(reinterpret_cast<const unsigned short*>(a.stream[1]) + i);
+  } else if constexpr (kForm == Form::kCodes || kForm == Form::kRows) {
+    if (a.half_gradient) {
+      return lanes.OfHalves(reinterpret_cast<const unsigned short*>(a.stream[1]) + i);
+    }
+  }
+  return lanes.Load(a.stream[1] + i);
+}
+// Whether a state is bf16.
+constexpr bool IsHalf(Form form, int k) {
+  return form == Form::kHalves || (form == Form::kRows && k < 4);
+}
+template <Form kForm, int k, class V, class Lanes>
+OPTIM_INLINE V LoadState(const PassArgs<typename V::T>& a, Lanes lanes,
+                         const Block<kForm, V>& block, std::size_t i) {
+  if constexpr (IsHalf(kForm, k)) {
+    return lanes.OfHalves(reinterpret_cast<const unsigned short*>(a.stream[3 + k]) + i);
   } else if constexpr (kForm == Form::kCodes) {
     return LoadCodes(reinterpret_cast<const unsigned char*>(a.stream[3 + k]) + i, block.unit[k],
                      block.size[k], block.sign[k]);
   } else {
-    return V::Load(a.stream[3 + k] + i);
+    return lanes.Load(a.stream[3 + k] + i);
   }
 }
-template <Form kForm, class V>
-OPTIM_INLINE void StoreState(const PassArgs<typename V::T>& a, Block<kForm, V>& block, int k,
+template <Form kForm, int k, class V, class Lanes>
+OPTIM_INLINE void StoreState(const PassArgs<typename V::T>& a, Lanes lanes, Block<kForm, V>& block,
                              std::size_t i, std::size_t at, V x) {
-  if constexpr (kForm == Form::kHalves) {
-    StoreHalf(reinterpret_cast<unsigned short*>(a.stream[3 + k]) + i, x);
+  if constexpr (IsHalf(kForm, k)) {
+    lanes.ToHalves(reinterpret_cast<unsigned short*>(a.stream[3 + k]) + i, x);
   } else if constexpr (kForm == Form::kCodes) {
     x.Store(block.wide[k] + at);
   } else {
-    x.Store(a.stream[3 + k] + i);
+    lanes.Store(a.stream[3 + k] + i, x);
   }
 }
 
-template <class Body, Form kForm, class V>
-OPTIM_INLINE void UpdateAt(Lane<V>& x, const PassArgs<typename V::T>& a, Block<kForm, V>& block,
-                           bool needs_p, std::size_t i, std::size_t at) {
+template <class Body, Form kForm, class V, class Lanes>
+OPTIM_INLINE void UpdateAt(Lane<V>& x, const PassArgs<typename V::T>& a, Lanes lanes,
+                           Block<kForm, V>& block, bool needs_p, std::size_t i, std::size_t at) {
   constexpr unsigned r = Body::kReads;
   constexpr unsigned w = Body::kWrites;
   constexpr bool kDirection = (w & kU) != 0;
-  if ((r & kP) != 0 || needs_p) x.p = V::Load(a.stream[0] + i) * V::Set(a.decay);
+  if ((r & kP) != 0 || needs_p) x.p = lanes.Load(a.stream[0] + i) * V::Set(a.decay);
   if constexpr ((r & kG) != 0) {
-    x.g = LoadGradient<kForm, V>(a, i) * V::Set(a.grad_scale);
+    x.g = LoadGradient<kForm, V>(a, lanes, i) * V::Set(a.grad_scale);
     if (a.l2 != 0) x.g = Fma(V::Set(a.l2), x.p, x.g);
   }
-  if constexpr ((r & kU) != 0) x.u = V::Load(a.stream[2] + i);
-  if constexpr ((r & kS0) != 0) x.s0 = LoadState(a, block, 0, i);
-  if constexpr ((r & kS1) != 0) x.s1 = LoadState(a, block, 1, i);
-  if constexpr ((r & kS2) != 0) x.s2 = LoadState(a, block, 2, i);
-  if constexpr ((r & kS3) != 0) x.s3 = LoadState(a, block, 3, i);
-  if constexpr ((r & kS4) != 0) x.s4 = LoadState(a, block, 4, i);
-  if constexpr ((r & kS5) != 0) x.s5 = LoadState(a, block, 5, i);
-  if constexpr ((r & kS6) != 0) x.s6 = LoadState(a, block, 6, i);
-  if constexpr ((r & kS7) != 0) x.s7 = LoadState(a, block, 7, i);
+  if constexpr ((r & kU) != 0) x.u = lanes.Load(a.stream[2] + i);
+  if constexpr ((r & kS0) != 0) x.s0 = LoadState<kForm, 0, V>(a, lanes, block, i);
+  if constexpr ((r & kS1) != 0) x.s1 = LoadState<kForm, 1, V>(a, lanes, block, i);
+  if constexpr ((r & kS2) != 0) x.s2 = LoadState<kForm, 2, V>(a, lanes, block, i);
+  if constexpr ((r & kS3) != 0) x.s3 = LoadState<kForm, 3, V>(a, lanes, block, i);
+  if constexpr ((r & kS4) != 0) x.s4 = LoadState<kForm, 4, V>(a, lanes, block, i);
+  if constexpr ((r & kS5) != 0) x.s5 = LoadState<kForm, 5, V>(a, lanes, block, i);
+  if constexpr ((r & kS6) != 0) x.s6 = LoadState<kForm, 6, V>(a, lanes, block, i);
+  if constexpr ((r & kS7) != 0) x.s7 = LoadState<kForm, 7, V>(a, lanes, block, i);
   x.at = i;
   Body::Update(x);
   if constexpr (kDirection) {
     if (a.keep_u) {
-      x.u.Store(a.stream[2] + i);
+      lanes.Store(a.stream[2] + i, x.u);
     } else {
-      (Fma(V::Set(-a.step), x.u, x.p) * V::Set(a.post_decay)).Store(a.stream[0] + i);
+      lanes.Store(a.stream[0] + i, Fma(V::Set(-a.step), x.u, x.p) * V::Set(a.post_decay));
     }
   }
-  if constexpr ((w & kP) != 0) x.p.Store(a.stream[0] + i);
-  if constexpr ((w & kS0) != 0) StoreState(a, block, 0, i, at, x.s0);
-  if constexpr ((w & kS1) != 0) StoreState(a, block, 1, i, at, x.s1);
-  if constexpr ((w & kS2) != 0) StoreState(a, block, 2, i, at, x.s2);
-  if constexpr ((w & kS3) != 0) StoreState(a, block, 3, i, at, x.s3);
-  if constexpr ((w & kS4) != 0) StoreState(a, block, 4, i, at, x.s4);
-  if constexpr ((w & kS5) != 0) StoreState(a, block, 5, i, at, x.s5);
-  if constexpr ((w & kS6) != 0) StoreState(a, block, 6, i, at, x.s6);
-  if constexpr ((w & kS7) != 0) StoreState(a, block, 7, i, at, x.s7);
+  if constexpr ((w & kP) != 0) lanes.Store(a.stream[0] + i, x.p);
+  if constexpr ((w & kS0) != 0) StoreState<kForm, 0, V>(a, lanes, block, i, at, x.s0);
+  if constexpr ((w & kS1) != 0) StoreState<kForm, 1, V>(a, lanes, block, i, at, x.s1);
+  if constexpr ((w & kS2) != 0) StoreState<kForm, 2, V>(a, lanes, block, i, at, x.s2);
+  if constexpr ((w & kS3) != 0) StoreState<kForm, 3, V>(a, lanes, block, i, at, x.s3);
+  if constexpr ((w & kS4) != 0) StoreState<kForm, 4, V>(a, lanes, block, i, at, x.s4);
+  if constexpr ((w & kS5) != 0) StoreState<kForm, 5, V>(a, lanes, block, i, at, x.s5);
+  if constexpr ((w & kS6) != 0) StoreState<kForm, 6, V>(a, lanes, block, i, at, x.s6);
+  if constexpr ((w & kS7) != 0) StoreState<kForm, 7, V>(a, lanes, block, i, at, x.s7);
 }
 
-// Adds lanes [0, count) one after the other: a tail, whose other lanes are padding.
-template <class V, class T>
-__attribute__((noinline)) void AddTail(const V* sums, PassArgs<T>* args) {
-  T lanes[V::kLanes];
-  for (int s = 0; s < kSums; ++s) {
-    sums[s].Store(lanes);
-    for (std::size_t i = 0; i < args->tail; ++i) args->sums[s] += static_cast<double>(lanes[i]);
-  }
-}
-template <class V, class T>
-__attribute__((noinline)) void RaiseTops(const V* tops, std::size_t count, PassArgs<T>* args) {
-  T lanes[V::kLanes];
-  for (int s = 0; s < kTops; ++s) {
+template <class V>
+__attribute__((noinline)) void RaiseTops(const V* tops, int kinds, std::size_t count, double* out) {
+  typename V::T lanes[V::kLanes];
+  for (int s = 0; s < kinds; ++s) {
     tops[s].Store(lanes);
     for (std::size_t i = 0; i < count; ++i) {
-      if (!(static_cast<double>(lanes[i]) <= args->tops[s])) {
-        args->tops[s] = static_cast<double>(lanes[i]);
-      }
+      if (!(static_cast<double>(lanes[i]) <= out[s])) out[s] = static_cast<double>(lanes[i]);
     }
   }
 }
@@ -190,34 +214,102 @@ __attribute__((noinline)) void RunForm(PassArgs<T>* args) {
     const std::size_t end = begin + kSumBlock < a.n ? begin + kSumBlock : a.n;
     if constexpr (kForm == Form::kCodes) BeginBlock<Body>(a, begin, &block);
     for (std::size_t i = begin; i < end; i += V::kLanes) {
-      UpdateAt<Body, kForm, V>(x, a, block, needs_p, i, i - begin);
+      UpdateAt<Body, kForm, V>(x, a, AllLanes<V>(), block, needs_p, i, i - begin);
     }
     if constexpr (kForm == Form::kCodes) EndBlock<Body>(a, begin, block);
-    if (x.reduces) {
-      if (a.tail != 0) break;
-      for (int s = 0; s < kSums; ++s) {
-        args->sums[s] += SumLanes(x.sum[s]);
-        x.sum[s] = V::Set(0);
-      }
+    for (int s = 0; s < kSums; ++s) {
+      if (s >= x.sums) break;
+      args->sums[s] += SumLanes(a.tail != 0 ? x.sum[s].First(a.tail) : x.sum[s]);
+      x.sum[s] = V::Set(0);
     }
   }
-  if (x.reduces) {
-    V sums[kSums], tops[kTops];
-    for (int s = 0; s < kSums; ++s) sums[s] = x.sum[s];
+  if (x.tops > 0) {
+    V tops[kTops];
     for (int s = 0; s < kTops; ++s) tops[s] = x.top[s];
-    if (a.tail != 0) AddTail<V, T>(sums, args);
-    RaiseTops<V, T>(tops, a.tail != 0 ? a.tail : V::kLanes, args);
+    RaiseTops<V>(tops, x.tops, a.tail != 0 ? a.tail : V::kLanes, args->tops);
+  }
+}
+
+// One row of n elements; adds its sums and raises its maxima.
+template <class Body, Form kForm, class V, class T>
+OPTIM_INLINE void RunRow(Lane<V>& x, const PassArgs<T>& a, bool needs_p, double* sums,
+                         double* tops) {
+  Block<kForm, V> block;
+  const std::size_t tail = a.n % V::kLanes, whole = a.n - tail;
+  for (V& v : x.sum) v = V::Set(0);
+  for (V& v : x.top) v = V::Set(0);
+  for (std::size_t begin = 0; begin < whole; begin += kSumBlock) {
+    const std::size_t end = begin + kSumBlock < whole ? begin + kSumBlock : whole;
+    for (std::size_t i = begin; i < end; i += V::kLanes) {
+      UpdateAt<Body, kForm, V>(x, a, AllLanes<V>(), block, needs_p, i, i - begin);
+    }
+    for (int s = 0; s < kSums; ++s) {
+      if (s >= x.sums) break;
+      sums[s] += SumLanes(x.sum[s]);
+      x.sum[s] = V::Set(0);
+    }
+  }
+  if (x.tops > 0) {
+    V raised[kTops];
+    for (int s = 0; s < kTops; ++s) raised[s] = x.top[s], x.top[s] = V::Set(0);
+    RaiseTops<V>(raised, x.tops, V::kLanes, tops);
+  }
+  if (tail == 0) return;
+  UpdateAt<Body, kForm, V>(x, a, FirstLanes<V>{tail}, block, needs_p, whole, 0);
+  for (int s = 0; s < kSums; ++s) {
+    if (s < x.sums) sums[s] += SumLanes(x.sum[s].First(tail));
+  }
+  if (x.tops > 0) {
+    V raised[kTops];
+    for (int s = 0; s < kTops; ++s) raised[s] = x.top[s];
+    RaiseTops<V>(raised, x.tops, tail, tops);
+  }
+}
+template <class Body, Form kForm, class V, class T>
+__attribute__((noinline)) void RunRows(PassArgs<T>* args) {
+  PassArgs<T> a = *args;
+  const RowArgs<T>& rows = args->rows;
+  constexpr bool kDirection = (Body::kWrites & kU) != 0;
+  const bool needs_p = a.l2 != 0 || (kDirection && !a.keep_u);
+  Lane<V> x;
+  x.constants = a.constant;
+  x.down[0] = a.down[0], x.down[1] = a.down[1];
+  for (std::size_t r = 0; r < rows.count; ++r) {
+    for (int k = 0; k < 4; ++k) {
+      if (rows.factor[k] != nullptr) a.constant[kConstants - 4 + k] = rows.factor[k][r];
+    }
+    double sums[kSums] = {}, tops[kTops] = {};
+    RunRow<Body, kForm, V, T>(x, a, needs_p, sums, tops);
+    for (int k = 0; k < 4; ++k) {
+      if (rows.across[k] != nullptr) rows.across[k][r] = sums[k];
+    }
+    if (rows.across_top != nullptr) rows.across_top[r] = tops[0];
+    for (int s = 0; s < kSums; ++s) args->sums[s] += sums[s];
+    for (int s = 0; s < kStreams; ++s) {
+      if (a.stream[s] == nullptr || (rows.columns >> s & 1) != 0) continue;
+      const bool half = s == 1 ? a.half_gradient : s >= 3 && IsHalf(kForm, s - 3);
+      a.stream[s] = half
+                        ? reinterpret_cast<T*>(reinterpret_cast<unsigned short*>(a.stream[s]) + a.n)
+                        : a.stream[s] + a.n;
+    }
   }
 }
 template <class Body, class V, class T>
 void RunPass(PassArgs<T>* args) {
   // Without vectors copies are as fast, and these are a third of the code.
 #if defined(__AVX2__)
-  constexpr bool kStates = ((Body::kReads | Body::kWrites) & ~(kP | kG | kU)) != 0;
+  constexpr bool kForms = true;
 #else
-  constexpr bool kStates = false;
+  constexpr bool kForms = false;
 #endif
-  if constexpr (sizeof(T) == sizeof(float) && kStates) {
+  constexpr bool kStates = ((Body::kReads | Body::kWrites) & ~(kP | kG | kU)) != 0;
+  if constexpr (Body::kGrid) {
+    if constexpr (sizeof(T) == sizeof(float) && kForms) {
+      if (args->form == Form::kRows) return RunRows<Body, Form::kRows, V, T>(args);
+    }
+    if (args->rows.count != 0) return RunRows<Body, Form::kWide, V, T>(args);
+  }
+  if constexpr (sizeof(T) == sizeof(float) && kForms && kStates) {
     if (args->form == Form::kHalves) return RunForm<Body, Form::kHalves, V, T>(args);
     if (args->form == Form::kCodes) return RunForm<Body, Form::kCodes, V, T>(args);
   }

@@ -157,7 +157,8 @@ class TensorStep {
   bool first() const { return first_; }  // The states are fresh: all zeros.
   int phase() const { return phase_; }
   bool f64() const { return f64_; }
-  std::size_t index() const { return index_; }           // Among the optimizer's parameters.
+  bool bf16() const { return p_.storage == Storage::kBf16; }  // The parameter.
+  std::size_t index() const { return index_; }                // Among the optimizer's parameters.
   bool bf16_products() const { return bf16_products_; }  // EngineOptions: matrix rules may round.
   bool decays() const { return !no_decay_; }  // False: masked by EngineOptions::no_decay.
 
@@ -181,6 +182,12 @@ class TensorStep {
                       const Grid<T>& grid);
   static constexpr std::size_t kGridCols = 16;
   bool GridFits() const;  // Two dimensions or more, rows long enough, no 8-bit states.
+  template <class T>
+  Grid<T> FirstByRest() const {  // The first dimension by all others: rows() by cols().
+    Grid<T> grid;
+    grid.rows = rows(), grid.cols = cols();
+    return grid;
+  }
   // Runs now, or later with other tensors where the rule is OnePass.
   void Apply(const Kernel& kernel, std::initializer_list<double> constants = {});
   // A direction kernel: p -= step * u, with the engine's options on the way (cautious masks;

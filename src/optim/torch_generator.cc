@@ -1,11 +1,14 @@
 #include "optim/torch_generator.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <numbers>
 #include <numeric>
 #include <string>
 #include <utility>
+
+#include "os/thread_pool.h"
 
 namespace malmoi::optim {
 
@@ -63,19 +66,33 @@ void TorchGenerator::ToTorch(std::span<std::byte, kStateBytes> state) const {
   std::memcpy(state.data(), &to, sizeof to);
 }
 
-std::uint32_t TorchGenerator::Random() {
-  if (next_ == 624) {
-    for (std::size_t i = 0; i < 624; ++i) {
-      const std::uint32_t y = (state_[i] & 0x80000000U) | (state_[(i + 1) % 624] & 0x7fffffffU);
-      state_[i] = state_[(i + 397) % 624] ^ (y >> 1) ^ ((y & 1U) != 0 ? 0x9908b0dfU : 0U);
-    }
-    next_ = 0;
-  }
-  std::uint32_t y = state_[static_cast<std::size_t>(next_++)];
+namespace {
+
+std::uint32_t Tempered(std::uint32_t y) {
   y ^= y >> 11;
   y ^= (y << 7) & 0x9d2c5680U;
   y ^= (y << 15) & 0xefc60000U;
   return y ^ (y >> 18);
+}
+// What two neighbours add to the number 397 places on.
+std::uint32_t Twisted(std::uint32_t here, std::uint32_t next) {
+  const std::uint32_t y = (here & 0x80000000U) | (next & 0x7fffffffU);
+  return (y >> 1) ^ ((0U - (next & 1U)) & 0x9908b0dfU);
+}
+
+}  // namespace
+
+void TorchGenerator::Turn() {
+  std::size_t i = 0;
+  for (; i < 227; ++i) state_[i] = state_[i + 397] ^ Twisted(state_[i], state_[i + 1]);
+  for (; i < 623; ++i) state_[i] = state_[i - 227] ^ Twisted(state_[i], state_[i + 1]);
+  state_[623] = state_[396] ^ Twisted(state_[623], state_[0]);
+  next_ = 0;
+}
+
+std::uint32_t TorchGenerator::Random() {
+  if (next_ == 624) Turn();
+  return Tempered(state_[static_cast<std::size_t>(next_++)]);
 }
 
 std::uint64_t TorchGenerator::Random64() {
@@ -102,8 +119,25 @@ double TorchGenerator::SmallNormal() {
   return radius * std::cos(theta);
 }
 
+void TorchGenerator::Uniforms(std::span<float> out) {
+  for (std::size_t i = 0; i < out.size();) {
+    if (next_ == 624) Turn();
+    const std::uint32_t* from = &state_[static_cast<std::size_t>(next_)];
+    const std::size_t n = std::min(out.size() - i, 624 - static_cast<std::size_t>(next_));
+    for (std::size_t k = 0; k < n; ++k) {
+      out[i + k] = static_cast<float>(Tempered(from[k]) & 0xffffffU) * 0x1p-24F;
+    }
+    i += n, next_ += static_cast<int>(n);
+  }
+}
+void TorchGenerator::Uniforms(std::span<double> out) {
+  for (double& v : out) v = Uniform<double>();
+}
+
+namespace {
+
 template <class T>
-void TorchGenerator::Fill16(T* data) {
+void Fill16(T* data) {
   for (int j = 0; j < 8; ++j) {
     const T radius = std::sqrt(T(-2) * std::log(T(1) - data[j]));
     const T theta = static_cast<T>(2.0 * std::numbers::pi) * data[j + 8];
@@ -112,25 +146,34 @@ void TorchGenerator::Fill16(T* data) {
   }
 }
 
+}  // namespace
+
 template <class T>
-void TorchGenerator::Fill(std::span<T> out) {
+void TorchGenerator::Fill(std::span<T> out, os::ThreadPool* pool) {
   if (out.size() < 16) {
     for (T& v : out) v = static_cast<T>(SmallNormal());
     return;
   }
-  for (T& v : out) v = Uniform<T>();
-  for (std::size_t i = 0; i + 16 <= out.size(); i += 16) Fill16(&out[i]);
+  Uniforms(out);
+  const auto fill = [&](std::size_t, std::size_t begin, std::size_t end) {
+    for (std::size_t i = begin; i < end; ++i) Fill16(&out[16 * i]);
+  };
+  if (pool != nullptr) {
+    pool->ParallelFor(out.size() / 16, fill);
+  } else {
+    fill(0, 0, out.size() / 16);
+  }
   if (out.size() % 16 == 0) return;
   T* last = out.data() + out.size() - 16;  // The tail is drawn again with its neighbours.
   for (int j = 0; j < 16; ++j) last[j] = Uniform<T>();
   Fill16(last);
 }
 
-void TorchGenerator::Normal(std::span<float> out) {
-  Fill(out);
+void TorchGenerator::Normal(std::span<float> out, os::ThreadPool* pool) {
+  Fill(out, pool);
 }
-void TorchGenerator::Normal(std::span<double> out) {
-  Fill(out);
+void TorchGenerator::Normal(std::span<double> out, os::ThreadPool* pool) {
+  Fill(out, pool);
 }
 
 std::vector<std::int64_t> TorchGenerator::Permutation(std::int64_t n) {

@@ -9,6 +9,10 @@
 
 #include "base/result.h"
 
+namespace malmoi::os {
+class ThreadPool;
+}
+
 namespace malmoi::optim {
 
 // torch's CPU generator: the numbers that torch.randn, torch.randperm and torch.bernoulli give
@@ -28,9 +32,10 @@ class TorchGenerator {
 
   std::uint32_t Random();
   std::uint64_t Random64();
-  // Standard normals, as torch.randn of that many f32 (f64) elements.
-  void Normal(std::span<float> out);
-  void Normal(std::span<double> out);
+  // Standard normals, as torch.randn of that many f32 (f64) elements. With a pool its threads share
+  // what follows the drawing: logarithms and circles.
+  void Normal(std::span<float> out, os::ThreadPool* pool = nullptr);
+  void Normal(std::span<double> out, os::ThreadPool* pool = nullptr);
   // The order of torch.randperm(n).
   std::vector<std::int64_t> Permutation(std::int64_t n);
   // torch.bernoulli of one f32 probability.
@@ -40,12 +45,13 @@ class TorchGenerator {
 
  private:
   double SmallNormal();  // Pairs, of which the second is kept for the next call.
+  void Turn();           // The engine over: 624 new numbers.
   template <class T>
   T Uniform();
+  void Uniforms(std::span<float> out);
+  void Uniforms(std::span<double> out);
   template <class T>
-  void Fill16(T* data);
-  template <class T>
-  void Fill(std::span<T> out);
+  void Fill(std::span<T> out, os::ThreadPool* pool);
 
   std::array<std::uint32_t, 624> state_;
   int next_ = 624;

@@ -8,6 +8,16 @@
 namespace malmoi::optim {
 namespace {
 
+// All bits of the first n lanes, at and beyond lane `from`.
+inline __m256i FirstOf(__m256, int n, int from) {
+  const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+  return _mm256_cmpgt_epi32(_mm256_set1_epi32(n - from), lane);
+}
+inline __m256i FirstOf(__m256d, int n, int from) {
+  const __m256i lane = _mm256_setr_epi64x(0, 1, 2, 3);
+  return _mm256_cmpgt_epi64(_mm256_set1_epi64x(n - from), lane);
+}
+
 #define OPTIM_LANES(V, T_, N_, R, S)                                                       \
   struct V {                                                                               \
     using T = T_;                                                                          \
@@ -20,6 +30,21 @@ namespace {
     inline void Store(T* p) const {                                                        \
       _mm256_storeu_##S(p, a);                                                             \
       _mm256_storeu_##S(p + N_ / 2, b);                                                    \
+    }                                                                                      \
+    static inline V LoadFirst(const T* p, std::size_t n) {                                 \
+      const int k = static_cast<int>(n);                                                   \
+      return {_mm256_maskload_##S(p, FirstOf(R(), k, 0)),                                  \
+              _mm256_maskload_##S(p + N_ / 2, FirstOf(R(), k, N_ / 2))};                   \
+    }                                                                                      \
+    inline void StoreFirst(T* p, std::size_t n) const {                                    \
+      const int k = static_cast<int>(n);                                                   \
+      _mm256_maskstore_##S(p, FirstOf(R(), k, 0), a);                                      \
+      _mm256_maskstore_##S(p + N_ / 2, FirstOf(R(), k, N_ / 2), b);                        \
+    }                                                                                      \
+    inline V First(std::size_t n) const {                                                  \
+      const int k = static_cast<int>(n);                                                   \
+      return {_mm256_and_##S(a, _mm256_castsi256_##S(FirstOf(R(), k, 0))),                 \
+              _mm256_and_##S(b, _mm256_castsi256_##S(FirstOf(R(), k, N_ / 2)))};           \
     }                                                                                      \
   };                                                                                       \
   struct V##Mask {                                                                         \
@@ -159,7 +184,7 @@ inline F32 Narrow(F64 low, F64 high) {
   return {_mm256_set_m128(_mm256_cvtpd_ps(low.b), _mm256_cvtpd_ps(low.a)),
           _mm256_set_m128(_mm256_cvtpd_ps(high.b), _mm256_cvtpd_ps(high.a))};
 }
-// 2^k of whole numbers from -1022 to 1023.
+// 2^k of whole numbers in the range of normal exponents.
 inline __m256d PowerOfTwo1(__m256d k) {
   const __m256d biased = _mm256_add_pd(k, _mm256_set1_pd(6755399441055744.0 + 1023.0));
   return _mm256_castsi256_pd(_mm256_slli_epi64(_mm256_castpd_si256(biased), 52));
@@ -173,10 +198,30 @@ inline F32 GuessInverseCubeRoot(F32 x) {
   };
   return {part(x.a), part(x.b)};
 }
+inline F32 PowerOfTwo(F32 k) {
+  const auto part = [](__m256 v) {
+    const __m256 biased = _mm256_add_ps(v, _mm256_set1_ps(12582912.0f + 127.0f));
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(biased), 23));
+  };
+  return {part(k.a), part(k.b)};
+}
 inline F64 PowerOfTwo(F64 k) {
   return {PowerOfTwo1(k.a), PowerOfTwo1(k.b)};
 }
 // m of x = 2^k m, 1/sqrt(2) <= m < sqrt(2), for positive normal x.
+inline __m256 SplitExponent1(__m256 x, __m256* k) {
+  const __m256i bits = _mm256_castps_si256(x);
+  const __m256i over = _mm256_add_epi32(bits, _mm256_set1_epi32(0x004afb0d));
+  const __m256i exponent = _mm256_sub_epi32(_mm256_srli_epi32(over, 23), _mm256_set1_epi32(127));
+  *k = _mm256_cvtepi32_ps(exponent);
+  return _mm256_castsi256_ps(_mm256_sub_epi32(bits, _mm256_slli_epi32(exponent, 23)));
+}
+inline F32 SplitExponent(F32 x, F32* k) {
+  F32 m;
+  m.a = SplitExponent1(x.a, &k->a);
+  m.b = SplitExponent1(x.b, &k->b);
+  return m;
+}
 inline __m256d SplitExponent1(__m256d x, __m256d* k) {
   const __m256i bits = _mm256_castpd_si256(x);
   const __m256i over = _mm256_add_epi64(bits, _mm256_set1_epi64x(0x00095f619980c433ll));

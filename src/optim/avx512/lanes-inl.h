@@ -6,75 +6,83 @@
 
 // Sixteen f32 lanes and eight f64 lanes for AVX-512. Same names and same results, bit for bit, as
 // avx2/lanes-inl.h and scalar/lanes-inl.h. Fma rounds once; Max and Min give the second operand
-// where either is NaN; Call applies a libm function lane by lane.
+// where either is NaN; LoadFirst, StoreFirst and First see n lanes, of which the others are 0.
 namespace malmoi::optim {
 namespace {
 
-#define OPTIM_LANES(V, T_, N_, R, M, S)                                \
-  struct V {                                                           \
-    using T = T_;                                                      \
-    static constexpr std::size_t kLanes = N_;                          \
-    R v;                                                               \
-    static inline V Set(T a) { return {_mm512_set1_##S(a)}; }          \
-    static inline V Load(const T* a) { return {_mm512_loadu_##S(a)}; } \
-    inline void Store(T* a) const { _mm512_storeu_##S(a, v); }         \
-  };                                                                   \
-  struct V##Mask {                                                     \
-    M m;                                                               \
-  };                                                                   \
-  inline V operator+(V a, V b) {                                       \
-    return {_mm512_add_##S(a.v, b.v)};                                 \
-  }                                                                    \
-  inline V operator-(V a, V b) {                                       \
-    return {_mm512_sub_##S(a.v, b.v)};                                 \
-  }                                                                    \
-  inline V operator*(V a, V b) {                                       \
-    return {_mm512_mul_##S(a.v, b.v)};                                 \
-  }                                                                    \
-  inline V operator/(V a, V b) {                                       \
-    return {_mm512_div_##S(a.v, b.v)};                                 \
-  }                                                                    \
-  inline V Fma(V a, V b, V c) {                                        \
-    return {_mm512_fmadd_##S(a.v, b.v, c.v)};                          \
-  }                                                                    \
-  inline V Sqrt(V a) {                                                 \
-    return {_mm512_sqrt_##S(a.v)};                                     \
-  }                                                                    \
-  inline V Abs(V a) {                                                  \
-    return {_mm512_abs_##S(a.v)};                                      \
-  }                                                                    \
-  inline V Max(V a, V b) {                                             \
-    return {_mm512_max_##S(a.v, b.v)};                                 \
-  }                                                                    \
-  inline V Min(V a, V b) {                                             \
-    return {_mm512_min_##S(a.v, b.v)};                                 \
-  }                                                                    \
-  inline V##Mask Lt(V a, V b) {                                        \
-    return {_mm512_cmp_##S##_mask(a.v, b.v, _CMP_LT_OQ)};              \
-  }                                                                    \
-  inline V##Mask Le(V a, V b) {                                        \
-    return {_mm512_cmp_##S##_mask(a.v, b.v, _CMP_LE_OQ)};              \
-  }                                                                    \
-  inline V##Mask Gt(V a, V b) {                                        \
-    return {_mm512_cmp_##S##_mask(a.v, b.v, _CMP_GT_OQ)};              \
-  }                                                                    \
-  inline V##Mask Ge(V a, V b) {                                        \
-    return {_mm512_cmp_##S##_mask(a.v, b.v, _CMP_GE_OQ)};              \
-  }                                                                    \
-  inline V##Mask Eq(V a, V b) {                                        \
-    return {_mm512_cmp_##S##_mask(a.v, b.v, _CMP_EQ_OQ)};              \
-  }                                                                    \
-  inline V##Mask And(V##Mask a, V##Mask b) {                           \
-    return {static_cast<M>(a.m & b.m)};                                \
-  }                                                                    \
-  inline V##Mask Or(V##Mask a, V##Mask b) {                            \
-    return {static_cast<M>(a.m | b.m)};                                \
-  }                                                                    \
-  inline V##Mask Not(V##Mask a) {                                      \
-    return {static_cast<M>(~a.m)};                                     \
-  }                                                                    \
-  inline V Select(V##Mask m, V a, V b) {                               \
-    return {_mm512_mask_mov_##S(b.v, m.m, a.v)};                       \
+#define OPTIM_LANES(V, T_, N_, R, M, S)                                                   \
+  struct V {                                                                              \
+    using T = T_;                                                                         \
+    static constexpr std::size_t kLanes = N_;                                             \
+    R v;                                                                                  \
+    static inline V Set(T a) { return {_mm512_set1_##S(a)}; }                             \
+    static inline V Load(const T* a) { return {_mm512_loadu_##S(a)}; }                    \
+    inline void Store(T* a) const { _mm512_storeu_##S(a, v); }                            \
+    static inline M OfFirst(std::size_t n) { return static_cast<M>((1u << n) - 1); }      \
+    static inline V LoadFirst(const T* a, std::size_t n) {                                \
+      return {_mm512_maskz_loadu_##S(OfFirst(n), a)};                                     \
+    }                                                                                     \
+    inline void StoreFirst(T* a, std::size_t n) const {                                   \
+      _mm512_mask_storeu_##S(a, OfFirst(n), v);                                           \
+    }                                                                                     \
+    inline V First(std::size_t n) const { return {_mm512_maskz_mov_##S(OfFirst(n), v)}; } \
+  };                                                                                      \
+  struct V##Mask {                                                                        \
+    M m;                                                                                  \
+  };                                                                                      \
+  inline V operator+(V a, V b) {                                                          \
+    return {_mm512_add_##S(a.v, b.v)};                                                    \
+  }                                                                                       \
+  inline V operator-(V a, V b) {                                                          \
+    return {_mm512_sub_##S(a.v, b.v)};                                                    \
+  }                                                                                       \
+  inline V operator*(V a, V b) {                                                          \
+    return {_mm512_mul_##S(a.v, b.v)};                                                    \
+  }                                                                                       \
+  inline V operator/(V a, V b) {                                                          \
+    return {_mm512_div_##S(a.v, b.v)};                                                    \
+  }                                                                                       \
+  inline V Fma(V a, V b, V c) {                                                           \
+    return {_mm512_fmadd_##S(a.v, b.v, c.v)};                                             \
+  }                                                                                       \
+  inline V Sqrt(V a) {                                                                    \
+    return {_mm512_sqrt_##S(a.v)};                                                        \
+  }                                                                                       \
+  inline V Abs(V a) {                                                                     \
+    return {_mm512_abs_##S(a.v)};                                                         \
+  }                                                                                       \
+  inline V Max(V a, V b) {                                                                \
+    return {_mm512_max_##S(a.v, b.v)};                                                    \
+  }                                                                                       \
+  inline V Min(V a, V b) {                                                                \
+    return {_mm512_min_##S(a.v, b.v)};                                                    \
+  }                                                                                       \
+  inline V##Mask Lt(V a, V b) {                                                           \
+    return {_mm512_cmp_##S##_mask(a.v, b.v, _CMP_LT_OQ)};                                 \
+  }                                                                                       \
+  inline V##Mask Le(V a, V b) {                                                           \
+    return {_mm512_cmp_##S##_mask(a.v, b.v, _CMP_LE_OQ)};                                 \
+  }                                                                                       \
+  inline V##Mask Gt(V a, V b) {                                                           \
+    return {_mm512_cmp_##S##_mask(a.v, b.v, _CMP_GT_OQ)};                                 \
+  }                                                                                       \
+  inline V##Mask Ge(V a, V b) {                                                           \
+    return {_mm512_cmp_##S##_mask(a.v, b.v, _CMP_GE_OQ)};                                 \
+  }                                                                                       \
+  inline V##Mask Eq(V a, V b) {                                                           \
+    return {_mm512_cmp_##S##_mask(a.v, b.v, _CMP_EQ_OQ)};                                 \
+  }                                                                                       \
+  inline V##Mask And(V##Mask a, V##Mask b) {                                              \
+    return {static_cast<M>(a.m & b.m)};                                                   \
+  }                                                                                       \
+  inline V##Mask Or(V##Mask a, V##Mask b) {                                               \
+    return {static_cast<M>(a.m | b.m)};                                                   \
+  }                                                                                       \
+  inline V##Mask Not(V##Mask a) {                                                         \
+    return {static_cast<M>(~a.m)};                                                        \
+  }                                                                                       \
+  inline V Select(V##Mask m, V a, V b) {                                                  \
+    return {_mm512_mask_mov_##S(b.v, m.m, a.v)};                                          \
   }
 
 OPTIM_LANES(F32, float, 16, __m512, __mmask16, ps)
@@ -149,9 +157,22 @@ inline F32 GuessInverseCubeRoot(F32 x) {
   const __m512i third = _mm512_mullo_epi32(high, _mm512_set1_epi32(21845));
   return {_mm512_castsi512_ps(_mm512_sub_epi32(_mm512_set1_epi32(0x548c39cb), third))};
 }
+// 2^k of whole numbers in the range of normal exponents.
+inline F32 PowerOfTwo(F32 k) {
+  const __m512 biased = _mm512_add_ps(k.v, _mm512_set1_ps(12582912.0f + 127.0f));
+  return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(biased), 23))};
+}
 inline F64 PowerOfTwo(F64 k) {
   const __m512d biased = _mm512_add_pd(k.v, _mm512_set1_pd(6755399441055744.0 + 1023.0));
   return {_mm512_castsi512_pd(_mm512_slli_epi64(_mm512_castpd_si512(biased), 52))};
+}
+// m of x = 2^k m, 1/sqrt(2) <= m < sqrt(2), for positive normal x.
+inline F32 SplitExponent(F32 x, F32* k) {
+  const __m512i bits = _mm512_castps_si512(x.v);
+  const __m512i over = _mm512_add_epi32(bits, _mm512_set1_epi32(0x004afb0d));
+  const __m512i exponent = _mm512_sub_epi32(_mm512_srli_epi32(over, 23), _mm512_set1_epi32(127));
+  k->v = _mm512_cvtepi32_ps(exponent);
+  return {_mm512_castsi512_ps(_mm512_sub_epi32(bits, _mm512_slli_epi32(exponent, 23)))};
 }
 inline F64 SplitExponent(F64 x, F64* k) {
   const __m512i bits = _mm512_castpd_si512(x.v);

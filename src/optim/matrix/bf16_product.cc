@@ -16,12 +16,22 @@ namespace {
 constexpr std::size_t kBlock = 96, kPart = 32;
 constexpr auto kBf16 = kernels::Precision::kBfloat16;
 
-// The lower triangle of c from the upper one, for rows [begin, end).
+// The lower triangle of c from the upper one, for rows [begin, end), of which `begin` is a multiple
+// of a tile. By tiles through a copy: rows of c are often a multiple of a page apart.
 void Mirror(std::size_t begin, std::size_t end, Matrix<float>* c) {
-  for (std::size_t column = 0; column < end; column += kPart) {
-    for (std::size_t i = begin; i < end; ++i) {
-      const std::size_t stop = std::min({i, end, column + kPart});
-      for (std::size_t j = column; j < stop; ++j) (*c)(i, j) = (*c)(j, i);
+  constexpr std::size_t kTile = 16;
+  float tile[kTile][kTile + 1];
+  for (std::size_t i0 = begin; i0 < end; i0 += kTile) {
+    const std::size_t i1 = std::min(i0 + kTile, end);
+    for (std::size_t j0 = 0; j0 <= i0; j0 += kTile) {
+      const std::size_t j1 = std::min(j0 + kTile, i1);
+      for (std::size_t j = j0; j < j1; ++j) {
+        std::copy_n(&c->data[j * c->cols + i0], i1 - i0, tile[j - j0]);
+      }
+      for (std::size_t i = i0; i < i1; ++i) {
+        const std::size_t stop = std::min(j1, i);
+        for (std::size_t j = j0; j < stop; ++j) (*c)(i, j) = tile[j - j0][i - i0];
+      }
     }
   }
 }

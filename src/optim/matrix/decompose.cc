@@ -59,7 +59,7 @@ Result<Eigen<T>> EigenSymmetric(const Matrix<T>& a) {
   const int n = Int(a.rows);
   Eigen<T> out;
   out.values.resize(a.rows);
-  std::vector<T> m = a.data;  // Our lower triangle is LAPACK's upper one.
+  Numbers<T> m = a.data;  // Our lower triangle is LAPACK's upper one.
   T work_size = 0;
   int iwork_size = 0;
   Syevd(n, m.data(), out.values.data(), &work_size, -1, &iwork_size, -1);
@@ -125,7 +125,7 @@ Result<Matrix<T>> Solve(const Matrix<T>& a, const Matrix<T>& b) {
                                              " x = " + ShapeText(b.rows, b.cols) +
                                              ": the left side must be square and as high");
   MALMOI_TRY(CheckFinite(a, "solving a system"));
-  std::vector<T> m = Transpose(a).data;
+  Numbers<T> m = Transpose(a).data;
   Matrix<T> x = Transpose(b);
   std::vector<int> pivots(a.rows);
   if (const int info = Gesv(Int(a.rows), Int(b.cols), m.data(), pivots.data(), x.data.data());

@@ -18,7 +18,7 @@ constexpr std::size_t kRank = 3, kIn = 12, kOut = 8;
 
 struct Adapter {
   std::vector<double> a = std::vector<double>(kRank * kIn), b = std::vector<double>(kOut * kRank);
-  std::vector<double> ga = std::vector<double>(kRank * kIn), gb = std::vector<double>(kOut * kRank);
+  Numbers<double> ga = Numbers<double>(kRank * kIn), gb = Numbers<double>(kOut * kRank);
   std::unique_ptr<Optimizer> optimizer;
 
   explicit Adapter(double scale) {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "optim/matrix/numbers.h"
 
 // The dense linear algebra that matrix optimizers need, over BLAS and LAPACK. Those stay in the .cc
 // files, so that what is built without them does not include this folder.
@@ -21,7 +22,7 @@ template <class T>
 struct Matrix {
   std::size_t rows = 0;
   std::size_t cols = 0;
-  std::vector<T> data;
+  Numbers<T> data;
 
   Matrix() = default;
   Matrix(std::size_t r, std::size_t c) : rows(r), cols(c), data(r * c) {}

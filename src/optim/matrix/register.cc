@@ -18,7 +18,8 @@ Result<std::vector<double>> Polar(const std::vector<double>& values, std::size_t
                                   std::size_t cols) {
   MALMOI_TRY(LoadBlas());
   MALMOI_TRY(const auto svd, SingularValues(Matrix<double>(rows, cols, values.data())));
-  return Multiply(svd.u, svd.vt).data;
+  const Numbers<double> polar = Multiply(svd.u, svd.vt).data;
+  return std::vector<double>(polar.begin(), polar.end());
 }
 
 }  // namespace

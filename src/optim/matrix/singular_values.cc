@@ -69,7 +69,7 @@ Result<Svd<T>> Gesdd(const Matrix<T>& a) {
   const std::size_t r = std::min(a.rows, a.cols);
   Svd<T> out;
   out.values.resize(r);
-  std::vector<T> m = Transpose(a).data;  // Column-major, so that U and V are not exchanged.
+  Numbers<T> m = Transpose(a).data;  // Column-major, so that U and V are not exchanged.
   std::vector<T> u(a.rows * r);
   std::vector<T> vt(r * a.cols);
   std::vector<int> iwork(8 * r);
@@ -92,7 +92,7 @@ Result<Svd<T>> Direct(const Matrix<T>& a) {
   const std::size_t m = a.rows, n = a.cols;
   Svd<T> out;
   out.values.resize(m);
-  std::vector<T> columns = Transpose(a).data;
+  Numbers<T> columns = Transpose(a).data;
   std::vector<T> e(m), left(m), right(m), work(std::max(64 * (m + n), m * (3 * m + 4)));
   Gebrd(Int(m), Int(n), columns.data(), out.values.data(), e.data(), left.data(), right.data(),
         work.data(), Int(work.size()));

@@ -1,5 +1,28 @@
 // Adam-mini (Zhang et al. 2024, arXiv:2406.16793): one second moment a block of a parameter, and
 // what the blocks are follows from the parameter's name.
+#include "optim/lane_pass.h"
+
+namespace malmoi::optim {
+
+// s0 m. c: 0 1-beta1, 1 step of the whole tensor.
+OPTIM_KERNEL(MiniDirection, kG | kS0, kS0 | kU) {
+  x.s0 = Lerp(x.s0, x.g, x.c(0));
+  x.u = x.s0 * x.c(1);
+}
+// s0 m, s1 v, one an element. c: 0 1-beta1, 1 1-beta2, 2 1/sqrt(bc2), 3 eps, 4 1/bc1.
+OPTIM_KERNEL(MiniElementDirection, kG | kS0 | kS1, kS0 | kS1 | kU) {
+  x.s0 = Lerp(x.s0, x.g, x.c(0));
+  x.s1 = Lerp(x.s1, x.g * x.g, x.c(1));
+  x.u = x.s0 * (x.c(4) / Fma(Sqrt(x.s1), x.c(2), x.c(3)));
+}
+// Blocks as rows. c: 0 1-beta1, 1 lr; c(19) the block's step.
+OPTIM_GRID_KERNEL(MiniBlockUpdate, kP | kG | kS0, kP | kS0) {
+  x.s0 = Lerp(x.s0, x.g, x.c(0));
+  x.p = x.p - x.c(1) * (x.s0 * x.c(19));
+}
+
+}  // namespace malmoi::optim
+
 #if !defined(MALMOI_OPTIM_LEVEL)
 #include "optim/rule.h"
 
@@ -58,14 +81,53 @@ struct AdamMini : Rule {
     }
   }
   void Declare(StateList& s, const Shape& shape) const override { DeclareNamed(s, shape, ""); }
-  void Step(TensorStep& t) const override { t.f64() ? Run<double>(t) : Run<float>(t); }
+  void Step(TensorStep& t) const override {
+    const bool decays = t.decays() && !Has(t.name(), {"norm", "ln_f"});
+    if (decays) t.decay = 1.0 - lr * weight_decay;
+    const std::int64_t blocks = Blocks(t.name(), static_cast<std::int64_t>(t.n()));
+    const std::size_t size = t.n() / static_cast<std::size_t>(std::max<std::int64_t>(blocks, 1));
+    if (t.f64() || (blocks > 1 && size < TensorStep::kGridCols)) {
+      t.f64() ? Run<double>(t) : Run<float>(t);
+    } else if (blocks == 0) {
+      t.Update(MiniElementDirection,
+               {1.0 - betas[0], 1.0 - betas[1], 1.0 / std::sqrt(Debias(betas[1])), eps,
+                1.0 / Debias(betas[0])},
+               lr);
+    } else if (blocks == 1) {
+      const double sum = t.Reduce(NormOfGradient).sum[0];
+      t.Update(MiniDirection, {1.0 - betas[0], Follow(sum, size, &t.State<float>(1)[0])}, lr);
+    } else {
+      RunBlocks(t, static_cast<std::size_t>(blocks), size);
+    }
+  }
+  // A block's second moment goes to its gradient's mean square; the step that follows from it.
+  template <class T>
+  double Follow(double sum, std::size_t size, T* v) const {
+    const auto mean = static_cast<float>(sum / static_cast<double>(size));
+    const auto before = static_cast<float>(*v);
+    *v = static_cast<T>(before + static_cast<float>(1.0 - betas[1]) * (mean - before));
+    const auto root = static_cast<double>(std::sqrt(static_cast<float>(*v)));
+    return 1.0 / Debias(betas[0]) / (root / std::sqrt(Debias(betas[1])) + eps);
+  }
+  // In two passes over the blocks as rows.
+  void RunBlocks(TensorStep& t, std::size_t blocks, std::size_t size) const {
+    Grid<float> grid;
+    grid.rows = blocks, grid.cols = size;
+    std::vector<double> sums(blocks);
+    grid.across[0] = sums.data();
+    t.ReduceGrid(NormOfGradient, {}, grid);
+    std::vector<float> steps(blocks);
+    for (std::size_t b = 0; b < blocks; ++b) {
+      steps[b] = static_cast<float>(Follow(sums[b], size, &t.State<float>(1)[b]));
+    }
+    grid.across[0] = nullptr, grid.row[3] = steps.data();
+    t.ReduceGrid(MiniBlockUpdate, {1.0 - betas[0], lr}, grid);
+  }
   // Gradients and states are f32 whatever the parameters are, as in the reference.
   template <class T>
   void Run(TensorStep& t) const {
     const std::span<T> p = t.P<T>(), g = t.G<T>(), m = t.State<T>(0), v = t.State<T>(1);
-    const bool decays = t.decays() && !Has(t.name(), {"norm", "ln_f"});
-    const auto keep = static_cast<T>(decays ? 1.0 - lr * weight_decay : 1.0);
-    const double c1 = Debias(betas[0]), root = std::sqrt(Debias(betas[1]));
+    const auto keep = static_cast<T>(t.decay);
     const auto w1 = static_cast<float>(1.0 - betas[0]);
     const std::size_t size = p.size() / v.size();
     for (std::size_t b = 0; b < v.size(); ++b) {
@@ -74,11 +136,7 @@ struct AdamMini : Rule {
         const auto gi = static_cast<float>(g[i]);
         sum += static_cast<double>(gi) * static_cast<double>(gi);
       }
-      const auto mean = static_cast<float>(sum / static_cast<double>(size));
-      const auto before = static_cast<float>(v[b]);
-      v[b] = static_cast<T>(before + static_cast<float>(1.0 - betas[1]) * (mean - before));
-      const auto h = static_cast<double>(std::sqrt(static_cast<float>(v[b]))) / root + eps;
-      const auto step = static_cast<float>(1.0 / c1 / h);
+      const auto step = static_cast<float>(Follow(sum, size, &v[b]));
       for (std::size_t i = b * size; i < (b + 1) * size; ++i) {
         const auto mi = static_cast<float>(m[i]);
         const float moved = mi + w1 * (static_cast<float>(g[i]) - mi);

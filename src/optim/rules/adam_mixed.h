@@ -14,7 +14,7 @@ OPTIM_KERNEL(DeltaDirection, kG | kS0 | kS1, kS0 | kS1 | kU) {
 // s0 m, s1 v, s2 r. c: 0 beta1, 1 1-beta1, 2 beta2, 3 1-beta2, 4 1-beta3, 5 p, 6 q, 7 1/bc2, 8 eps.
 OPTIM_KERNEL(GoldenDirection, kG | kS0 | kS1 | kS2, kS0 | kS1 | kS2 | kU) {
   x.s1 = Fma(x.c(3) * x.g, x.g, x.s1 * x.c(2));
-  x.s2 = Lerp(x.s2, Pow(x.s1, x.c(6)) * x.c(5), x.c(4));
+  x.s2 = Lerp(x.s2, PowNear(x.s1, x.c(6)) * x.c(5), x.c(4));
   x.s0 = Fma(x.c(1) * x.s2, x.g, x.s0 * x.c(0));
   x.u = x.s0 / (Sqrt(x.s1 * x.c(7)) + x.c(8));
 }

@@ -5,52 +5,52 @@ namespace malmoi::optim {
 
 // Over grids: c(16) to c(19) of the row and s4 to s7 of the column.
 // Mean squares along both, and the norm of p. c: 0 added to the squares.
-OPTIM_KERNEL(FactorSquares, kP | kG, 0) {
+OPTIM_GRID_KERNEL(FactorSquares, kP | kG, 0) {
   const auto v = x.g * x.g + x.c(0);
   x.Down(0, v);
   x.Sum(0, v);
   x.Sum(1, x.p * x.p);
 }
-OPTIM_KERNEL(FactoredNorm, kG | kS7, 0) {
+OPTIM_GRID_KERNEL(FactoredNorm, kG | kS7, 0) {
   const auto u = x.c(19) * x.s7 * x.g;
   x.Sum(0, u * u);
 }
 // c: 0 clip, 1 rate.
-OPTIM_KERNEL(FactoredUpdate, kP | kG | kS7, kP) {
+OPTIM_GRID_KERNEL(FactoredUpdate, kP | kG | kS7, kP) {
   x.p = x.p - x.c(19) * x.s7 * x.g / x.c(0) * x.c(1);
 }
 // The same through a momentum. c: 2 1-beta.
-OPTIM_KERNEL(FactoredMomentumUpdate, kP | kG | kS0 | kS7, kP | kS0) {
+OPTIM_GRID_KERNEL(FactoredMomentumUpdate, kP | kG | kS0 | kS7, kP | kS0) {
   const auto u = x.c(19) * x.s7 * x.g / x.c(0) * x.c(1);
   x.s0 = x.s0 + x.c(2) * (u - x.s0);
   x.p = x.p - x.s0;
 }
-OPTIM_KERNEL(FactoredHalfMomentumUpdate, kP | kG | kS0 | kS7, kP | kS0) {
+OPTIM_GRID_KERNEL(FactoredHalfMomentumUpdate, kP | kG | kS0 | kS7, kP | kS0) {
   const auto u = RoundHalf(x.c(19) * x.s7 * x.g / x.c(0) * x.c(1));
   x.s0 = RoundHalf(x.s0 + x.c(2) * (u - x.s0));
   x.p = x.p - x.s0;
 }
 // CAME: momentum, and its residual's squares along both. c: 0 clip, 1 1-beta, 2 added.
-OPTIM_KERNEL(ConfidenceSquares, kG | kS0 | kS7, kS0) {
+OPTIM_GRID_KERNEL(ConfidenceSquares, kG | kS0 | kS7, kS0) {
   const auto u = x.c(19) * x.s7 * x.g / x.c(0);
   x.s0 = x.s0 + x.c(1) * (u - x.s0);
   const auto r = (u - x.s0) * (u - x.s0) + x.c(2);
   x.Down(0, r);
   x.Sum(0, r);
 }
-OPTIM_KERNEL(ConfidenceUpdate, kP | kS0 | kS7, kP) {
+OPTIM_GRID_KERNEL(ConfidenceUpdate, kP | kS0 | kS7, kP) {
   x.p = x.p - x.c(0) * (x.s0 * (x.c(19) * x.s7));
 }
 
 // SM3: the least of the accumulators, c(19) of the row and s7 of the column, and the new maxima of
 // both. c: 0 lr, 1 beta or 1, 2 1-beta, 3 eps, 4 1-momentum.
-OPTIM_KERNEL(CoverUpdate, kP | kG | kS7, kP) {
+OPTIM_GRID_KERNEL(CoverUpdate, kP | kG | kS7, kP) {
   const auto nu = Min(x.c(19), x.s7) * x.c(1) + x.c(2) * x.g * x.g;
   x.Top(0, nu);
   x.DownTop(nu);
   x.p = x.p - x.c(0) * (x.g / Sqrt(nu + x.c(3)));
 }
-OPTIM_KERNEL(CoverMomentumUpdate, kP | kG | kS0 | kS7, kP | kS0) {
+OPTIM_GRID_KERNEL(CoverMomentumUpdate, kP | kG | kS0 | kS7, kP | kS0) {
   const auto nu = Min(x.c(19), x.s7) * x.c(1) + x.c(2) * x.g * x.g;
   x.Top(0, nu);
   x.DownTop(nu);
@@ -59,7 +59,7 @@ OPTIM_KERNEL(CoverMomentumUpdate, kP | kG | kS0 | kS7, kP | kS0) {
 }
 // Adalite: a place's moments are those of its row, c(18) first and c(19) second, by those of its
 // column, s6 and s7. c: 0 1-beta1, 1 1-beta2, 2 1/debias, 3 eps, 4 lr.
-OPTIM_KERNEL(OuterSquares, kG | kS6 | kS7, 0) {
+OPTIM_GRID_KERNEL(OuterSquares, kG | kS6 | kS7, 0) {
   const auto d = x.g - Lerp(x.c(18) * x.s6, x.g, x.c(0));
   const auto v = Lerp(x.c(19) * x.s7, d * d, x.c(1));
   x.Down(0, v);
@@ -67,7 +67,7 @@ OPTIM_KERNEL(OuterSquares, kG | kS6 | kS7, 0) {
 }
 // The step, and the weighted sums of what the first moment becomes, which is kept. c(16), c(17) of
 // the row and s4, s5 of the column: weights of the moment and of its sums.
-OPTIM_KERNEL(OuterUpdate, kP | kG | kS4 | kS5 | kS6 | kS7, kP | kU) {
+OPTIM_GRID_KERNEL(OuterUpdate, kP | kG | kS4 | kS5 | kS6 | kS7, kP | kU) {
   const auto m = Lerp(x.c(18) * x.s6, x.g, x.c(0)), d = x.g - m;
   const auto v = Lerp(x.c(19) * x.s7, d * d, x.c(1));
   const auto moved = Lerp(m, x.g, x.Num(1) - x.c(16) * x.s4);
@@ -77,7 +77,7 @@ OPTIM_KERNEL(OuterUpdate, kP | kG | kS4 | kS5 | kS6 | kS7, kP | kU) {
   x.u = moved;
   x.p = x.p - x.c(4) * (look / Sqrt(Fma(v, x.c(2), x.c(3))));
 }
-OPTIM_KERNEL(KeptByColumns, kU | kS7, 0) {
+OPTIM_GRID_KERNEL(KeptByColumns, kU | kS7, 0) {
   x.Sum(0, x.u * x.s7);
 }
 
@@ -596,8 +596,7 @@ struct Adalite : Rule {
     t.decay = 1;
     const PassSums norms = t.Reduce(NormsOfPAndG);
     t.grad_scale *= Ratio(norms.sum[0], norms.sum[1]);
-    Grid<T> grid;
-    grid.rows = t.rows(), grid.cols = t.cols();
+    Grid<T> grid = t.FirstByRest<T>();
     const auto v0 = t.State<T>(0), v1 = t.State<T>(1), mc = t.State<T>(2), mr = t.State<T>(3);
     const auto mu = t.State<T>(4);
     double total = 0;

@@ -38,7 +38,7 @@ OPTIM_KERNEL(MixShadow, kP | kS0, kP | kS0) {
 }
 
 // p -= c0 by the sign of g, whose squares go to rows and columns.
-OPTIM_KERNEL(EmoFactUpdate, kP | kG, kP) {
+OPTIM_GRID_KERNEL(EmoFactUpdate, kP | kG, kP) {
   const auto v = x.g * x.g;
   x.Down(0, v);
   x.Sum(0, v);
@@ -188,8 +188,7 @@ struct EmoFact : EmoRule {
   // In one pass: the step needs the sign of g alone.
   template <class T>
   void RunGrid(TensorStep& t) const {
-    Grid<T> grid;
-    grid.rows = t.rows(), grid.cols = t.cols();
+    Grid<T> grid = t.FirstByRest<T>();
     std::vector<double> across(grid.rows), down(grid.cols);
     grid.across[0] = across.data(), grid.down[0] = down.data();
     t.ReduceGrid(EmoFactUpdate, {lr * drive}, grid);

@@ -6,13 +6,13 @@ namespace malmoi::optim {
 
 // Over grids: products of weights, gradient and kept direction along rows; and the direction
 // without c(19) times the weights.
-OPTIM_KERNEL(ProjectionSums, kP | kG | kU, 0) {
+OPTIM_GRID_KERNEL(ProjectionSums, kP | kG | kU, 0) {
   x.Sum(0, x.p * x.g);
   x.Sum(1, x.p * x.p);
   x.Sum(2, x.g * x.g);
   x.Sum(3, x.p * x.u);
 }
-OPTIM_KERNEL(RemoveRadial, kP | kU, kU) {
+OPTIM_GRID_KERNEL(RemoveRadial, kP | kU, kU) {
   x.u = x.u - x.c(19) * x.p;
 }
 

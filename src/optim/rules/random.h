@@ -100,7 +100,7 @@ struct BSAM : Rule {
   void Shake(TensorStep& t) const {
     const std::span<T> p = t.P<T>(), s = t.State<T>(0), noise = t.Scratch<T>(0);
     if (t.first()) std::fill(s.begin(), s.end(), T{1});
-    t.random->Normal(noise);
+    t.random->Normal(noise, t.pool());
     for (std::size_t i = 0; i < p.size(); ++i) {
       p[i] += noise[i] * (T{1} / (static_cast<T>(num_data) * s[i]));
     }

@@ -1,6 +1,47 @@
 // Ranger21 (Wright and Demeure 2021, arXiv:2106.13731): AdamW with positive-negative momentum,
 // adaptive clipping, centred and normalised gradients, stable decay, norm loss, Lookahead and a
 // schedule of its own.
+#include "optim/lane_pass.h"
+
+namespace malmoi::optim {
+
+// Of rows.
+OPTIM_GRID_KERNEL(RangerNorms, kP | kG, 0) {
+  x.Sum(0, x.p * x.p);
+  x.Sum(1, x.g * x.g);
+  x.Sum(2, x.g);
+}
+// The conditioned gradient is g c(17) - c(18), factors of its row.
+OPTIM_GRID_KERNEL(RangerSquares, kG, 0) {
+  const auto g = x.g * x.c(17) - x.c(18);
+  x.Sum(0, g * g);
+}
+// s0 v. c: 0 beta2, 1 1-beta2.
+OPTIM_GRID_KERNEL(RangerVariance, kG | kS0, kS0) {
+  const auto g = x.g * x.c(17) - x.c(18);
+  x.s0 = x.s0 * x.c(0) + x.c(1) * g * g;
+  x.Sum(0, x.s0);
+}
+// s0 m, s1 other m, s2 v, s3 its maximum. c: 0 1-beta1^2, 1 (1+beta0) / norm, 2 beta0 / norm, 3
+// scale of the root, 4 eps, 5 beta of softplus or 0, 6 its inverse, 7 step; c(19) of the row: p's
+// factor.
+OPTIM_GRID_KERNEL(RangerMove, kP | kG | kS0 | kS1 | kS2 | kS3, kP | kS0 | kS3) {
+  const auto g = x.g * x.c(17) - x.c(18);
+  x.s3 = Max(x.s3, x.s2);
+  const auto raw = Sqrt(x.s3) * x.c(3) + x.c(4), soft = raw * x.c(5);
+  const auto bent = Select(Gt(soft, x.Num(0)), Softplus(soft) * x.c(6), raw);
+  const auto root = Select(Gt(soft, x.Num(20)), raw, bent);
+  x.s0 = x.s0 + x.c(0) * (g - x.s0);
+  x.p = x.p * x.c(19) - x.c(7) * ((x.s0 * x.c(1) - x.c(2) * x.s1) / root);
+}
+// s0 p where it was merged last. c: 0 1-alpha.
+OPTIM_KERNEL(RangerMerge, kP | kS0, kP | kS0) {
+  x.p = x.p + x.c(0) * (x.s0 - x.p);
+  x.s0 = x.p;
+}
+
+}  // namespace malmoi::optim
+
 #if !defined(MALMOI_OPTIM_LEVEL)
 #include "optim/rule.h"
 
@@ -67,7 +108,97 @@ struct Ranger21 : Rule {
     const double part = std::min(std::max(k + 1 - start, 1.0) / (down + 1), 1.0);
     return std::max(starting_lr - (starting_lr - warm_down_min_lr) * part, warm_down_min_lr);
   }
-  void Step(TensorStep& t) const override { t.f64() ? Run<double>(t) : Run<float>(t); }
+  void Step(TensorStep& t) const override {
+    // Where the norm's units are rows.
+    const bool rows = t.shape().size() != 3 && t.GridFits() && t.cols() >= TensorStep::kGridCols;
+    if (rows) {
+      t.f64() ? RunGrid<double>(t) : RunGrid<float>(t);
+    } else {
+      t.f64() ? Run<double>(t) : Run<float>(t);
+    }
+  }
+  // Rows' factors of the conditioned gradient, and the squares of p's rows.
+  template <class T>
+  struct Rows {
+    std::vector<T> scale, shift;
+    std::vector<double> p2;
+    void Divide(double by) {
+      for (T& v : scale) v = static_cast<T>(static_cast<double>(v) / by);
+      for (T& v : shift) v = static_cast<T>(static_cast<double>(v) / by);
+    }
+  };
+  // Clipped, centred and normalised, in one or two passes; once more what is conditioned already
+  // (`again`) is known without a pass.
+  template <class T>
+  Rows<T> ConditionRows(TensorStep& t, bool again) const {
+    Grid<T> grid = t.FirstByRest<T>();
+    std::vector<double> g2(grid.rows), sum(grid.rows);
+    Rows<T> rows{std::vector<T>(grid.rows), std::vector<T>(grid.rows),
+                 std::vector<double>(grid.rows)};
+    grid.across[0] = rows.p2.data(), grid.across[1] = g2.data(), grid.across[2] = sum.data();
+    t.ReduceGrid(RangerNorms, {}, grid);
+    double all = 0;
+    for (std::size_t r = 0; r < grid.rows; ++r) {
+      const double limit = std::max(std::sqrt(rows.p2[r]), agc_eps) * agc_clipping_value;
+      const double norm = std::max(std::sqrt(g2[r]), 1e-6), scale = norm > limit ? limit / norm : 1;
+      rows.scale[r] = static_cast<T>(scale);
+      sum[r] *= scale, all += sum[r];
+    }
+    const auto n = static_cast<double>(t.n());
+    const auto centre = [&](std::size_t r) {
+      return centralize_gradients ? sum[r] / static_cast<double>(grid.cols) : 0.0;
+    };
+    if (normalize_gradients && t.n() > 2) {
+      for (std::size_t r = 0; r < grid.rows; ++r) {
+        rows.shift[r] = static_cast<T>(centralize_gradients ? centre(r) : all / n);
+      }
+      Grid<T> squares = t.FirstByRest<T>();
+      squares.row[1] = rows.scale.data(), squares.row[2] = rows.shift.data();
+      const double square = t.ReduceGrid(RangerSquares, {}, squares).sum[0];
+      const double deviation = std::sqrt(square / (n - 1)), by = deviation + 1e-8;
+      for (std::size_t r = 0; r < grid.rows; ++r) rows.shift[r] = static_cast<T>(centre(r));
+      rows.Divide(again ? by * (deviation / by + 1e-8) : by);
+    } else {
+      for (std::size_t r = 0; r < grid.rows; ++r) rows.shift[r] = static_cast<T>(centre(r));
+    }
+    return rows;
+  }
+  template <class T>
+  void RunGrid(TensorStep& t) const {
+    if (t.phase() == 0 && t.first()) t.CopyP(2);
+    const Rows<T> rows = ConditionRows<T>(t, t.phase() != 0);
+    Grid<T> grid = t.FirstByRest<T>();
+    grid.row[1] = rows.scale.data(), grid.row[2] = rows.shift.data();
+    const double c2 = Debias(betas[1]);
+    if (t.phase() == 0) {
+      t.Slots({1});
+      t.out[0] = t.ReduceGrid(RangerVariance, {betas[1], 1.0 - betas[1]}, grid).sum[0] / c2;
+      t.out[1] = static_cast<double>(t.n());
+      return;
+    }
+    if (weight_decouple && weight_decay != 0 && t.decays()) {
+      t.decay = 1.0 - weight_decay * (fixed_decay ? 1.0 : rate) / variance;
+    }
+    std::vector<T> factor(grid.rows);
+    for (std::size_t r = 0; r < grid.rows; ++r) {
+      const double norm = std::sqrt(rows.p2[r]) * std::fabs(t.decay);
+      factor[r] = static_cast<T>(1.0 - rate * 2.0 * norm_loss_factor * (1.0 - 1.0 / (norm + eps)));
+    }
+    grid.row[3] = factor.data();
+    const double norm = std::sqrt((1.0 + beta0) * (1.0 + beta0) + beta0 * beta0);
+    const double soft = use_softplus ? beta_softplus : 0.0;
+    const bool odd = step_count % 2 == 1;
+    t.Slots({odd ? 0 : 3, odd ? 3 : 0, 1, 4});
+    t.ReduceGrid(
+        RangerMove,
+        {1.0 - betas[0] * betas[0], (1.0 + beta0) / norm, beta0 / norm, 1.0 / std::sqrt(c2), eps,
+         soft, use_softplus ? 1.0 / soft : 0.0, AdamDebias(rate, Debias(betas[0]))},
+        grid);
+    if (!merge) return;
+    t.decay = 1;
+    t.Slots({2});
+    t.Apply(RangerMerge, {1.0 - lookahead_blending_alpha});
+  }
   void Between(int phase, std::span<Rule* const> rules) override {
     if (phase != 0) return;
     double sum = 1, count = 0;

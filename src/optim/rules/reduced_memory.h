@@ -28,16 +28,16 @@ OPTIM_KERNEL(MaskBelow, kP | kS2, kS2) {
 
 // RACS over grids: squares along both; the norm of the scaled gradient; the step. c: 0 rate; c(19)
 // of the row and s7 of the column: 1 / root.
-OPTIM_KERNEL(RacsSquares, kG, 0) {
+OPTIM_GRID_KERNEL(RacsSquares, kG, 0) {
   const auto v = x.g * x.g;
   x.Down(0, v);
   x.Sum(0, v);
 }
-OPTIM_KERNEL(RacsNorm, kG | kS7, 0) {
+OPTIM_GRID_KERNEL(RacsNorm, kG | kS7, 0) {
   const auto u = x.g * x.c(19) * x.s7;
   x.Sum(0, u * u);
 }
-OPTIM_KERNEL(RacsUpdate, kP | kG | kS7, kP) {
+OPTIM_GRID_KERNEL(RacsUpdate, kP | kG | kS7, kP) {
   x.p = x.p - x.c(0) * (x.g * x.c(19) * x.s7);
 }
 
@@ -301,8 +301,7 @@ struct RACS : Rule {
   }
   template <class T>
   void RunGrid(TensorStep& t) const {
-    Grid<T> grid;
-    grid.rows = t.rows(), grid.cols = t.cols();
+    Grid<T> grid = t.FirstByRest<T>();
     std::vector<double> across(grid.rows), down(grid.cols);
     grid.across[0] = across.data(), grid.down[0] = down.data();
     t.ReduceGrid(RacsSquares, {}, grid);

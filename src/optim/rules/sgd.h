@@ -265,10 +265,23 @@ struct ASGD : Rule {
     if (phase != 0) return;
     for (Rule* rule : rules) static_cast<ASGD*>(rule)->NewRate();
   }
-  // The norms are f32 in the reference whatever the parameters are, and so are their differences.
+  // The reference adds squares of norms up in f32 whatever the parameters are, and the rate is a
+  // quotient of differences of such norms: rounded as there, or it has few digits in common.
+  float p_squares = 0, g_squares = 0;
+  void Begin() override { p_squares = g_squares = 0; }
+  static float SquareOfNorm(double squares, const TensorStep& t) {
+    const double norm = std::sqrt(squares);
+    if (t.f64()) return static_cast<float>(norm * norm);
+    const float narrow = t.bf16() ? RoundBf16(static_cast<float>(norm)) : static_cast<float>(norm);
+    return t.bf16() ? RoundBf16(narrow * narrow) : narrow * narrow;
+  }
+  void Visited(const TensorStep& t) override {
+    if (t.phase() != 0) return;
+    p_squares += SquareOfNorm(t.out[0], t);
+    g_squares += SquareOfNorm(t.out[1], t);
+  }
   void NewRate() {
-    const float p_norm = std::sqrt(static_cast<float>(totals()[0]));
-    const float g_norm = std::sqrt(static_cast<float>(totals()[1]));
+    const float p_norm = std::sqrt(p_squares), g_norm = std::sqrt(g_squares);
     if (prev_param_norm < 0) {
       prev_param_norm = static_cast<double>(p_norm), prev_grad_norm = static_cast<double>(g_norm);
     }

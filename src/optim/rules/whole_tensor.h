@@ -5,33 +5,33 @@
 namespace malmoi::optim {
 
 // Squares of the first moment, here s1, and of the gradient, by columns.
-OPTIM_KERNEL(AlignmentSquares, kG | kS1, 0) {
+OPTIM_GRID_KERNEL(AlignmentSquares, kG | kS1, 0) {
   x.Down(0, x.s1 * x.s1);
   x.Down(1, x.g * x.g);
 }
 // s0 alignment, s1 momentum, s6 and s7 1 / norms of columns. c: 0 1-decay_rate, 1 eps, 2 momentum,
 // 3 lr.
-OPTIM_KERNEL(AlignedUpdate, kP | kG | kS0 | kS1 | kS6 | kS7, kP | kS0 | kS1) {
+OPTIM_GRID_KERNEL(AlignedUpdate, kP | kG | kS0 | kS1 | kS6 | kS7, kP | kS0 | kS1) {
   x.s0 = Lerp(x.s0, (x.s1 * x.s6) * (x.g * x.s7), x.c(0));
   x.s1 = x.s1 * x.c(2) + ((x.Num(1) + x.s0) * x.Num(0.5) + x.c(1)) * x.g;
   x.p = x.p - x.c(3) * x.s1;
 }
 // The same, and s2 second moment. c: 4 beta2, 5 1-beta2.
-OPTIM_KERNEL(AlignedAdamUpdate, kP | kG | kS0 | kS1 | kS2 | kS6 | kS7, kP | kS0 | kS1 | kS2) {
+OPTIM_GRID_KERNEL(AlignedAdamUpdate, kP | kG | kS0 | kS1 | kS2 | kS6 | kS7, kP | kS0 | kS1 | kS2) {
   x.s0 = Lerp(x.s0, (x.s1 * x.s6) * (x.g * x.s7), x.c(0));
   x.s1 = x.s1 * x.c(2) + ((x.Num(1) + x.s0) * x.Num(0.5) + x.c(1)) * x.g;
   x.s2 = x.s2 * x.c(4) + x.c(5) * x.g * x.g;
   x.p = x.p - x.c(3) * (x.s1 / (Sqrt(x.s2) + x.c(1)));
 }
 // c: 0 rate; c(19) of the row: the root of its second moment. Sums of p and of its square.
-OPTIM_KERNEL(NeuronUpdate, kP | kG, kP) {
+OPTIM_GRID_KERNEL(NeuronUpdate, kP | kG, kP) {
   const auto u = x.g / x.c(19);
   x.p = Select(Eq(u, u), x.p - x.c(0) * u, x.p);
   x.Sum(0, x.p);
   x.Sum(1, x.p * x.p);
 }
 // c(18), c(19) of the row: mean and norm.
-OPTIM_KERNEL(NeuronOntoSphere, kP, kP) {
+OPTIM_GRID_KERNEL(NeuronOntoSphere, kP, kP) {
   x.p = (x.p - x.c(18)) / x.c(19);
 }
 
@@ -68,18 +68,10 @@ void FollowAlignment(std::size_t rows, std::size_t cols, std::span<const T> a, s
   }
 }
 
-// The first dimension by all others, for passes over rows and columns.
-template <class T>
-Grid<T> FirstByRest(const TensorStep& t) {
-  Grid<T> grid;
-  grid.rows = t.rows(), grid.cols = t.cols();
-  return grid;
-}
-
 // FollowAlignment and what follows it, in two passes: `update` with 1 / norms of columns.
 template <class T>
 void StepAligned(TensorStep& t, const Kernel& update, std::initializer_list<double> constants) {
-  Grid<T> grid = FirstByRest<T>(t);
+  Grid<T> grid = t.FirstByRest<T>();
   std::vector<double> aa(grid.cols), gg(grid.cols);
   grid.down[0] = aa.data(), grid.down[1] = gg.data();
   t.ReduceGrid(AlignmentSquares, {}, grid);
@@ -202,7 +194,7 @@ struct Nero : Rule {
   // In two passes, three with constraints: norms of the gradient, the update, the sphere.
   template <class T>
   void RunGrid(TensorStep& t) const {
-    Grid<T> grid = FirstByRest<T>(t);
+    Grid<T> grid = t.FirstByRest<T>();
     std::vector<double> sum(grid.rows), squares(grid.rows);
     grid.across[0] = sum.data();
     t.ReduceGrid(NormOfGradient, {}, grid);

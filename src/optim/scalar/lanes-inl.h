@@ -44,80 +44,85 @@ inline double Abs1(double a) {
   V o;                                                       \
   for (std::size_t i = 0; i < V::kLanes; ++i) o.v[i] = expr; \
   return o;
-#define OPTIM_LANES(V, T_, N_)                                                \
-  struct V {                                                                  \
-    using T = T_;                                                             \
-    static constexpr std::size_t kLanes = N_;                                 \
-    T v[N_];                                                                  \
-    static inline V Set(T a) { OPTIM_EACH(V, a) }                             \
-    static inline V Load(const T* a) { OPTIM_EACH(V, a[i]) }                  \
-    inline void Store(T* a) const {                                           \
-      for (std::size_t i = 0; i < kLanes; ++i) a[i] = v[i];                   \
-    }                                                                         \
-  };                                                                          \
-  struct V##Mask {                                                            \
-    static constexpr std::size_t kLanes = N_;                                 \
-    bool v[N_];                                                               \
-  };                                                                          \
-  inline V operator+(const V& a, const V& b) {                                \
-    OPTIM_EACH(V, a.v[i] + b.v[i])                                            \
-  }                                                                           \
-  inline V operator-(const V& a, const V& b) {                                \
-    OPTIM_EACH(V, a.v[i] - b.v[i])                                            \
-  }                                                                           \
-  inline V operator*(const V& a, const V& b) {                                \
-    OPTIM_EACH(V, a.v[i] * b.v[i])                                            \
-  }                                                                           \
-  inline V operator/(const V& a, const V& b) {                                \
-    OPTIM_EACH(V, a.v[i] / b.v[i])                                            \
-  }                                                                           \
-  inline V Fma(const V& a, const V& b, const V& c) {                          \
-    OPTIM_EACH(V, Fma1(a.v[i], b.v[i], c.v[i]))                               \
-  }                                                                           \
-  inline V Sqrt(const V& a) {                                                 \
-    OPTIM_EACH(V, Sqrt1(a.v[i]))                                              \
-  }                                                                           \
-  inline V Abs(const V& a) {                                                  \
-    OPTIM_EACH(V, Abs1(a.v[i]))                                               \
-  }                                                                           \
-  inline V Max(const V& a, const V& b) {                                      \
-    OPTIM_EACH(V, a.v[i] > b.v[i] ? a.v[i] : b.v[i])                          \
-  }                                                                           \
-  inline V Min(const V& a, const V& b) {                                      \
-    OPTIM_EACH(V, a.v[i] < b.v[i] ? a.v[i] : b.v[i])                          \
-  }                                                                           \
-  inline V##Mask Lt(const V& a, const V& b) {                                 \
-    OPTIM_EACH(V##Mask, a.v[i] < b.v[i])                                      \
-  }                                                                           \
-  inline V##Mask Le(const V& a, const V& b) {                                 \
-    OPTIM_EACH(V##Mask, a.v[i] <= b.v[i])                                     \
-  }                                                                           \
-  inline V##Mask Gt(const V& a, const V& b) {                                 \
-    OPTIM_EACH(V##Mask, a.v[i] > b.v[i])                                      \
-  }                                                                           \
-  inline V##Mask Ge(const V& a, const V& b) {                                 \
-    OPTIM_EACH(V##Mask, a.v[i] >= b.v[i])                                     \
-  }                                                                           \
-  inline V##Mask Eq(const V& a, const V& b) {                                 \
-    OPTIM_EACH(V##Mask, a.v[i] == b.v[i])                                     \
-  }                                                                           \
-  inline V##Mask And(const V##Mask& a, const V##Mask& b) {                    \
-    OPTIM_EACH(V##Mask, a.v[i] && b.v[i])                                     \
-  }                                                                           \
-  inline V##Mask Or(const V##Mask& a, const V##Mask& b) {                     \
-    OPTIM_EACH(V##Mask, a.v[i] || b.v[i])                                     \
-  }                                                                           \
-  inline V##Mask Not(const V##Mask& a) {                                      \
-    OPTIM_EACH(V##Mask, !a.v[i])                                              \
-  }                                                                           \
-  inline V Select(const V##Mask& m, const V& a, const V& b) {                 \
-    OPTIM_EACH(V, m.v[i] ? a.v[i] : b.v[i])                                   \
-  }                                                                           \
-  inline double SumLanes(V a) {                                               \
-    for (std::size_t half = V::kLanes / 2; half >= 1; half /= 2) {            \
-      for (std::size_t i = 0; i < half; ++i) a.v[i] = a.v[i] + a.v[i + half]; \
-    }                                                                         \
-    return static_cast<double>(a.v[0]);                                       \
+#define OPTIM_LANES(V, T_, N_)                                                                  \
+  struct V {                                                                                    \
+    using T = T_;                                                                               \
+    static constexpr std::size_t kLanes = N_;                                                   \
+    T v[N_];                                                                                    \
+    static inline V Set(T a) { OPTIM_EACH(V, a) }                                               \
+    static inline V Load(const T* a) { OPTIM_EACH(V, a[i]) }                                    \
+    inline void Store(T* a) const {                                                             \
+      for (std::size_t i = 0; i < kLanes; ++i) a[i] = v[i];                                     \
+    }                                                                                           \
+    static inline V LoadFirst(const T* a, std::size_t n) { OPTIM_EACH(V, i < n ? a[i] : T{0}) } \
+    inline void StoreFirst(T* a, std::size_t n) const {                                         \
+      for (std::size_t i = 0; i < n; ++i) a[i] = v[i];                                          \
+    }                                                                                           \
+    inline V First(std::size_t n) const { OPTIM_EACH(V, i < n ? v[i] : T{0}) }                  \
+  };                                                                                            \
+  struct V##Mask {                                                                              \
+    static constexpr std::size_t kLanes = N_;                                                   \
+    bool v[N_];                                                                                 \
+  };                                                                                            \
+  inline V operator+(const V& a, const V& b) {                                                  \
+    OPTIM_EACH(V, a.v[i] + b.v[i])                                                              \
+  }                                                                                             \
+  inline V operator-(const V& a, const V& b) {                                                  \
+    OPTIM_EACH(V, a.v[i] - b.v[i])                                                              \
+  }                                                                                             \
+  inline V operator*(const V& a, const V& b) {                                                  \
+    OPTIM_EACH(V, a.v[i] * b.v[i])                                                              \
+  }                                                                                             \
+  inline V operator/(const V& a, const V& b) {                                                  \
+    OPTIM_EACH(V, a.v[i] / b.v[i])                                                              \
+  }                                                                                             \
+  inline V Fma(const V& a, const V& b, const V& c) {                                            \
+    OPTIM_EACH(V, Fma1(a.v[i], b.v[i], c.v[i]))                                                 \
+  }                                                                                             \
+  inline V Sqrt(const V& a) {                                                                   \
+    OPTIM_EACH(V, Sqrt1(a.v[i]))                                                                \
+  }                                                                                             \
+  inline V Abs(const V& a) {                                                                    \
+    OPTIM_EACH(V, Abs1(a.v[i]))                                                                 \
+  }                                                                                             \
+  inline V Max(const V& a, const V& b) {                                                        \
+    OPTIM_EACH(V, a.v[i] > b.v[i] ? a.v[i] : b.v[i])                                            \
+  }                                                                                             \
+  inline V Min(const V& a, const V& b) {                                                        \
+    OPTIM_EACH(V, a.v[i] < b.v[i] ? a.v[i] : b.v[i])                                            \
+  }                                                                                             \
+  inline V##Mask Lt(const V& a, const V& b) {                                                   \
+    OPTIM_EACH(V##Mask, a.v[i] < b.v[i])                                                        \
+  }                                                                                             \
+  inline V##Mask Le(const V& a, const V& b) {                                                   \
+    OPTIM_EACH(V##Mask, a.v[i] <= b.v[i])                                                       \
+  }                                                                                             \
+  inline V##Mask Gt(const V& a, const V& b) {                                                   \
+    OPTIM_EACH(V##Mask, a.v[i] > b.v[i])                                                        \
+  }                                                                                             \
+  inline V##Mask Ge(const V& a, const V& b) {                                                   \
+    OPTIM_EACH(V##Mask, a.v[i] >= b.v[i])                                                       \
+  }                                                                                             \
+  inline V##Mask Eq(const V& a, const V& b) {                                                   \
+    OPTIM_EACH(V##Mask, a.v[i] == b.v[i])                                                       \
+  }                                                                                             \
+  inline V##Mask And(const V##Mask& a, const V##Mask& b) {                                      \
+    OPTIM_EACH(V##Mask, a.v[i] && b.v[i])                                                       \
+  }                                                                                             \
+  inline V##Mask Or(const V##Mask& a, const V##Mask& b) {                                       \
+    OPTIM_EACH(V##Mask, a.v[i] || b.v[i])                                                       \
+  }                                                                                             \
+  inline V##Mask Not(const V##Mask& a) {                                                        \
+    OPTIM_EACH(V##Mask, !a.v[i])                                                                \
+  }                                                                                             \
+  inline V Select(const V##Mask& m, const V& a, const V& b) {                                   \
+    OPTIM_EACH(V, m.v[i] ? a.v[i] : b.v[i])                                                     \
+  }                                                                                             \
+  inline double SumLanes(V a) {                                                                 \
+    for (std::size_t half = V::kLanes / 2; half >= 1; half /= 2) {                              \
+      for (std::size_t i = 0; i < half; ++i) a.v[i] = a.v[i] + a.v[i + half];                   \
+    }                                                                                           \
+    return static_cast<double>(a.v[0]);                                                         \
   }
 
 OPTIM_LANES(F32, float, 16)
@@ -198,8 +203,21 @@ inline double OfBits(std::uint64_t bits) {
 inline F32 GuessInverseCubeRoot(const F32& x) {
   OPTIM_EACH(F32, FromBits(0x548c39cbu - (BitsOf(x.v[i]) >> 16) * 21845u))
 }
+inline F32 PowerOfTwo(const F32& k) {
+  OPTIM_EACH(F32, FromBits(BitsOf(k.v[i] + (12582912.0f + 127.0f)) << 23))
+}
 inline F64 PowerOfTwo(const F64& k) {
   OPTIM_EACH(F64, OfBits(BitsOf(k.v[i] + (6755399441055744.0 + 1023.0)) << 52))
+}
+inline F32 SplitExponent(const F32& x, F32* k) {
+  F32 m;
+  for (std::size_t i = 0; i < F32::kLanes; ++i) {
+    const std::uint32_t bits = BitsOf(x.v[i]);
+    const std::uint32_t biased = (bits + 0x004afb0du) >> 23;
+    k->v[i] = static_cast<float>(biased) - 127.0f;
+    m.v[i] = FromBits(bits - ((biased - 127u) << 23));
+  }
+  return m;
 }
 inline F64 SplitExponent(const F64& x, F64* k) {
   F64 m;

@@ -52,7 +52,7 @@ struct DeMo : DenseRule<DeMo> {
 
   // Replaces a tile of coefficients by its largest k, zero elsewhere.
   template <class T>
-  void KeepLargest(std::vector<T>* tile) const {
+  void KeepLargest(Numbers<T>* tile) const {
     const auto k = static_cast<std::size_t>(compression_top_k);
     if (k >= tile->size()) return;
     std::vector<std::size_t> order(tile->size());

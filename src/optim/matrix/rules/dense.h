@@ -97,7 +97,7 @@ Matrix<T> AsMatrix(std::span<const T> a, std::size_t rows) {
   return Matrix<T>(rows, rows == 0 ? 0 : a.size() / rows, a.data());
 }
 template <class T>
-void CopyTo(const std::vector<T>& from, std::span<T> to) {
+void CopyTo(const Numbers<T>& from, std::span<T> to) {
   std::copy(from.begin(), from.end(), to.begin());
 }
 

@@ -172,7 +172,7 @@ struct Kron : DenseRule<Kron> {
   }
   enum class Apply : unsigned char { kQ, kQtQ, kInverseTranspose };
   // x times op(Q) along every mode.
-  static std::vector<float> Along(const Factors& f, std::span<const float> x, Apply how) {
+  static Numbers<float> Along(const Factors& f, std::span<const float> x, Apply how) {
     Matrix<float> m(1, x.size(), x.data());
     for (std::size_t i = 0; i < f.shape.size(); ++i) {
       const auto dim = static_cast<std::size_t>(f.shape[i]);
@@ -202,8 +202,8 @@ struct Kron : DenseRule<Kron> {
   }
   void UpdateFactors(Factors* f, std::span<const float> v, std::span<const float> g) const {
     constexpr float kTiny = 1.1754943508222875e-38F;
-    const std::vector<float> a = Along(*f, g, Apply::kQ);
-    const std::vector<float> b = Along(*f, v, Apply::kInverseTranspose);
+    const Numbers<float> a = Along(*f, g, Apply::kQ);
+    const Numbers<float> b = Along(*f, v, Apply::kInverseTranspose);
     for (std::size_t i = 0; i < f->shape.size(); ++i) {
       const Matrix<float> ai = Unfold<float>(a, f->shape, i);
       const Matrix<float> bi = Unfold<float>(b, f->shape, i);
@@ -262,7 +262,7 @@ struct Kron : DenseRule<Kron> {
       for (std::size_t i = 0; i < f.q.size(); ++i)
         std::copy(f.q[i].data.begin(), f.q[i].data.end(),
                   t.State<T>(static_cast<int>(1 + i)).begin());
-    const std::vector<float> out = Along(f, corrected, Apply::kQtQ);
+    const Numbers<float> out = Along(f, corrected, Apply::kQtQ);
     std::vector<T> u(out.begin(), out.end());
     const T rms = Norm<T>(u) / std::sqrt(static_cast<T>(u.size()));
     Scale<T>(u, static_cast<double>(

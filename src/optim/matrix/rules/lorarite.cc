@@ -477,7 +477,8 @@ Result<ParameterState> LoRARite::State(std::size_t parameter) const {
       for (const auto& [name, m] :
            {std::pair{"v", &side->v}, {"m", &side->m}, {"basis", &side->basis}})
         add(std::string(name) + end,
-            {static_cast<std::int64_t>(m->rows), static_cast<std::int64_t>(m->cols)}, m->data);
+            {static_cast<std::int64_t>(m->rows), static_cast<std::int64_t>(m->cols)},
+            Values(m->data.begin(), m->data.end()));
       add(std::string("escape") + end, {}, {side->escape});
     }
     out.scalars = json::Value::Object({{"step", json::Value::Int(pair.step)}});

@@ -63,12 +63,12 @@ struct LowRankRule : DenseRule<Derived> {
   }
   // m / (sqrt(v) + eps) after moving both averages.
   template <class T>
-  std::vector<T> AdamDirection(TensorStep& t, std::span<const T> g) const {
+  Numbers<T> AdamDirection(TensorStep& t, std::span<const T> g) const {
     const std::span<T> m = t.State<T>(0);
     const std::span<T> v = t.State<T>(1);
     LerpInto(m, g, 1.0 - betas[0]);
     SquareInto(v, g, betas[1]);
-    std::vector<T> u(m.size());
+    Numbers<T> u(m.size());
     for (std::size_t i = 0; i < u.size(); ++i)
       u[i] = m[i] / (std::sqrt(v[i]) + static_cast<T>(eps));
     return u;

@@ -72,7 +72,7 @@ struct SOAP : DenseRule<SOAP> {
     return AsMatrix(Const(t.State<T>(static_cast<int>(slot))), static_cast<std::size_t>(dim));
   }
   template <class T>
-  std::vector<T> Project(TensorStep& t, std::span<const T> x, bool back) const {
+  Numbers<T> Project(TensorStep& t, std::span<const T> x, bool back) const {
     const Shape modes = Modes(t.shape());
     Matrix<T> m(1, x.size(), x.data());
     for (std::size_t i = 0; i < modes.size(); ++i) {
@@ -158,10 +158,10 @@ struct SOAP : DenseRule<SOAP> {
     const std::span<T> p = t.P<T>();
     const std::span<T> m = t.State<T>(0);
     const std::span<T> v = t.State<T>(1);
-    const std::vector<T> projected = Project<T>(t, g, false);
+    const Numbers<T> projected = Project<T>(t, g, false);
     LerpInto(m, Const(g), 1.0 - betas[0]);
     const T w = static_cast<T>(1.0 - betas[1]);
-    std::vector<T> u = Project<T>(t, m, false);
+    Numbers<T> u = Project<T>(t, m, false);
     for (std::size_t i = 0; i < u.size(); ++i) {
       v[i] = v[i] + w * (projected[i] * projected[i] - v[i]);
       u[i] /= std::sqrt(v[i]) + static_cast<T>(eps);

@@ -50,7 +50,7 @@ struct SPlus : DenseRule<SPlus> {
                              : 2.0 / static_cast<double>(t.shape()[0] + t.shape()[1]));
     if (!weight_decouple) ApplyDecay(t, p, g, rate, weight_decay, false, fixed_decay);
     LerpInto(m, Const(g), 1.0 - betas[0]);
-    std::vector<T> u(m.begin(), m.end());
+    Numbers<T> u(m.begin(), m.end());
     if (flat) {
       u = SignInBasis<T>(t, g);
     } else {
@@ -85,7 +85,7 @@ struct SPlus : DenseRule<SPlus> {
     }
   }
   template <class T>
-  std::vector<T> SignInBasis(TensorStep& t, std::span<const T> g) const {
+  Numbers<T> SignInBasis(TensorStep& t, std::span<const T> g) const {
     const Matrix<T> grad = AsMatrix(g, t.rows());
     Matrix<T> u = AsMatrix(Const(t.State<T>(0)), t.rows());
     Matrix<T> q[2];
