@@ -143,7 +143,7 @@ TEST_CASE("an id twice in a conditional upsert is judged by what was there befor
   Fixture f;
   const auto upsert = [&](UpdateMode mode, std::uint64_t id,
                           std::shared_ptr<const Filter> condition) {
-    UpsertOp op{.mode = mode, .condition = std::move(condition)};
+    UpsertOp op{.points = {}, .mode = mode, .condition = std::move(condition)};
     op.points.push_back({.id = id, .vectors = {}, .payload = R"({"v":"a"})"});
     op.points.push_back({.id = id, .vectors = {}, .payload = R"({"v":"b"})"});
     return f.Do({op}).changed;
