@@ -1,5 +1,6 @@
 // A saved graph, damaged so that all checksums still hold (docs/formats/ann.md). The input is
-// patches of 4 bytes: u16 offset, u8 value, u8 unused.
+// patches of 4 bytes: u16 offset, u8 value, u8 flags. Flags: 1 (of the first patch) a graph with
+// cells, 2 the offset counts from the end, where the parts of cells are.
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,25 +16,30 @@ namespace {
 namespace ann = malmoi::ann;
 using malmoi::Load;
 
-constexpr std::uint32_t kDim = 5, kRows = 12;
+constexpr std::uint32_t kDim = 5, kRows = 12, kRowsWithCells = 4200;
 
-std::vector<float> Numbers() {
+std::vector<float> Numbers(std::uint32_t rows) {
   std::vector<float> out;
-  for (std::uint32_t i = 0; i < kRows * kDim; ++i) {
-    out.push_back(static_cast<float>((i * 37) % 11) - 5.0f);
+  for (std::uint32_t i = 0; i < rows * kDim; ++i) {
+    out.push_back(static_cast<float>((i * 37) % 1009 % 11) - 5.0f);
   }
   return out;
 }
 
-std::string Saved() {
+std::string Saved(std::uint32_t rows) {
   malmoi::os::FaultVfs vfs(1);
   Expect(vfs.MakeDirs("/d").ok());
-  auto index = ann::Index::Create({.dim = kDim, .capacity = kRows, .degree = 4, .build_window = 8});
+  auto index = ann::Index::Create({.codes = rows == kRows ? ann::Codes::kEight : ann::Codes::kFour,
+                                   .dim = kDim,
+                                   .capacity = rows,
+                                   .degree = 4,
+                                   .build_window = 8});
   Expect(index.ok());
-  std::vector<std::uint32_t> ids(kRows);
-  for (std::uint32_t i = 0; i < kRows; ++i) ids[i] = i;
-  const auto numbers = Numbers();
+  std::vector<std::uint32_t> ids(rows);
+  for (std::uint32_t i = 0; i < rows; ++i) ids[i] = i;
+  const auto numbers = Numbers(rows);
   Expect(index.value()->Insert(ids, ann::DenseRows(numbers.data(), kDim)).ok());
+  Expect(index.value()->Partition().ok());
   Expect(index.value()->Save(vfs, "/d/a").ok());
   return malmoi::os::ReadFile(vfs, "/d/a").value();
 }
@@ -43,7 +49,7 @@ void PutCrc(std::string* bytes, std::size_t at, std::string_view of) {
   bytes->replace(at, 4, reinterpret_cast<const char*>(&crc), 4);
 }
 
-constexpr std::size_t kTableAt = 68, kEntry = 24;
+constexpr std::size_t kTableAt = 76, kEntry = 24;
 
 // Writes the checksums of the parts, wherever the table now says they are, and of the header.
 void Seal(std::string* bytes, std::size_t parts) {
@@ -61,16 +67,18 @@ void Seal(std::string* bytes, std::size_t parts) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  static const std::string kClean = Saved();
-  static const std::size_t kParts = Load<std::uint32_t>(kClean.data() + kTableAt - 4);
+  static const std::string kSmall = Saved(kRows), kWithCells = Saved(kRowsWithCells);
   std::string_view patches = FuzzInput(data, size);
   const bool damaged = patches.size() >= 4;
-  std::string bytes = kClean;
+  const std::string& clean = damaged && (patches[3] & 1) != 0 ? kWithCells : kSmall;
+  const std::size_t parts = Load<std::uint32_t>(clean.data() + kTableAt - 4);
+  std::string bytes = clean;
   for (; patches.size() >= 4; patches.remove_prefix(4)) {
-    const std::size_t at = Load<std::uint16_t>(patches.data());
+    std::size_t at = Load<std::uint16_t>(patches.data());
+    if ((patches[3] & 2) != 0) at = bytes.size() - 1 - at;
     if (at < bytes.size()) bytes[at] = patches[2];
   }
-  Seal(&bytes, kParts);
+  Seal(&bytes, parts);
   malmoi::os::FaultVfs vfs(1);
   Expect(vfs.MakeDirs("/d").ok());
   {
@@ -84,6 +92,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto found = index.value()->Search(std::vector<float>(dim, 1.0f), {.limit = 5});
   Expect(found.ok());
   for (const auto& f : found.value()) Expect(f.id < index.value()->options().capacity);
+  const std::vector<std::uint64_t> bits(kRowsWithCells / 64 + 1, 0x9249249249249249u);
+  const ann::IdFilter filter{bits, kRowsWithCells / 3};
+  const auto some = index.value()->Search(std::vector<float>(dim, 1.0f),
+                                          {.limit = 5, .window = 16, .filter = &filter});
+  Expect(some.ok());
+  for (const auto& f : some.value()) Expect((bits[f.id / 64] >> (f.id % 64) & 1) != 0);
   const std::vector<std::uint32_t> first{0};
   Expect(index.value()->Delete(first).ok());
   return 0;
