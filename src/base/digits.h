@@ -10,6 +10,24 @@ namespace malmoi {
 inline constexpr std::uint64_t kEachByte = 0x0101010101010101;
 inline constexpr std::uint64_t kHighBits = 0x8080808080808080;
 
+// Powers of ten, by exponent.
+inline constexpr std::uint64_t kWholeTens[] = {1,
+                                               10,
+                                               100,
+                                               1'000,
+                                               10'000,
+                                               100'000,
+                                               1'000'000,
+                                               10'000'000,
+                                               100'000'000,
+                                               1'000'000'000,
+                                               10'000'000'000,
+                                               100'000'000'000,
+                                               1'000'000'000'000,
+                                               10'000'000'000'000,
+                                               100'000'000'000'000,
+                                               1'000'000'000'000'000};
+
 // High bits where a byte of `x` is 0. Those above the lowest may be wrong.
 constexpr std::uint64_t ZeroBytes(std::uint64_t x) {
   return (x - kEachByte) & ~x & kHighBits;

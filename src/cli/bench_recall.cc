@@ -14,6 +14,7 @@
 #include "cli/vector_file.h"
 #include "json/writer.h"
 #include "kernels/vector.h"
+#include "obs/progress.h"
 #include "os/cpu_info.h"
 #include "rag/evaluation.h"
 #include "rag/parts.h"
@@ -107,8 +108,12 @@ Result<Set> FromBeir(const Context& context) {
 
 class RecallBench {
  public:
-  RecallBench(Set set, std::string folder, std::size_t threads, vec::Distance distance)
-      : set_(std::move(set)), folder_(std::move(folder)), threads_(threads), distance_(distance) {}
+  RecallBench(Set set, std::string folder, std::size_t threads, vec::Distance distance, bool quiet)
+      : set_(std::move(set)),
+        folder_(std::move(folder)),
+        threads_(threads),
+        distance_(distance),
+        progress_("measuring", "steps", kSteps, quiet) {}
 
   Status Run() {
     MALMOI_TRY(db_, vec::Database::Open(os::PosixVfs(), folder_, threads_));
@@ -121,10 +126,12 @@ class RecallBench {
       MALMOI_TRY(c_->Write({&op, 1}));
     }
     MALMOI_TRY(Load());
+    Next("optimising");
     std::int64_t start = MonotonicNs();
     MALMOI_TRY(vec::Optimize(*c_));
     Figure("optimise after the last insert, s", SecondsSince(start));
     Sizes();
+    Next("searches alone");
     MALMOI_TRY(Quiet());
     MALMOI_TRY(Curve({}, 1, kWindows));
     MALMOI_TRY(Curve({}, std::max<std::size_t>(threads_, 2), kWindows));
@@ -133,7 +140,11 @@ class RecallBench {
       MALMOI_TRY(Curve({"u", keep}, 1, kFew));
       MALMOI_TRY(Curve({"a", keep}, 1, kFew));
     }
-    return Reopen();
+    Next("opening");
+    MALMOI_TRY(Reopen());
+    progress_.Add(1);
+    progress_.Finish();
+    return Ok();
   }
 
   std::string Json() const {
@@ -170,6 +181,13 @@ class RecallBench {
     std::string key;  // "u": independent of the vectors; "a": along one direction.
     int below = 0;    // Of a thousand.
   };
+
+  // The step before is done, this one begins.
+  void Next(const std::string& step) {
+    if (begun_) progress_.Add(1);
+    begun_ = true;
+    progress_.SetNote(step);
+  }
 
   void Figure(const std::string& name, double value) { figures_.emplace_back(name, value); }
 
@@ -225,6 +243,7 @@ class RecallBench {
     std::mt19937_64 random(5);
     const std::size_t half = set_.points.rows / 2;
     for (const bool paced : {false, true}) {
+      Next(paced ? "inserts at 9,000 points/s" : "inserts at full speed");
       if (paced) MALMOI_TRY(vec::Optimize(*c_));
       Asker asker(*this);
       const std::size_t from = paced ? half : 0, to = paced ? set_.points.rows : half;
@@ -304,6 +323,7 @@ class RecallBench {
     const vec::Filter* chosen = kept.key.empty() ? nullptr : &filter;
     const std::string name =
         kept.key.empty() ? "" : kept.key + " " + FormatFixed(kept.below / 10.0, 1) + " %";
+    Next(kept.key.empty() ? "curve, " + std::to_string(threads) + " threads" : "filter " + name);
     // Exact answers of a filter from a part of the queries: a scan takes its time.
     const std::size_t n =
         chosen == nullptr ? set_.queries.rows : std::min<std::size_t>(set_.queries.rows, 300);
@@ -382,6 +402,10 @@ class RecallBench {
   std::map<std::string, std::vector<std::vector<vec::PointId>>> truth_;
   std::vector<std::pair<std::string, double>> figures_;
   std::vector<Measured> curve_;
+  // Two of inserts, optimising, searches alone, two curves, ten filters, opening.
+  static constexpr std::uint64_t kSteps = 17;
+  obs::Progress progress_;
+  bool begun_ = false;
   double insert_p99_us_ = 0, paced_p99_us_ = 0;
 };
 
@@ -401,7 +425,7 @@ Result<int> CmdBenchRecall(const Context& context) {
                                                           : vec::Distance::kCosine;
   Status status = Ok();
   {
-    RecallBench bench(std::move(set).value(), folder, threads, distance);
+    RecallBench bench(std::move(set).value(), folder, threads, distance, a.quiet || a.json);
     status = bench.Run();
     if (status.ok()) {
       if (a.json) std::fprintf(context.out, "%s\n", bench.Json().c_str());

@@ -40,23 +40,6 @@ std::uint64_t EightDigits(std::uint64_t x) {
   return EightValues(x - 0x3030303030303030);
 }
 
-constexpr std::uint64_t kWholeTens[] = {1,
-                                        10,
-                                        100,
-                                        1'000,
-                                        10'000,
-                                        100'000,
-                                        1'000'000,
-                                        10'000'000,
-                                        100'000'000,
-                                        1'000'000'000,
-                                        10'000'000'000,
-                                        100'000'000'000,
-                                        1'000'000'000'000,
-                                        10'000'000'000'000,
-                                        100'000'000'000'000,
-                                        1'000'000'000'000'000};
-
 // The digits at `at`, where 16 characters are readable: how many there are (16: perhaps more), and
 // their number. Without a branch: numbers of one array differ in length.
 int SomeDigits(const char* at, std::uint64_t* number) {

@@ -10,20 +10,6 @@ namespace {
 // A product with one is off by an ulp or two, as NearMiddle allows.
 constexpr double kTenths[] = {1e-0, 1e-1, 1e-2, 1e-3,  1e-4,  1e-5,  1e-6,
                               1e-7, 1e-8, 1e-9, 1e-10, 1e-11, 1e-12, 1e-13};
-constexpr std::uint64_t kTens[] = {1,
-                                   10,
-                                   100,
-                                   1'000,
-                                   10'000,
-                                   100'000,
-                                   1'000'000,
-                                   10'000'000,
-                                   100'000'000,
-                                   1'000'000'000,
-                                   10'000'000'000,
-                                   100'000'000'000,
-                                   1'000'000'000'000,
-                                   10'000'000'000'000};
 // Element n keeps the last n - 8 bytes in memory of eight.
 constexpr std::uint64_t kLastBytes[] = {
     0,     0,           0,           0,           0,           0,           0,           0,
@@ -59,7 +45,7 @@ std::size_t ScalarDecimals(const char* begin, const char** at_io, const char* en
     second = (second ^ kEachByte * '0') & kLastBytes[some + 8];
     if ((NoDigits(first) | NoDigits(second)) != 0) break;
     const std::uint64_t digits =
-        whole * kTens[some] + EightValues(first) * 100'000'000 + EightValues(second);
+        whole * kWholeTens[some] + EightValues(first) * 100'000'000 + EightValues(second);
     const double value = static_cast<double>(digits) * kTenths[some];
     if (NearMiddle(value)) break;
     const auto bits = std::bit_cast<std::uint32_t>(static_cast<float>(value));
