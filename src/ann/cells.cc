@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <bit>
 #include <numeric>
 
 #include "ann/cells_internal.h"
@@ -127,7 +128,42 @@ std::size_t Pick(std::span<const std::uint32_t> ids, const Keep& keep, std::uint
   return left;
 }
 
+// Those of rows[begin, end) whose bit is set, to out; their number.
+std::size_t Marked(const std::uint32_t* rows, const std::uint64_t* words, std::uint32_t begin,
+                   std::uint32_t end, std::uint32_t* out) {
+  std::size_t n = 0;
+  for (std::uint32_t at = begin; at < end;) {
+    const std::uint32_t last = std::min(end, (at / 64 + 1) * 64);
+    std::uint64_t word = words[at / 64] >> (at % 64);
+    if (last - at < 64) word &= (std::uint64_t{1} << (last - at)) - 1;
+    for (; word != 0; word &= word - 1) out[n++] = rows[at + std::countr_zero(word)];
+    at = last;
+  }
+  return n;
+}
+
+void PrefetchCell(const Cells& cells, std::uint32_t cell) {
+  const std::uint32_t end = std::min(cells.starts[cell + 1], cells.starts[cell] + 256);
+  for (std::uint32_t at = cells.starts[cell]; at < end; at += 16) {
+    __builtin_prefetch(cells.rows + at);
+  }
+}
+
 }  // namespace
+
+std::shared_ptr<const CellBits> MarkCells(std::shared_ptr<const Cells> cells,
+                                          std::span<const std::uint64_t> bits) {
+  auto out = std::make_shared<CellBits>();
+  const std::uint32_t n = cells->starts[cells->count];
+  out->words.resize((n + 63) / 64);
+  for (std::uint32_t i = 0; i < n; ++i) {
+    const std::uint32_t id = cells->rows[i];
+    if (id / 64 >= bits.size()) continue;
+    out->words[i / 64] |= (bits[id / 64] >> (id % 64) & 1) << (i % 64);
+  }
+  out->cells = std::move(cells);
+  return out;
+}
 
 double CellRowsTested(std::uint64_t rows, std::size_t window) {
   // About 3.5 times what a search may test in vain, as measured.
@@ -166,7 +202,12 @@ std::shared_ptr<const Cells> MakeCells(const Arrays& arrays, std::size_t blocks,
 
 void SearchCells(const Arrays& arrays, const Cells& cells, std::uint64_t size, std::size_t window,
                  const Keep& keep, WalkScratch* scratch) {
-  constexpr std::size_t kAtOnce = 256;
+  constexpr std::uint32_t kAtOnce = 256;
+  constexpr std::size_t kAhead = 2;
+  const CellBits* marks = keep.filter != nullptr ? keep.filter->in_cells : nullptr;
+  if (marks != nullptr && marks->cells.get() != &cells) marks = nullptr;
+  // Whether marks say all that is to be known.
+  const bool sure = marks != nullptr && !keep.filter->more_in_cells && keep.deleted == nullptr;
   Begin(arrays, 0, window, cells.count, scratch);
   Arrays centres;
   centres.code_bytes = arrays.code_bytes;
@@ -179,15 +220,25 @@ void SearchCells(const Arrays& arrays, const Cells& cells, std::uint64_t size, s
                                              static_cast<double>(window)) +
                     1;
   Scanner scanner(arrays, true, scratch);
-  std::uint32_t picked[kAtOnce + 16];
+  std::uint32_t marked[kAtOnce], picked[kAtOnce + 16];
   std::size_t idle = 0;
-  for (const std::uint32_t cell : scratch->cells) {
-    std::span<const std::uint32_t> rows(cells.rows + cells.starts[cell],
-                                        cells.starts[cell + 1] - cells.starts[cell]);
-    idle += rows.size();
-    for (; !rows.empty(); rows = rows.subspan(std::min(rows.size(), kAtOnce))) {
-      const std::size_t n = Pick(rows.first(std::min(rows.size(), kAtOnce)), keep, picked);
-      for (std::size_t i = 0; i < n; ++i) scanner.Add(picked[i]);
+  const std::vector<std::uint32_t>& order = scratch->cells;
+  for (std::size_t c = 0; c < order.size(); ++c) {
+    const std::uint32_t cell = order[c];
+    if (c + kAhead < order.size()) PrefetchCell(cells, order[c + kAhead]);
+    const std::uint32_t begin = cells.starts[cell], end = cells.starts[cell + 1];
+    idle += end - begin;
+    for (std::uint32_t at = begin; at < end; at += kAtOnce) {
+      const std::uint32_t last = std::min(end, at + kAtOnce);
+      std::span<const std::uint32_t> rows(cells.rows + at, last - at);
+      std::size_t n = 0;
+      if (marks != nullptr) {
+        n = Marked(cells.rows, marks->words.data(), at, last, marked);
+        rows = {marked, n};
+      }
+      if (!sure) n = Pick(rows, keep, picked);
+      const std::uint32_t* kept = sure ? marked : picked;
+      for (std::size_t i = 0; i < n; ++i) scanner.Add(kept[i]);
     }
     if (scanner.Entered()) idle = 0;
     if (idle <= most || scratch->state.size < scratch->state.window) continue;

@@ -31,6 +31,14 @@ struct Cells {
   std::vector<std::uint32_t> own_starts, own_rows;
 };
 
+// Bit i: whether rows[i] of the cells is in a filter.
+struct CellBits {
+  std::shared_ptr<const Cells> cells;  // Which they are of; what they hold may be gone.
+  std::vector<std::uint64_t> words;
+};
+std::shared_ptr<const CellBits> MarkCells(std::shared_ptr<const Cells> cells,
+                                          std::span<const std::uint64_t> bits);
+
 // Divides the ids, which are linked; centres by four rounds of k-means over a sample. The result
 // does not depend on the number of threads. Cost: about 3 us a row, of which threads take parts.
 std::shared_ptr<const Cells> MakeCells(const Arrays& arrays, std::size_t blocks,

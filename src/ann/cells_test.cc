@@ -109,6 +109,43 @@ TEST_CASE("cells are the same for any number of threads and level, saved and ope
   CHECK(accepted == 0);
 }
 
+TEST_CASE("a filter by cells gives what its bits give") {
+  const auto index = Made(Metric::kCosine), other = Made(Metric::kCosine);
+  const sample::Data& data = Rows6000();
+  for (const std::uint32_t step : {3, 5, 10}) {
+    const Every every(step);
+    const auto own = index->InCells(every.words), foreign = other->InCells(every.words);
+    const auto more = index->InCells(std::vector<std::uint64_t>(kRows / 64 + 1, ~std::uint64_t{0}));
+    REQUIRE(own != nullptr);
+    double hits = 0;
+    bool by_cells = false;
+    for (std::size_t q = 0; q < data.query_count(); ++q) {
+      const auto ask = [&](const CellBits* cells, bool has_more) {
+        IdFilter filter = every.filter();
+        filter.in_cells = cells;
+        filter.more_in_cells = has_more;
+        SearchStats stats;
+        auto found =
+            index->Search(data.query(q), {.limit = 10, .window = 64, .filter = &filter}, &stats);
+        REQUIRE(found.ok());
+        by_cells = by_cells || (stats.hops == 0 && !stats.scanned);
+        return std::move(found).value();
+      };
+      const auto found = ask(own.get(), false), same = ask(more.get(), true);
+      const auto without = ask(foreign.get(), false);  // Of another index: not used.
+      for (const auto* list : {&found, &same, &without}) {
+        REQUIRE(list->size() == found.size());
+        for (std::size_t i = 0; i < found.size(); ++i) CHECK((*list)[i].id == found[i].id);
+      }
+      for (const Found& f : found) REQUIRE(every.has(f.id));
+      hits += sample::Recall(data, Metric::kCosine, q, 10, found,
+                             [&](std::uint32_t r) { return every.has(r); });
+    }
+    CHECK(by_cells);
+    CHECK(hits / static_cast<double>(data.query_count()) > 0.93);
+  }
+}
+
 TEST_CASE("deleted rows are in no cell's answer, and rows that come later are found") {
   const sample::Data& data = Rows6000();
   const auto index = Made(Metric::kEuclid);

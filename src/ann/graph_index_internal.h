@@ -38,6 +38,7 @@ class GraphIndex : public Index {
                                             const IndexOptions& options,
                                             os::ThreadPool* pool) const;
   Status Partition(os::ThreadPool* pool) override;
+  std::shared_ptr<const CellBits> InCells(std::span<const std::uint64_t> bits) const override;
   Status Delete(std::span<const std::uint32_t> ids) override;
   Status Relink(os::ThreadPool* pool) override;
   Result<std::vector<Found>> Search(std::span<const float> query, const SearchParams& params,

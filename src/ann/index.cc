@@ -126,6 +126,15 @@ Status GraphIndex::Partition(os::ThreadPool* pool) {
   return Ok();
 }
 
+std::shared_ptr<const CellBits> GraphIndex::InCells(std::span<const std::uint64_t> bits) const {
+  std::shared_ptr<const Cells> cells;
+  {
+    const std::lock_guard shared(shared_mutex_);
+    cells = cells_;
+  }
+  return cells == nullptr ? nullptr : MarkCells(std::move(cells), bits);
+}
+
 void GraphIndex::DropCells() {
   const std::lock_guard shared(shared_mutex_);
   cells_ = nullptr;

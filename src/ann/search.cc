@@ -18,7 +18,8 @@ bool Before(const Found& a, const Found& b) {
 constexpr double kListByte = 10.0;  // A byte of links, of which each leads to a test or two.
 constexpr double kCodeByte = 3.0;   // A byte of codes that a walk judges.
 constexpr double kCentre = 0.3;     // A byte of a centre's code, which the caches have.
-constexpr double kTest = 12;        // Whether a row of a cell is kept.
+constexpr double kTest = 12;        // Whether a row of a cell is kept,
+constexpr double kMark = 1;         // and where IdFilter::in_cells says so.
 constexpr double kSifted = 10;      // Rows per place of the window that signs do not rule out.
 constexpr double kFresh = 0.3;  // Of the rows behind a neighbour those that were not met before.
 // A walk past the filter leaves so much of the window on average: what it leaves is better than
@@ -40,8 +41,8 @@ struct Ways {
   Way next;            // and where a walk past the filter is left with too few.
 };
 
-Ways ChooseWay(const Arrays& arrays, const Cells* cells, std::uint64_t count, std::uint64_t size,
-               std::size_t window) {
+Ways ChooseWay(const Arrays& arrays, const Cells* cells, double test, std::uint64_t count,
+               std::uint64_t size, std::size_t window) {
   const double code = static_cast<double>(arrays.code_bytes + sizeof(Factors));
   const double degree = arrays.degree;
   const double share = static_cast<double>(count) / static_cast<double>(std::max(size, count) + 1);
@@ -66,7 +67,7 @@ Ways ChooseWay(const Arrays& arrays, const Cells* cells, std::uint64_t count, st
   if (cells != nullptr) {
     const double tested = CellRowsTested(size, window);
     by_cells = cells->count * code * kCentre +
-               tested * (kTest + share * static_cast<double>(arrays.sign_bytes)) +
+               tested * (test + share * static_cast<double>(arrays.sign_bytes)) +
                kSifted * static_cast<double>(window) * code;
   }
   Ways out{};
@@ -181,7 +182,11 @@ void GraphIndex::Candidates(const SearchParams& params, const Visit& visit,
     scratch->floor = KeyOf((params.floor - query.constant) / query.factor, Pool::kIdsMax - 1);
   }
   Ways ways{window, Way::kPast, Way::kPast};
-  if (!all) ways = ChooseWay(arrays_, visit.cells(), count, size, window);
+  if (!all) {
+    const CellBits* marks = params.filter != nullptr ? params.filter->in_cells : nullptr;
+    const bool marked = marks != nullptr && marks->cells.get() == visit.cells();
+    ways = ChooseWay(arrays_, visit.cells(), marked ? kMark : kTest, count, size, window);
+  }
   if (!all && params.walk) ways.best = Way::kThrough;
   if (params.exhaustive || arrays_.degree == 0) ways.best = Way::kScan;
   const auto go = [&](Way way) {

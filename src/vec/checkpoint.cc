@@ -119,6 +119,7 @@ Status Store::Build(SealJob& job) {
   MALMOI_TRY(job.segment, Segment::Open(vfs_, path, job.schema, uuid_, info));
   if (job.flush) MakeFreshGraphs(job);
   job.segment->columns().SetBudget(snapshot()->budget);
+  job.segment->kept().SetBudget(snapshot()->budget);
   job.MarkAllErased();
   return Ok();
 }

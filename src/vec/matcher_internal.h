@@ -63,6 +63,9 @@ class Matcher {
   const std::vector<PointId>* candidates() const;
   // Keys of conditions that have no payload index to answer them.
   void CollectUnindexed(std::vector<std::string>* keys) const;
+  // By which a segment remembers what the filter keeps (kept_rows_internal.h); empty: it does not.
+  const std::string& text() const { return text_; }
+  void SetText(std::string text) { text_ = std::move(text); }
 
  private:
   struct Node {
@@ -102,6 +105,7 @@ class Matcher {
   const Schema* schema_ = nullptr;
   Nodes must_, must_not_, should_, min_should_;
   std::optional<std::size_t> min_count_;
+  std::string text_;
 };
 
 }  // namespace malmoi::vec

@@ -92,6 +92,7 @@ void Store::Relieve() {
   const auto now = snapshot();
   for (const auto& s : now->segments) {
     s->columns().Clear();
+    s->kept().Clear();
     s->byte_rows().Clear();
   }
   std::uint64_t bytes = 0;

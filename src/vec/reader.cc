@@ -187,8 +187,8 @@ CollectionInfo SnapshotReader::Info() const {
     in_memory = in_memory || mem.rows > 0;
   }
   for (const auto& s : snapshot_->segments) {
-    info.memory_bytes +=
-        s->memory_bytes() + s->columns().memory_bytes() + s->graphs().memory_bytes();
+    info.memory_bytes += s->memory_bytes() + s->columns().memory_bytes() +
+                         s->graphs().memory_bytes() + s->kept().memory_bytes();
     for (std::uint32_t f = 0; f < snapshot_->schema->fields.size(); ++f) {
       const auto graph = s->graphs().Get(f);
       if (graph == nullptr || graph->options().degree == 0) continue;

@@ -43,6 +43,7 @@ void Searcher::Best::Offer(const Task& task, float key, RowRef row) {
 Result<std::optional<Matcher>> Searcher::Match(const Filter* filter) const {
   if (filter == nullptr || filter->empty()) return std::optional<Matcher>();
   MALMOI_TRY(auto matcher, Matcher::Create(*filter, *snapshot_.schema, *snapshot_.indexes));
+  if (snapshot_.segments.size() > 0) matcher.SetText(KeptText(*filter));
   return std::optional<Matcher>(std::move(matcher));
 }
 
@@ -176,10 +177,10 @@ void Searcher::ScanRows(const Task& task, const PartRef& part, const Bitmap* kep
 }
 
 void Searcher::Scan(const Task& task, std::vector<Best>* found) const {
-  std::vector<Bitmap> kept(task.matcher == nullptr ? 0 : parts_.size());
+  std::vector<Kept> kept(task.matcher == nullptr ? 0 : parts_.size());
   pool_.ParallelFor(kept.size(), [&](std::size_t, std::size_t begin, std::size_t end) {
     for (std::size_t i = begin; i < end && !Cancelled(); ++i) {
-      kept[i] = Rows(parts_[i], task.matcher);
+      kept[i] = KeptOf(i, *task.matcher);
     }
   });
   struct Work {
@@ -211,7 +212,8 @@ void Searcher::Scan(const Task& task, std::vector<Best>* found) const {
   const auto scan = [&](std::size_t worker, std::size_t begin, std::size_t end) {
     for (std::size_t i = begin; i < end && !Cancelled(); ++i) {
       const Work& w = ranges[i];
-      ScanRows(task, parts_[w.part], kept_of(w.part), w.begin, w.end, &(*found)[worker]);
+      const Bitmap* some = kept.empty() ? nullptr : &kept[w.part].rows();
+      ScanRows(task, parts_[w.part], some, w.begin, w.end, &(*found)[worker]);
     }
   };
   if (rows <= kAloneRows) return scan(0, 0, ranges.size());
@@ -225,6 +227,37 @@ std::vector<std::size_t> Searcher::LargestFirst() const {
   std::stable_sort(order.begin(), order.end(),
                    [&](std::size_t a, std::size_t b) { return parts_[a].rows > parts_[b].rows; });
   return order;
+}
+
+// What a segment remembers of the filter; where it is to, it finds it. Null: the filter is new.
+std::shared_ptr<const KeptRows> Searcher::Remembered(const Segment& segment,
+                                                     const Matcher& matcher) const {
+  if (segment.rows() < KeptSet::kFromRows || matcher.text().empty()) return nullptr;
+  const KeptSet::Key key{matcher.text(), snapshot_.schema, snapshot_.indexes};
+  bool wanted = false;
+  auto known = segment.kept().Get(key, segment.rows(), &wanted);
+  if (!wanted) return known;
+  Bitmap all(segment.rows(), true);
+  matcher.Restrict({&segment, segment.rows()}, &all);
+  known = std::make_shared<KeptRows>(std::move(all));
+  segment.kept().Put(key, known);
+  return known;
+}
+
+Searcher::Kept Searcher::KeptOf(std::size_t part, const Matcher& matcher) const {
+  Kept out;
+  if (part < snapshot_.segments.size()) {
+    const Segment& segment = *snapshot_.segments[part];
+    out.known = Remembered(segment, matcher);
+    out.whole = out.known != nullptr && segment.deleted() == 0;
+    if (out.known != nullptr && !out.whole) {
+      out.own = Rows(parts_[part], nullptr);
+      out.own.And(out.known->rows());
+      return out;
+    }
+  }
+  if (!out.whole) out.own = Rows(parts_[part], &matcher);
+  return out;
 }
 
 Bitmap Searcher::Rows(const PartRef& part, const Matcher* matcher) const {
@@ -248,7 +281,7 @@ std::uint64_t Searcher::Count(const Matcher* matcher) const {
   if (matcher == nullptr) return snapshot_.live;
   if (matcher->candidates() != nullptr) return Candidates(*matcher).size();
   std::uint64_t n = 0;
-  for (const PartRef& part : parts_) n += Rows(part, matcher).Count();
+  for (std::size_t i = 0; i < parts_.size(); ++i) n += KeptOf(i, *matcher).Count();
   return n;
 }
 

@@ -30,8 +30,7 @@ bool Searcher::LeftOut(const Task& task, std::size_t part) const {
 
 // Searches a part by its graph, or by what costs less where the filter keeps few rows; false: it is
 // to be scanned.
-bool Searcher::Approximate(const Task& task, std::size_t part, const Bitmap* kept,
-                           Best* best) const {
+bool Searcher::Approximate(const Task& task, std::size_t part, const Kept* kept, Best* best) const {
   if (task.params == nullptr) return false;
   if (LeftOut(task, part)) return true;
   const Segment& segment = *snapshot_.segments[part];
@@ -41,12 +40,20 @@ bool Searcher::Approximate(const Task& task, std::size_t part, const Bitmap* kep
   const std::uint64_t count = kept == nullptr ? 0 : kept->Count();
   if (kept == nullptr || count > kScoredAtOnce) {
     std::vector<ann::Found> found;
-    if (!FromGraph(task, segment, *graph, kept, count, &found, best)) return false;
+    ann::IdFilter filter;
+    std::shared_ptr<const ann::CellBits> cells;
+    if (kept != nullptr) {
+      if (kept->known != nullptr) cells = kept->known->InCells(graph);
+      filter = {kept->rows().words(), count, cells.get(), !kept->whole};
+    }
+    if (!FromGraph(task, segment, *graph, kept != nullptr ? &filter : nullptr, &found, best)) {
+      return false;
+    }
     Rescore(task, segment, found, best);
     return true;
   }
   std::vector<ann::Found> all;
-  kept->ForEach([&](std::uint32_t r) {
+  kept->rows().ForEach([&](std::uint32_t r) {
     if (segment.Has(task.field, r)) all.push_back({.id = r});
   });
   ScoreFound(task, segment, all, best);
@@ -56,7 +63,7 @@ bool Searcher::Approximate(const Task& task, std::size_t part, const Bitmap* kep
 // Searches the rows of a memtable that are in its index; parts_[first] is its first block. The
 // number of blocks that are searched so: the others are to be scanned.
 std::size_t Searcher::FromMemory(const Task& task, const MemView& mem, std::size_t first,
-                                 std::span<const Bitmap> kept, Best* best) const {
+                                 std::span<const Kept> kept, Best* best) const {
   if (task.params == nullptr || task.field >= mem.codes.size()) return 0;
   const CodedRows& coded = mem.codes[task.field];
   const std::size_t blocks = coded.rows / kBlockRows;
@@ -104,11 +111,12 @@ std::size_t Searcher::FromMemory(const Task& task, const MemView& mem, std::size
 
 // The rows of some blocks that are kept, or all that are visible; *words holds the bits.
 ann::IdFilter Searcher::MemoryFilter(std::size_t first, std::size_t blocks,
-                                     std::span<const Bitmap> kept,
+                                     std::span<const Kept> kept,
                                      std::vector<std::uint64_t>* words) const {
   std::uint64_t count = 0;
   for (std::size_t b = first; b < first + blocks; ++b) {
-    const Bitmap rows = kept.empty() ? Rows(parts_[b], nullptr) : kept[b];
+    const Bitmap all = kept.empty() ? Rows(parts_[b], nullptr) : Bitmap();
+    const Bitmap& rows = kept.empty() ? all : kept[b].rows();
     words->insert(words->end(), rows.words().begin(), rows.words().end());
     count += rows.Count();
   }
@@ -140,7 +148,7 @@ std::size_t Searcher::Wanted(const Task& task) {
 
 // What the codes say are the best rows; false where the graph is of no use.
 bool Searcher::FromGraph(const Task& task, const Segment& segment, const ann::Index& graph,
-                         const Bitmap* kept, std::uint64_t count, std::vector<ann::Found>* visible,
+                         const ann::IdFilter* kept, std::vector<ann::Found>* visible,
                          Best* best) const {
   const GraphPlan& plan = snapshot_.plan->graphs[task.field];
   const std::size_t wanted = Wanted(task);
@@ -148,6 +156,7 @@ bool Searcher::FromGraph(const Task& task, const Segment& segment, const ann::In
   // Where a good part of the segment is asked for, a scan costs less than the walk.
   if (task.limit == 0 || wanted * 8 > segment.rows()) return false;
   Bitmap live;
+  ann::IdFilter live_filter;
   double share = 0;  // Of rows that the graph has, and the reader does not see.
   if (kept == nullptr && segment.deleted() > 0) {
     share = static_cast<double>(segment.deleted()) / static_cast<double>(segment.rows());
@@ -155,21 +164,17 @@ bool Searcher::FromGraph(const Task& task, const Segment& segment, const ann::In
   for (int pass = 0; pass < 2; ++pass) {
     if (share > kDeletedMax || pass == 1) {
       live = Rows({&segment, segment.rows()}, nullptr);
-      kept = &live;
-      count = live.Count();
+      live_filter = {live.words(), live.Count()};
+      kept = &live_filter;
       share = 0;
     }
-    ann::IdFilter filter;
     ann::SearchParams params;
     const double more = 1 / (1 - share);
     params.limit = static_cast<std::size_t>(static_cast<double>(wanted) * more);
     params.window =
         std::min(kWindowMax, static_cast<std::size_t>(static_cast<double>(window) * more));
     if (params.limit > kWindowMax) return false;
-    if (kept != nullptr) {
-      filter = {kept->words(), count};
-      params.filter = &filter;
-    }
+    params.filter = kept;
     auto found = SearchPart(task, graph, params, segment.rows(), best);
     if (!found.ok()) return false;  // A number whose square is not finite.
     *visible = std::move(found).value();

@@ -54,6 +54,17 @@ class Searcher {
     float key = 0;  // Larger is better.
     RowRef row;
   };
+  // Live rows of a part that a filter keeps.
+  struct Kept {
+    std::shared_ptr<const KeptRows> known;  // What its segment remembers; null: nothing.
+    bool whole = false;                     // That is it: no row was deleted.
+    Bitmap own;                             // Else.
+
+    const Bitmap& rows() const { return whole ? known->rows() : own; }
+    std::uint64_t Count() const { return whole ? known->count() : own.Count(); }
+  };
+  Kept KeptOf(std::size_t part, const Matcher& matcher) const;
+  std::shared_ptr<const KeptRows> Remembered(const Segment& segment, const Matcher& matcher) const;
   static bool Better(const Scored& a, const Scored& b);
   // The best rows of one thread's share.
   struct Best {
@@ -74,15 +85,14 @@ class Searcher {
                                             SparseVector* weighted = nullptr) const;
   std::uint64_t CountGone(const PartRef& part, const Postings& list) const;
   void Scan(const Task& task, std::vector<Best>* found) const;
-  bool Approximate(const Task& task, std::size_t part, const Bitmap* kept, Best* best) const;
+  bool Approximate(const Task& task, std::size_t part, const Kept* kept, Best* best) const;
   std::vector<std::size_t> LargestFirst() const;
   bool LeftOut(const Task& task, std::size_t part) const;
   bool FromGraph(const Task& task, const Segment& segment, const ann::Index& graph,
-                 const Bitmap* kept, std::uint64_t count, std::vector<ann::Found>* visible,
-                 Best* best) const;  // `count`: rows that are kept.
+                 const ann::IdFilter* kept, std::vector<ann::Found>* visible, Best* best) const;
   std::size_t FromMemory(const Task& task, const MemView& mem, std::size_t first,
-                         std::span<const Bitmap> kept, Best* best) const;
-  ann::IdFilter MemoryFilter(std::size_t first, std::size_t blocks, std::span<const Bitmap> kept,
+                         std::span<const Kept> kept, Best* best) const;
+  ann::IdFilter MemoryFilter(std::size_t first, std::size_t blocks, std::span<const Kept> kept,
                              std::vector<std::uint64_t>* words) const;
   static std::size_t Wanted(const Task& task);
   // Searches one of several indexes for the same best.

@@ -109,10 +109,15 @@ bool Searcher::SparseBest(const Task& task, const SparseVector& query, std::size
   SparseWalk walk(query, segment, task.field, &segment.impacts());
   if (!walk.fits()) return false;
   const PartRef& part = parts_[number];
-  Bitmap kept;
+  Kept filtered;
   const bool all = task.matcher == nullptr && segment.deleted() == 0;
-  if (!all) kept = Rows(part, task.matcher);
-  if (!all && kept.Count() * kPostingsARow < walk.postings()) {
+  if (task.matcher != nullptr) {
+    filtered = KeptOf(number, *task.matcher);
+  } else if (!all) {
+    filtered.own = Rows(part, nullptr);
+  }
+  const Bitmap& kept = filtered.rows();
+  if (!all && filtered.Count() * kPostingsARow < walk.postings()) {
     kept.ForEach([&](std::uint32_t r) {
       const auto score = SparseDot(query, segment.Sparse(task.field, r));
       if (score) best->Offer(task, *score, {&segment, r});

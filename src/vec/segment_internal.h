@@ -13,6 +13,7 @@
 #include "vec/byte_rows_internal.h"
 #include "vec/graph_internal.h"
 #include "vec/impacts_internal.h"
+#include "vec/kept_rows_internal.h"
 #include "vec/part_internal.h"
 #include "vec/schema_internal.h"
 
@@ -95,6 +96,7 @@ class Segment : public Part {
   GraphSet& graphs() const { return graphs_; }
   ByteSet& byte_rows() const { return byte_rows_; }
   ImpactSet& impacts() const { return impacts_; }
+  KeptSet& kept() const { return kept_; }
   Status Health() const override;
   // Reads all blocks; what is damaged, Health() says.
   void VerifyAll() const { (void)Verify(map_.bytes.data(), sections_end_); }
@@ -130,6 +132,7 @@ class Segment : public Part {
   mutable GraphSet graphs_;
   mutable ByteSet byte_rows_;
   mutable ImpactSet impacts_;
+  mutable KeptSet kept_;
   std::vector<std::uint32_t> table_;                               // Row + 1 by hash of id.
   mutable std::unique_ptr<std::atomic<std::uint8_t>[]> verified_;  // One a block.
   mutable std::atomic<std::uint64_t> damaged_at_{kNever};

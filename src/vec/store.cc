@@ -98,6 +98,7 @@ Status Store::LoadSegments(const Manifest& manifest) {
                Segment::Open(vfs_, Path("seg", entry.info.id), next_.schema, uuid_, entry.info));
     next_.live += entry.info.rows;
     segment->columns().SetBudget(next_.budget);
+    segment->kept().SetBudget(next_.budget);
     for (std::uint32_t f = 0; f < next_.live_with.size(); ++f) {
       next_.live_with[f] += segment->CountHas(f);
     }
