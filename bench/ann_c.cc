@@ -49,8 +49,9 @@ void* ann_create(int metric, int codes, std::uint32_t dim, std::uint32_t capacit
   return handle;
 }
 
-void* ann_open(const char* path, int in_memory, std::uint32_t threads) {
-  auto index = ann::Index::Open(os::PosixVfs(), path, in_memory != 0);
+// `placement`: of ann::Placement, 0 to 2.
+void* ann_open(const char* path, int placement, std::uint32_t threads) {
+  auto index = ann::Index::Open(os::PosixVfs(), path, static_cast<ann::Placement>(placement));
   if (!Good(index)) return nullptr;
   auto* handle = new Handle;
   handle->index = std::move(index).value();

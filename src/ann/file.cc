@@ -141,7 +141,7 @@ Status GraphIndex::Save(os::Vfs& vfs, const std::string& path) const {
 }
 
 Result<std::unique_ptr<GraphIndex>> GraphIndex::FromFile(os::Vfs& vfs, const std::string& path,
-                                                         bool in_memory) {
+                                                         Placement placement) {
   MALMOI_TRY(auto mapping, vfs.Map(path));
   ByteReader reader(mapping.bytes);
   if (reader.Take(kMagic.size()) != kMagic) return Damaged("it does not begin as an index does");
@@ -180,24 +180,36 @@ Result<std::unique_ptr<GraphIndex>> GraphIndex::FromFile(os::Vfs& vfs, const std
   index->writable_ = false;
   index->trained_ = true;
   index->frame_.max_norm2 = Load<float>(mapping.bytes.data() + after_options + 20);
-  std::string_view bytes = mapping.bytes;
-  if (in_memory) {
-    MALMOI_TRY(index->copy_, Region::Reserve(bytes.size()));
-    std::memcpy(index->copy_.data(), bytes.data(), bytes.size());
-    bytes = {reinterpret_cast<const char*>(index->copy_.data()), bytes.size()};
-  } else {
-    index->mapping_ = std::move(mapping);
-  }
+  const std::string_view bytes = mapping.bytes;
+  MALMOI_TRY(const std::size_t in_memory, index->Copy(mapping, table, placement));
   const auto count = [&](std::size_t i) {
     return Load<std::uint32_t>(bytes.data() + after_options + 4 * i);
   };
-  MALMOI_TRY(index->Place(bytes, table.size() / 24, head - table.size(),
+  const std::string_view copied(reinterpret_cast<const char*>(index->copy_.data()), in_memory);
+  MALMOI_TRY(index->Place(bytes, copied, table.size() / 24, head - table.size(),
                           {count(0), count(1), count(2), count(3)}));
+  if (placement == Placement::kCoarse) mapping.Drop(0);  // The checks read all of it.
+  if (in_memory < bytes.size()) index->mapping_ = std::move(mapping);
   return index;
 }
 
-Status GraphIndex::Place(std::string_view bytes, std::size_t parts, std::size_t table,
-                         const Counts& counts) {
+// Copies what the placement asks for, the parts from the file's first byte on; their end.
+Result<std::size_t> GraphIndex::Copy(const os::Mapping& mapping, std::string_view table,
+                                     Placement placement) {
+  placement_ = placement;
+  if (placement == Placement::kFile) return std::size_t{0};
+  std::uint64_t end = mapping.bytes.size();
+  for (; placement == Placement::kCoarse && !table.empty(); table.remove_prefix(24)) {
+    const auto offset = Load<std::uint64_t>(table.data() + 8);
+    if (Load<std::uint32_t>(table.data()) == kSecond) end = std::min(end, offset);
+  }
+  MALMOI_TRY(copy_, Region::Reserve(std::max<std::uint64_t>(end, 1)));
+  std::memcpy(copy_.data(), mapping.bytes.data(), end);
+  return static_cast<std::size_t>(end);
+}
+
+Status GraphIndex::Place(std::string_view bytes, std::string_view copied, std::size_t parts,
+                         std::size_t table, const Counts& counts) {
   if (counts.rows > options_.capacity || counts.landmarks > counts.rows ||
       counts.cells > Cells::kMost || counts.cell_rows > counts.rows) {
     return Damaged("it counts more than it holds");
@@ -225,7 +237,9 @@ Status GraphIndex::Place(std::string_view bytes, std::size_t parts, std::size_t 
         size > bytes.size() - offset) {
       return Damaged(name + " is not where or as long as it must be");
     }
-    const std::string_view part = bytes.substr(offset, size);
+    // What is used is what is checked.
+    const bool here = offset <= copied.size() && size <= copied.size() - offset;
+    const std::string_view part = (here ? copied : bytes).substr(offset, size);
     if (Crc32c(part) != crc) return Damaged("checksum of " + name + " is wrong");
     expected[i].data = part.data();
     end = offset + size;

@@ -22,10 +22,11 @@ class GraphIndex : public Index {
  public:
   static Result<std::unique_ptr<GraphIndex>> Make(const IndexOptions& options);
   static Result<std::unique_ptr<GraphIndex>> FromFile(os::Vfs& vfs, const std::string& path,
-                                                      bool in_memory);
+                                                      Placement placement);
 
   const IndexOptions& options() const override { return options_; }
   IndexInfo Info() const override;
+  Placement placement() const override { return placement_; }
   Status Train(std::span<const std::uint32_t> ids, const Rows& rows) override;
   Status Insert(std::span<const std::uint32_t> ids, const Rows& rows,
                 os::ThreadPool* pool) override;
@@ -123,7 +124,10 @@ class GraphIndex : public Index {
   static const void* DataOf(const std::vector<Part>& parts, std::uint32_t kind);  // Null: none.
   std::vector<Part> Parts(const Landmarks& landmarks, const Cells& cells,
                           const Counts& counts) const;
-  Status Place(std::string_view bytes, std::size_t parts, std::size_t table, const Counts& counts);
+  Result<std::size_t> Copy(const os::Mapping& mapping, std::string_view table, Placement placement);
+  // `copied`: of the file's bytes those that are in memory, from the first on.
+  Status Place(std::string_view bytes, std::string_view copied, std::size_t parts,
+               std::size_t table, const Counts& counts);
   Status Adopt(const std::vector<Part>& parts, const Counts& counts);
   Status AdoptCells(const std::vector<Part>& parts, const Counts& counts);
 
@@ -134,6 +138,7 @@ class GraphIndex : public Index {
   os::Mapping mapping_;  // Of an opened index, unless it was copied.
   Region copy_;
   std::vector<std::uint64_t> deleted_bits_, present_bits_;  // Of an opened index.
+  Placement placement_ = Placement::kMemory;
   bool writable_ = true;
   bool trained_ = false;
 

@@ -53,8 +53,9 @@ Result<std::unique_ptr<Index>> Index::Create(const IndexOptions& options) {
   return std::unique_ptr<Index>(std::move(index));
 }
 
-Result<std::unique_ptr<Index>> Index::Open(os::Vfs& vfs, const std::string& path, bool in_memory) {
-  MALMOI_TRY(auto index, GraphIndex::FromFile(vfs, path, in_memory).With("open index " + path));
+Result<std::unique_ptr<Index>> Index::Open(os::Vfs& vfs, const std::string& path,
+                                           Placement placement) {
+  MALMOI_TRY(auto index, GraphIndex::FromFile(vfs, path, placement).With("open index " + path));
   return std::unique_ptr<Index>(std::move(index));
 }
 
@@ -102,7 +103,9 @@ IndexInfo GraphIndex::Info() const {
     const std::lock_guard lock(shared_mutex_);
     info.search_bytes = landmarks_->ids.size() * (8 + arrays_.code_bytes);
   }
-  info.search_bytes += bound * RowBytes(options_, false);
+  IndexOptions held = options_;
+  if (placement_ == Placement::kCoarse) held.codes = Codes::kFour;
+  info.search_bytes += bound * RowBytes(held, false);
   if (writable_) {
     info.update_bytes = bound * (RowBytes(options_, true) - RowBytes(options_, false));
   }

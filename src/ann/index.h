@@ -46,7 +46,7 @@ struct IndexOptions {
 };
 
 // Bytes of memory that a row of such an index takes: what searches touch, and, where rows can be
-// inserted, what is kept for that.
+// inserted, what is kept for that. Of one that is opened as kCoarse with the options' codes kFour.
 std::uint64_t RowBytes(const IndexOptions& options, bool writable);
 
 // The caller's vectors, by id. Pointers stay good while the object does. Called from several
@@ -81,12 +81,20 @@ struct IdFilter {
   bool more_in_cells = false;
 };
 
+// Where an opened index is. kCoarse: in memory but for the further bits of codes, which stay in the
+// file: for searches whose caller scores on its rows what the index finds (SearchParams::coarse).
+enum class Placement : std::uint8_t { kFile, kMemory, kCoarse };
+
 struct SearchParams {
   std::size_t limit = 10;
   std::size_t window = 64;           // Candidates kept while walking ("ef"), raised to `limit`.
   const IdFilter* filter = nullptr;  // Null: all.
   const Rows* rows = nullptr;        // Null: scores come from the codes.
   std::size_t rescore = 0;  // With rows: how many of the best are read; 0: limit * 2 or the window.
+  // So many of what was found are given, though `limit` are wanted: a caller that scores them on
+  // its rows goes as far as codes may be off. 0: limit.
+  std::size_t results = 0;
+  bool coarse = false;      // The 4-bit codes alone say which are found, without the further bits.
   bool exhaustive = false;  // Every id on codes, without the graph.
   // Of one of several indexes that are searched for the same best: past `limit` a walk does not
   // follow candidates that score less on codes than what another has at `rank`
@@ -136,14 +144,15 @@ class Index {
   // Errors: kInvalidArgument (options out of range), kOverloaded (no address space).
   static Result<std::unique_ptr<Index>> Create(const IndexOptions& options);
   // A saved index, mapped, for searching and deleting; Insert and Relink give kUnsupported. Every
-  // byte is checked first, links for their range too. Errors: kNotFound, kIo, kCorruption,
-  // kUnsupported (a newer format). `in_memory` copies it into huge pages where the system has them.
+  // byte is checked first, links for their range too; memory is huge pages where the system has
+  // them. Errors: kNotFound, kIo, kCorruption, kUnsupported (a newer format).
   static Result<std::unique_ptr<Index>> Open(os::Vfs& vfs, const std::string& path,
-                                             bool in_memory = false);
+                                             Placement placement = Placement::kFile);
   virtual ~Index() = default;
 
   virtual const IndexOptions& options() const = 0;
   virtual IndexInfo Info() const = 0;
+  virtual Placement placement() const = 0;  // kMemory of one that was not opened.
 
   // Takes the mean (and for kDot the largest norm) of up to 4,096 of these rows, which codes are
   // relative to. Without it the first Insert does so with its own. Has no effect later.

@@ -110,8 +110,8 @@ TEST_CASE("recall holds while rows come, go, are relinked, saved and opened") {
   os::FaultVfs vfs(1);
   REQUIRE(vfs.MakeDirs("/d").ok());
   REQUIRE(index.Save(vfs, "/d/index").ok());
-  for (const bool in_memory : {false, true}) {
-    auto opened = Index::Open(vfs, "/d/index", in_memory);
+  for (const Placement placement : {Placement::kFile, Placement::kMemory, Placement::kCoarse}) {
+    auto opened = Index::Open(vfs, "/d/index", placement);
     REQUIRE(opened.ok());
     CHECK(!opened.value()->Info().writable);
     for (std::size_t q = 0; q < data.query_count(); ++q) {
@@ -125,6 +125,15 @@ TEST_CASE("recall holds while rows come, go, are relinked, saved and opened") {
         CHECK(a.value()[k].score == b.value()[k].score);
       }
     }
+    // Rows stand in for the further bits.
+    SearchParams coarse = params;
+    coarse.rows = &rows;
+    coarse.rescore = 2 * params.limit;
+    const double with_them = sample::MeanRecall(*opened.value(), data, coarse, odd);
+    coarse.coarse = true;
+    CHECK(sample::MeanRecall(*opened.value(), data, coarse, odd) > with_them - 0.01);
+    const bool all_bits = placement != Placement::kCoarse;
+    CHECK((opened.value()->Info().search_bytes == index.Info().search_bytes) == all_bits);
     REQUIRE(opened.value()->Delete(std::vector<std::uint32_t>{1, 3}).ok());
     CHECK(sample::MeanRecall(*opened.value(), data, params,
                              [&](auto r) { return odd(r) && r > 3; }) > 0.95);

@@ -220,7 +220,7 @@ void GraphIndex::Find(const float* query, const SearchParams& params, std::vecto
   frame_.UserQuery(query, &scratch.rotated, &scratch.query);
   Candidates(params, visit, &scratch);
   std::vector<Found>& found = scratch.found;
-  const bool fine = options_.codes == Codes::kEight;
+  const bool fine = options_.codes == Codes::kEight && !params.coarse;
   if (fine) {
     scratch.scores.resize(std::max(scratch.scores.size(), found.size()));
     ScoreEight(arrays_, scratch.query, scratch.ids.data(), found.size(), scratch.scores.data());
@@ -229,7 +229,7 @@ void GraphIndex::Find(const float* query, const SearchParams& params, std::vecto
   }
   const CodeQuery& q = scratch.query;
   for (Found& f : found) f.score = f.score * q.factor + q.constant;
-  std::size_t wanted = std::min(found.size(), params.limit);
+  std::size_t wanted = std::min(found.size(), std::max(params.limit, params.results));
   if (params.rows != nullptr) {
     std::size_t reads = params.rescore;
     if (reads == 0) reads = fine ? params.limit + params.limit / 2 : params.window;
@@ -248,7 +248,10 @@ void GraphIndex::Find(const float* query, const SearchParams& params, std::vecto
     wanted = std::min(found.size(), params.limit);
   }
   const auto end = found.begin() + static_cast<std::ptrdiff_t>(wanted);
-  std::partial_sort(found.begin(), end, found.end(), Before);
+  // A pool is in order; other scores are not.
+  if (!std::is_sorted(found.begin(), found.end(), Before)) {
+    std::partial_sort(found.begin(), end, found.end(), Before);
+  }
   out->assign(found.begin(), end);
   if (stats != nullptr) *stats = scratch.stats;
 }

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -160,7 +161,7 @@ class PosixVfsImpl : public Vfs {
   Result<Mapping> Map(const std::string& path) override {
     MALMOI_TRY(auto map, Mmap::Open(path));
     auto owner = std::make_shared<Mmap>(std::move(map));
-    return Mapping{owner->bytes(), owner};
+    return Mapping{owner->bytes(), owner, true};
   }
 
  private:
@@ -184,12 +185,20 @@ Vfs& PosixVfs() {
   return vfs;
 }
 
+void Mapping::Drop(std::size_t at) const {
+  const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  at = (at + page - 1) / page * page;
+  if (!file || at >= bytes.size()) return;
+  // Only the memory is lost: a private mapping that was never written to.
+  (void)::madvise(const_cast<char*>(bytes.data()) + at, bytes.size() - at, MADV_DONTNEED);
+}
+
 Result<Mapping> Vfs::Map(const std::string& path) {
   MALMOI_TRY(auto bytes, ReadFile(*this, path));
   // A string this long is never inside the object, so its bytes are aligned as malloc's.
   bytes.reserve(64);
   auto owner = std::make_shared<std::string>(std::move(bytes));
-  return Mapping{*owner, owner};
+  return Mapping{*owner, owner, false};
 }
 
 Result<std::string> ReadFile(Vfs& vfs, const std::string& path) {

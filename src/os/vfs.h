@@ -43,6 +43,11 @@ struct FileInfo {
 struct Mapping {
   std::string_view bytes;
   std::shared_ptr<const void> owner;
+  bool file = false;  // Pages of the file itself, which can be given back.
+
+  // Gives the memory of whole pages from `at` on back to the system; a read fetches them again.
+  // Nothing where the bytes are a copy.
+  void Drop(std::size_t at) const;
 };
 
 // All durable file access goes through a Vfs so that power loss, a full disk and I/O errors are

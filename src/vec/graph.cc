@@ -168,6 +168,9 @@ GraphPlan PlanGraph(const Schema::Field& field, const std::string& settings) {
     const json::Value* quantization = object->Find("quantization_config");
     plan.bytes = plan.bytes || (quantization != nullptr && quantization->is_object());
   }
+  const json::Value* where = own.Find("memory");
+  plan.fine = own.GetBool("on_disk", false) ||
+              (where != nullptr && where->is_string() && where->AsString() == "cold");
   for (const json::Value* object : {hnsw[1], hnsw[0]}) {
     if (object == nullptr || !object->is_object()) continue;
     plan.mapped = object->GetBool("on_disk", plan.mapped);
@@ -198,7 +201,9 @@ OptimizerPlan PlanOptimizer(const Schema& schema, const std::string& settings) {
 }
 
 std::uint64_t GraphBytes(const GraphPlan& plan, const Schema::Field& field, std::uint64_t rows) {
-  return ann::RowBytes({.dim = field.dim, .degree = plan.degree}, false) * rows;
+  ann::IndexOptions options{.dim = field.dim, .degree = plan.degree};
+  if (!plan.fine) options.codes = ann::Codes::kFour;
+  return ann::RowBytes(options, false) * rows;
 }
 
 std::shared_ptr<const ann::Index> GraphSet::Get(std::uint32_t field) const {
@@ -229,7 +234,8 @@ std::uint64_t GraphSet::memory_bytes() const {
   for (const Slot& slot : slots_) {
     if (slot.graph == nullptr) continue;
     // Info() counts links one by one.
-    const ann::IndexOptions& o = slot.graph->options();
+    ann::IndexOptions o = slot.graph->options();
+    if (slot.graph->placement() == ann::Placement::kCoarse) o.codes = ann::Codes::kFour;
     sum += ann::RowBytes(o, false) * o.capacity;
   }
   return sum;
@@ -264,7 +270,10 @@ Result<std::shared_ptr<const ann::Index>> MakeGraph(os::Vfs& vfs, const std::str
                                                     const std::function<bool()>& stop) {
   const ann::IndexOptions options = OptionsOf(segment, field, described, plan);
   const auto open = [&]() -> std::shared_ptr<const ann::Index> {
-    auto saved = ann::Index::Open(vfs, path, !plan.mapped);
+    const ann::Placement placement = plan.mapped ? ann::Placement::kFile
+                                     : plan.fine ? ann::Placement::kMemory
+                                                 : ann::Placement::kCoarse;
+    auto saved = ann::Index::Open(vfs, path, placement);
     if (!saved.ok() || !Same(saved.value()->options(), options)) return nullptr;
     return std::move(saved).value();
   };

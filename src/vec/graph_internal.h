@@ -27,8 +27,10 @@ struct GraphPlan {
   std::uint32_t build_window = 128;  // ef_construct, and at least 4 * degree.
   std::uint32_t window = 100;        // Of a search that does not say; ef_construct.
   bool mapped = false;               // Left in the file instead of memory.
-  bool saved_only = false;           // Not built where no file has it: there is no room for it.
-  bool bytes = false;                // Scans read rows as bytes first: there is a quantization.
+  // The vectors are on disk, so that the more is read of codes: all eight bits, not four.
+  bool fine = false;
+  bool saved_only = false;  // Not built where no file has it: there is no room for it.
+  bool bytes = false;       // Scans read rows as bytes first: there is a quantization.
 };
 GraphPlan PlanGraph(const Schema::Field& field, const std::string& settings);
 

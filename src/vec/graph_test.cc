@@ -283,6 +283,26 @@ TEST_CASE("graphs serve every distance and datatype that has them" * doctest::sk
   }
 }
 
+TEST_CASE("vectors on disk are asked less, at the price of longer codes in memory" *
+          doctest::skip(kShort)) {
+  double bytes[2] = {};
+  for (const bool on_disk : {false, true}) {
+    os::FaultVfs vfs(1);
+    auto db = Database::Open(vfs, "/db", 2).value();
+    CollectionConfig config = Config();
+    if (on_disk) config.dense["d"].settings = R"({"on_disk":true})";
+    auto c = db->Create("c", config).value();
+    Fill(*c, 0, kPoints);
+    REQUIRE(Optimize(*c).ok());
+    const Measured now = Recall(*c);
+    CHECK(now.recall >= 0.95);
+    CHECK(now.graphs == 40);
+    bytes[on_disk ? 1 : 0] = static_cast<double>(c->Info().memory_bytes);
+  }
+  // The further bits of 48 numbers, padded to 128: 64 bytes, and their scale.
+  CHECK((bytes[1] - bytes[0]) / kPoints > 60);
+}
+
 TEST_CASE("a damaged graph file is built again, and answers are right meanwhile") {
   for (std::uint64_t seed = 0; seed < (kShort ? 3 : 12); ++seed) {
     CAPTURE(seed);

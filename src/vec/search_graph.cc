@@ -11,7 +11,7 @@ constexpr std::size_t kWindowMax = 65'536;   // The index's limit.
 constexpr std::uint64_t kScoredAtOnce = 64;  // So few rows are scored themselves, all of them.
 constexpr double kDeletedMax = 0.3;          // Up to it deleted rows are left out afterwards.
 constexpr std::size_t kSureRows = 8;         // At least so many are scored to know codes' errors.
-constexpr float kErrors = 4;                 // Times the largest error seen: a row may be off by.
+constexpr float kErrors = 4;                 // A row may be off by so many standard errors.
 
 }  // namespace
 
@@ -38,6 +38,7 @@ bool Searcher::Approximate(const Task& task, std::size_t part, const Kept* kept,
   const GraphPlan& plan = snapshot_.plan->graphs[task.field];
   if (graph == nullptr || segment.vector_bytes(task.field) < plan.scan_bytes) return false;
   const std::uint64_t count = kept == nullptr ? 0 : kept->Count();
+  const auto row_of = [&](std::uint32_t id) { return RowRef{&segment, id}; };
   if (kept == nullptr || count > kScoredAtOnce) {
     std::vector<ann::Found> found;
     ann::IdFilter filter;
@@ -49,14 +50,18 @@ bool Searcher::Approximate(const Task& task, std::size_t part, const Kept* kept,
     if (!FromGraph(task, segment, *graph, kept != nullptr ? &filter : nullptr, &found, best)) {
       return false;
     }
-    Rescore(task, segment, found, best);
+    for (const ann::Found& f : std::span(found).first(Sure(task, found.size()))) {
+      segment.Prefetch(task.field, f.id);
+    }
+    Rescore(task, row_of, found, best);
     return true;
   }
   std::vector<ann::Found> all;
   kept->rows().ForEach([&](std::uint32_t r) {
     if (segment.Has(task.field, r)) all.push_back({.id = r});
   });
-  ScoreFound(task, segment, all, best);
+  for (const ann::Found& f : all) segment.Prefetch(task.field, f.id);
+  ScoreFound(task, row_of, all, best);
   return true;
 }
 
@@ -84,6 +89,8 @@ std::size_t Searcher::FromMemory(const Task& task, const MemView& mem, std::size
     params.limit = static_cast<std::size_t>(static_cast<double>(wanted) * more);
     params.window =
         std::min(kWindowMax, static_cast<std::size_t>(static_cast<double>(window) * more));
+    params.coarse = !plan.fine;
+    if (params.coarse) params.results = params.window;
     std::vector<std::uint64_t> words;
     ann::IdFilter filter;
     if (filtered) {
@@ -100,12 +107,10 @@ std::size_t Searcher::FromMemory(const Task& task, const MemView& mem, std::size
     });
     if (out == 0 || found.size() * 2 > wanted) break;
   }
-  for (const ann::Found& f : found) {
-    const RowRef row{parts_[first + f.id / kBlockRows].part, f.id % kBlockRows};
-    float key = 0;
-    task.scorer->Rows(*row.part, {&row.row, 1}, &key);
-    best->Offer(task, key, row);
-  }
+  const auto row_of = [&](std::uint32_t id) {
+    return RowRef{parts_[first + id / kBlockRows].part, id % kBlockRows};
+  };
+  Rescore(task, row_of, found, best);
   return blocks;
 }
 
@@ -173,6 +178,8 @@ bool Searcher::FromGraph(const Task& task, const Segment& segment, const ann::In
     params.limit = static_cast<std::size_t>(static_cast<double>(wanted) * more);
     params.window =
         std::min(kWindowMax, static_cast<std::size_t>(static_cast<double>(window) * more));
+    params.coarse = !plan.fine;
+    if (params.coarse) params.results = params.window;
     if (params.limit > kWindowMax) return false;
     params.filter = kept;
     auto found = SearchPart(task, graph, params, segment.rows(), best);
@@ -188,32 +195,39 @@ bool Searcher::FromGraph(const Task& task, const Segment& segment, const ann::In
   return true;
 }
 
+// Of what codes found so many are scored in any case.
+std::size_t Searcher::Sure(const Task& task, std::size_t found) {
+  return std::min(found, std::max(task.limit, kSureRows));
+}
+
 // Scores what the codes found, best first, on the vectors. Of the first it is seen by how much
 // codes are off; the others are read as long as that may make them hits.
-void Searcher::Rescore(const Task& task, const Segment& segment, std::span<const ann::Found> found,
+void Searcher::Rescore(const Task& task, const RowOf& row_of, std::span<const ann::Found> found,
                        Best* best) const {
-  const std::size_t sure = std::min(found.size(), std::max(task.limit, kSureRows));
-  const float off = ScoreFound(task, segment, found.first(sure), best);
+  const std::size_t sure = Sure(task, found.size());
+  const float off = ScoreFound(task, row_of, found.first(sure), best);
   std::size_t end = found.size();
   if (best->heap.size() == task.limit) {
     const float least = best->heap.front().key - kErrors * off;
     for (end = sure; end < found.size() && !(found[end].score < least);) ++end;
   }
-  ScoreFound(task, segment, found.subspan(sure, end - sure), best);
+  ScoreFound(task, row_of, found.subspan(sure, end - sure), best);
 }
 
-// The largest difference between the codes' scores and those of the vectors.
-float Searcher::ScoreFound(const Task& task, const Segment& segment,
-                           std::span<const ann::Found> found, Best* best) const {
-  for (const ann::Found& f : found) segment.Prefetch(task.field, f.id);
-  float off = 0;
+// The root of the mean squared difference between the codes' scores and those of the vectors.
+float Searcher::ScoreFound(const Task& task, const RowOf& row_of, std::span<const ann::Found> found,
+                           Best* best) const {
+  double squares = 0;
   for (const ann::Found& f : found) {
+    const RowRef row = row_of(f.id);
     float key = 0;
-    task.scorer->Rows(segment, {&f.id, 1}, &key);
-    best->Offer(task, key, {&segment, f.id});
-    off = std::max(off, std::abs(key - f.score));
+    task.scorer->Rows(*row.part, {&row.row, 1}, &key);
+    best->Offer(task, key, row);
+    const double off = double{key} - f.score;
+    squares += off * off;
   }
-  return off;
+  const double n = static_cast<double>(std::max<std::size_t>(found.size(), 1));
+  return static_cast<float>(std::sqrt(squares / n));
 }
 
 }  // namespace malmoi::vec

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 #include <vector>
@@ -99,9 +100,11 @@ class Searcher {
   Result<std::vector<ann::Found>> SearchPart(const Task& task, const ann::Index& index,
                                              ann::SearchParams params, std::uint64_t rows,
                                              Best* best) const;
-  void Rescore(const Task& task, const Segment& segment, std::span<const ann::Found> found,
+  using RowOf = std::function<RowRef(std::uint32_t)>;  // Of an index's id.
+  static std::size_t Sure(const Task& task, std::size_t found);
+  void Rescore(const Task& task, const RowOf& row_of, std::span<const ann::Found> found,
                Best* best) const;
-  float ScoreFound(const Task& task, const Segment& segment, std::span<const ann::Found> found,
+  float ScoreFound(const Task& task, const RowOf& row_of, std::span<const ann::Found> found,
                    Best* best) const;
   void ScanRows(const Task& task, const PartRef& part, const Bitmap* kept, std::uint32_t begin,
                 std::uint32_t end, Best* best) const;
