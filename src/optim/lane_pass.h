@@ -51,8 +51,7 @@ struct CodedState {
 // Whole blocks of 256 of storage.h's 8-bit codes: to bf16, which holds what a code stands for, and
 // from new values.
 struct BlockCodes {
-  void (*decode)(const std::uint8_t* in, const float* scale, bool non_negative,
-                 std::uint16_t* out);
+  void (*decode)(const std::uint8_t* in, const float* scale, bool non_negative, std::uint16_t* out);
   void (*encode)(const float* in, bool non_negative, std::uint8_t* out, float* scale,
                  std::uint64_t key, std::size_t block);
 };
@@ -74,7 +73,7 @@ struct PassArgs {
   Form form = Form::kWide;
   bool half_gradient = false;
   CodedState coded[kStateSlots];
-  std::size_t first_block = 0;  // Of the pass's first element in its tensor.
+  std::size_t first_block = 0;        // Of the pass's first element in its tensor.
   const BlockCodes* codes = nullptr;  // kCodes: of this level.
   T constant[kConstants];
   T grad_scale = 1;

@@ -66,8 +66,8 @@ OPTIM_INLINE V Sign(V a) {
   return Select(Gt(a, zero), V::Set(1), Select(Lt(a, zero), V::Set(-1), a));
 }
 
-// Of one block of 256: the states as they were, in bf16, which holds what 8-bit codes stand for, and
-// their new values until the block's largest is known. Empty for other forms.
+// Of one block of 256: the states as they were, in bf16, which holds what 8-bit codes stand for,
+// and their new values until the block's largest is known. Empty for other forms.
 template <Form kForm>
 struct Block {};
 template <>
@@ -213,8 +213,8 @@ OPTIM_INLINE void BeginBlock(const PassArgs<T>& a, std::size_t i, Block<Form::kC
   for (int k = 0; k < kStateSlots; ++k) {
     if ((Body::kReads >> (3 + k) & 1) == 0) continue;
     const CodedState& s = a.coded[k];
-    a.codes->decode(reinterpret_cast<unsigned char*>(a.stream[3 + k]) + i,
-                    s.scales + i / kSumBlock, s.non_negative, block->old[k]);
+    a.codes->decode(reinterpret_cast<unsigned char*>(a.stream[3 + k]) + i, s.scales + i / kSumBlock,
+                    s.non_negative, block->old[k]);
   }
 }
 template <class Body, class T>
@@ -223,8 +223,8 @@ OPTIM_INLINE void EndBlock(const PassArgs<T>& a, std::size_t i, const Block<Form
     if ((Body::kWrites >> (3 + k) & 1) == 0) continue;
     const CodedState& s = a.coded[k];
     a.codes->encode(block.wide[k], s.non_negative,
-                    reinterpret_cast<unsigned char*>(a.stream[3 + k]) + i,
-                    s.scales + i / kSumBlock, s.key, a.first_block + i / kSumBlock);
+                    reinterpret_cast<unsigned char*>(a.stream[3 + k]) + i, s.scales + i / kSumBlock,
+                    s.key, a.first_block + i / kSumBlock);
   }
 }
 

@@ -28,8 +28,9 @@ void ToBf16Stochastic(const float* in, std::uint16_t* out, std::size_t n, std::u
 // that a moment that moves by a thousandth a step does move. The random bits are a hash of key,
 // block and place, so a run can be repeated on any threads. A number that is a code's is kept
 // exactly. The scale is taken from the largest after its random bits were added, so that none lies
-// above the largest code. Numbers that are not finite get the largest code. `n` may end inside a block.
-// Conversions are shifts and additions of the bits of f32: no multiplication, no rounding mode.
+// above the largest code. Numbers that are not finite get the largest code. `n` may end inside a
+// block. Conversions are shifts and additions of the bits of f32: no multiplication, no rounding
+// mode.
 void FromQ8(const std::uint8_t* in, const float* scales, bool non_negative, float* out,
             std::size_t n);
 void ToQ8(const float* in, bool non_negative, std::uint8_t* out, float* scales, std::size_t n,

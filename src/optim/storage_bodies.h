@@ -182,15 +182,14 @@ void EncodeWhole(const std::uint32_t* in, std::uint32_t key, std::uint32_t* scal
     const std::uint32_t *a = in + 32 * k, *d = kDither.at + 32 * k;
     const __m512i low_d = _mm512_xor_si512(v_key, _mm512_load_si512(d));
     const __m512i high_d = _mm512_xor_si512(v_key, _mm512_load_si512(d + 16));
-    high[k] =
-        _mm512_permutex2var_epi16(_mm512_add_epi32(_mm512_loadu_si512(a), low_d), odd,
-                                  _mm512_add_epi32(_mm512_loadu_si512(a + 16), high_d));
+    high[k] = _mm512_permutex2var_epi16(_mm512_add_epi32(_mm512_loadu_si512(a), low_d), odd,
+                                        _mm512_add_epi32(_mm512_loadu_si512(a + 16), high_d));
     top = _mm512_max_epu16(top, _mm512_and_si512(high[k], size));
   }
-  const __m256i half = _mm256_max_epu16(_mm512_castsi512_si256(top),
-                                        _mm512_extracti64x4_epi64(top, 1));
-  const __m128i part = _mm_max_epu16(_mm256_castsi256_si128(half),
-                                     _mm256_extracti128_si256(half, 1));
+  const __m256i half =
+      _mm256_max_epu16(_mm512_castsi512_si256(top), _mm512_extracti64x4_epi64(top, 1));
+  const __m128i part =
+      _mm_max_epu16(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
   const __m128i least = _mm_minpos_epu16(_mm_xor_si128(part, _mm_set1_epi16(-1)));
   const auto largest = static_cast<std::uint32_t>(~_mm_cvtsi128_si32(least) & 0xffff);
   const std::uint32_t unit = UnitOf(largest, (kNonNegative ? kUnsigned : kSigned).octaves);
@@ -250,8 +249,7 @@ void ToQ8Body(const float* in, bool non_negative, std::uint8_t* out, float* scal
   }
 }
 
-void DecodeBody(const std::uint8_t* in, const float* scale, bool non_negative,
-                std::uint16_t* out) {
+void DecodeBody(const std::uint8_t* in, const float* scale, bool non_negative, std::uint16_t* out) {
   const auto unit =
       static_cast<std::uint16_t>(*reinterpret_cast<const std::uint32_t*>(scale) >> 16);
   const auto kept = static_cast<std::uint16_t>(non_negative ? 0x0ff0u : 0x87f0u);
@@ -280,9 +278,8 @@ void DecodeBody(const std::uint8_t* in, const float* scale, bool non_negative,
 }  // namespace
 
 extern const StorageBodies OPTIM_JOIN(kStorage_, MALMOI_OPTIM_LEVEL);
-const StorageBodies OPTIM_JOIN(kStorage_, MALMOI_OPTIM_LEVEL) = {&FromBf16Body, &ToBf16Body,
-                                                                 &FromQ8Body, &ToQ8Body,
-                                                                 {&DecodeBody, &EncodeBody}};
+const StorageBodies OPTIM_JOIN(kStorage_, MALMOI_OPTIM_LEVEL) = {
+    &FromBf16Body, &ToBf16Body, &FromQ8Body, &ToQ8Body, {&DecodeBody, &EncodeBody}};
 #else
 extern const StorageBodies kStorage_scalar;
 #if defined(__x86_64__)

@@ -104,10 +104,9 @@ inline double SumLanes(F64 a) {
 
 // Half i to the top of lane i, and back.
 inline F32 LoadHalf(const unsigned short* p) {
-  const __m512i place =
-      _mm512_set_epi32(0x0f0000, 0x0e0000, 0x0d0000, 0x0c0000, 0x0b0000, 0x0a0000, 0x090000,
-                       0x080000, 0x070000, 0x060000, 0x050000, 0x040000, 0x030000, 0x020000,
-                       0x010000, 0x000000);
+  const __m512i place = _mm512_set_epi32(0x0f0000, 0x0e0000, 0x0d0000, 0x0c0000, 0x0b0000, 0x0a0000,
+                                         0x090000, 0x080000, 0x070000, 0x060000, 0x050000, 0x040000,
+                                         0x030000, 0x020000, 0x010000, 0x000000);
   const __m512i b = _mm512_castsi256_si512(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
   return {_mm512_castsi512_ps(_mm512_maskz_permutexvar_epi16(0xaaaaaaaau, place, b))};
 }
