@@ -6,14 +6,6 @@
 namespace malmoi::optim {
 namespace {
 
-// Where 8-bit codes keep their size and sign once they are shifted to f32's place.
-inline F32 CodeSize(bool non_negative) {
-  return SetBits(non_negative ? 0x0ff00000u : 0x07f00000u);
-}
-inline F32 CodeSign(bool non_negative) {
-  return SetBits(non_negative ? 0u : 0x80000000u);
-}
-
 // exp(x) for any x that is not NaN: 2^k e^r with |r| <= ln(2) / 2, e^r by its series to 2e-13.
 inline F64 ExpOf(F64 x) {
   const F64 magic = F64::Set(6755399441055744.0);  // 1.5 * 2^52: adding it rounds to integers.

@@ -48,6 +48,14 @@ struct CodedState {
   bool non_negative = false;
 };
 
+// Whole blocks of 256 of storage.h's 8-bit codes: to bf16, which holds what a code stands for, and
+// from new values.
+struct BlockCodes {
+  void (*decode)(const std::uint8_t* in, const float* scale, bool non_negative, std::uint16_t* out);
+  void (*encode)(const float* in, bool non_negative, std::uint8_t* out, float* scale,
+                 std::uint64_t key, std::size_t block);
+};
+
 // A pass over rows of n elements each, which lie one after the other in all streams but those that
 // `columns` names by bit: these begin anew with every row.
 template <class T>
@@ -65,10 +73,8 @@ struct PassArgs {
   Form form = Form::kWide;
   bool half_gradient = false;
   CodedState coded[kStateSlots];
-  std::size_t first_block = 0;  // Of the pass's first element in its tensor.
-  // kCodes: ToQ8 of storage.h at this level.
-  void (*encode)(const float* in, bool non_negative, std::uint8_t* out, float* scales,
-                 std::size_t n, std::uint64_t key, std::size_t first_block) = nullptr;
+  std::size_t first_block = 0;        // Of the pass's first element in its tensor.
+  const BlockCodes* codes = nullptr;  // kCodes: of this level.
   T constant[kConstants];
   T grad_scale = 1;
   T l2 = 0;          // g += l2 * p, after decay.

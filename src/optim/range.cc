@@ -282,7 +282,7 @@ class Runner {
     args.form = form_;
     args.half_gradient = job_.source[1].storage == Storage::kBf16;
     args.first_block = begin / kQ8Block;
-    args.encode = CodeEncoder();
+    args.codes = &CodesOfBlocks();
     RunLanes(bodies_, use_, staged_, end - begin, &args, out);
     args.form = Form::kWide;
   }

@@ -12,6 +12,19 @@ namespace {
 // Sums are kept in lanes over this many elements, then added to doubles.
 constexpr std::size_t kSumBlock = 256;
 
+// Whether a factor changes nothing: by its bits, since comparing floats would take one of the units
+// that multiply, which is what is saved.
+OPTIM_INLINE bool IsOne(float x) {
+  unsigned bits;
+  __builtin_memcpy(&bits, &x, sizeof(bits));
+  return bits == 0x3f800000u;
+}
+OPTIM_INLINE bool IsOne(double x) {
+  unsigned long long bits;
+  __builtin_memcpy(&bits, &x, sizeof(bits));
+  return bits == 0x3ff0000000000000ull;
+}
+
 template <class V>
 struct Lane {
   using T = typename V::T;
@@ -26,6 +39,8 @@ struct Lane {
   std::size_t at;
 
   OPTIM_INLINE V c(int i) const { return V::Set(constants[i]); }
+  // v * c(i), where c(i) often is 1.
+  OPTIM_INLINE V Times(V v, int i) const { return IsOne(constants[i]) ? v : v * c(i); }
   OPTIM_INLINE V Num(double v) const { return V::Set(static_cast<T>(v)); }
   OPTIM_INLINE void Sum(int i, V v) {
     sum[i] = sum[i] + v;
@@ -51,14 +66,14 @@ OPTIM_INLINE V Sign(V a) {
   return Select(Gt(a, zero), V::Set(1), Select(Lt(a, zero), V::Set(-1), a));
 }
 
-// What the states of one block of 256 are decoded with, and where their new values wait until the
-// block's largest is known. Empty for other forms.
-template <Form kForm, class V>
+// Of one block of 256: the states as they were, in bf16, which holds what 8-bit codes stand for,
+// and their new values until the block's largest is known. Empty for other forms.
+template <Form kForm>
 struct Block {};
-template <class V>
-struct Block<Form::kCodes, V> {
-  V unit[kStateSlots], size[kStateSlots], sign[kStateSlots];
+template <>
+struct Block<Form::kCodes> {
   // Rows are no multiple of a page apart.
+  alignas(64) unsigned short old[kStateSlots][kSumBlock + 32];
   alignas(64) float wide[kStateSlots][kSumBlock + 16];
 };
 
@@ -104,19 +119,18 @@ constexpr bool IsHalf(Form form, int k) {
   return form == Form::kHalves || (form == Form::kRows && k < 4);
 }
 template <Form kForm, int k, class V, class Lanes>
-OPTIM_INLINE V LoadState(const PassArgs<typename V::T>& a, Lanes lanes,
-                         const Block<kForm, V>& block, std::size_t i) {
+OPTIM_INLINE V LoadState(const PassArgs<typename V::T>& a, Lanes lanes, const Block<kForm>& block,
+                         std::size_t i, std::size_t at) {
   if constexpr (IsHalf(kForm, k)) {
     return lanes.OfHalves(reinterpret_cast<const unsigned short*>(a.stream[3 + k]) + i);
   } else if constexpr (kForm == Form::kCodes) {
-    return LoadCodes(reinterpret_cast<const unsigned char*>(a.stream[3 + k]) + i, block.unit[k],
-                     block.size[k], block.sign[k]);
+    return lanes.OfHalves(block.old[k] + at);
   } else {
     return lanes.Load(a.stream[3 + k] + i);
   }
 }
 template <Form kForm, int k, class V, class Lanes>
-OPTIM_INLINE void StoreState(const PassArgs<typename V::T>& a, Lanes lanes, Block<kForm, V>& block,
+OPTIM_INLINE void StoreState(const PassArgs<typename V::T>& a, Lanes lanes, Block<kForm>& block,
                              std::size_t i, std::size_t at, V x) {
   if constexpr (IsHalf(kForm, k)) {
     lanes.ToHalves(reinterpret_cast<unsigned short*>(a.stream[3 + k]) + i, x);
@@ -127,33 +141,48 @@ OPTIM_INLINE void StoreState(const PassArgs<typename V::T>& a, Lanes lanes, Bloc
   }
 }
 
+// What a pass does with each element besides its formula, known before it.
+struct Steps {
+  bool parameter;  // Is read, whatever the kernel reads.
+  bool scale, l2, post_decay;
+};
+template <class Body, class T>
+OPTIM_INLINE Steps StepsOf(const PassArgs<T>& a) {
+  constexpr bool kDirection = (Body::kWrites & kU) != 0;
+  return {a.l2 != 0 || (kDirection && !a.keep_u), !IsOne(a.grad_scale), a.l2 != 0,
+          !IsOne(a.post_decay)};
+}
+
 template <class Body, Form kForm, class V, class Lanes>
 OPTIM_INLINE void UpdateAt(Lane<V>& x, const PassArgs<typename V::T>& a, Lanes lanes,
-                           Block<kForm, V>& block, bool needs_p, std::size_t i, std::size_t at) {
+                           Block<kForm>& block, Steps steps, std::size_t i, std::size_t at) {
   constexpr unsigned r = Body::kReads;
   constexpr unsigned w = Body::kWrites;
   constexpr bool kDirection = (w & kU) != 0;
-  if ((r & kP) != 0 || needs_p) x.p = lanes.Load(a.stream[0] + i) * V::Set(a.decay);
+  if ((r & kP) != 0 || steps.parameter) x.p = lanes.Load(a.stream[0] + i) * V::Set(a.decay);
   if constexpr ((r & kG) != 0) {
-    x.g = LoadGradient<kForm, V>(a, lanes, i) * V::Set(a.grad_scale);
-    if (a.l2 != 0) x.g = Fma(V::Set(a.l2), x.p, x.g);
+    x.g = LoadGradient<kForm, V>(a, lanes, i);
+    if (steps.scale) x.g = x.g * V::Set(a.grad_scale);
+    if (steps.l2) x.g = Fma(V::Set(a.l2), x.p, x.g);
   }
   if constexpr ((r & kU) != 0) x.u = lanes.Load(a.stream[2] + i);
-  if constexpr ((r & kS0) != 0) x.s0 = LoadState<kForm, 0, V>(a, lanes, block, i);
-  if constexpr ((r & kS1) != 0) x.s1 = LoadState<kForm, 1, V>(a, lanes, block, i);
-  if constexpr ((r & kS2) != 0) x.s2 = LoadState<kForm, 2, V>(a, lanes, block, i);
-  if constexpr ((r & kS3) != 0) x.s3 = LoadState<kForm, 3, V>(a, lanes, block, i);
-  if constexpr ((r & kS4) != 0) x.s4 = LoadState<kForm, 4, V>(a, lanes, block, i);
-  if constexpr ((r & kS5) != 0) x.s5 = LoadState<kForm, 5, V>(a, lanes, block, i);
-  if constexpr ((r & kS6) != 0) x.s6 = LoadState<kForm, 6, V>(a, lanes, block, i);
-  if constexpr ((r & kS7) != 0) x.s7 = LoadState<kForm, 7, V>(a, lanes, block, i);
+  if constexpr ((r & kS0) != 0) x.s0 = LoadState<kForm, 0, V>(a, lanes, block, i, at);
+  if constexpr ((r & kS1) != 0) x.s1 = LoadState<kForm, 1, V>(a, lanes, block, i, at);
+  if constexpr ((r & kS2) != 0) x.s2 = LoadState<kForm, 2, V>(a, lanes, block, i, at);
+  if constexpr ((r & kS3) != 0) x.s3 = LoadState<kForm, 3, V>(a, lanes, block, i, at);
+  if constexpr ((r & kS4) != 0) x.s4 = LoadState<kForm, 4, V>(a, lanes, block, i, at);
+  if constexpr ((r & kS5) != 0) x.s5 = LoadState<kForm, 5, V>(a, lanes, block, i, at);
+  if constexpr ((r & kS6) != 0) x.s6 = LoadState<kForm, 6, V>(a, lanes, block, i, at);
+  if constexpr ((r & kS7) != 0) x.s7 = LoadState<kForm, 7, V>(a, lanes, block, i, at);
   x.at = i;
   Body::Update(x);
   if constexpr (kDirection) {
     if (a.keep_u) {
       lanes.Store(a.stream[2] + i, x.u);
     } else {
-      lanes.Store(a.stream[0] + i, Fma(V::Set(-a.step), x.u, x.p) * V::Set(a.post_decay));
+      V p = Fma(V::Set(-a.step), x.u, x.p);
+      if (steps.post_decay) p = p * V::Set(a.post_decay);
+      lanes.Store(a.stream[0] + i, p);
     }
   }
   if constexpr ((w & kP) != 0) lanes.Store(a.stream[0] + i, x.p);
@@ -179,32 +208,31 @@ __attribute__((noinline)) void RaiseTops(const V* tops, int kinds, std::size_t c
 }
 
 // Before and after a block of codes.
-template <class Body, class V, class T>
-OPTIM_INLINE void BeginBlock(const PassArgs<T>& a, std::size_t i, Block<Form::kCodes, V>* block) {
+template <class Body, class T>
+OPTIM_INLINE void BeginBlock(const PassArgs<T>& a, std::size_t i, Block<Form::kCodes>* block) {
   for (int k = 0; k < kStateSlots; ++k) {
     if ((Body::kReads >> (3 + k) & 1) == 0) continue;
-    block->unit[k] = V::Set(a.coded[k].scales[i / kSumBlock]);
-    block->size[k] = CodeSize(a.coded[k].non_negative);
-    block->sign[k] = CodeSign(a.coded[k].non_negative);
+    const CodedState& s = a.coded[k];
+    a.codes->decode(reinterpret_cast<unsigned char*>(a.stream[3 + k]) + i, s.scales + i / kSumBlock,
+                    s.non_negative, block->old[k]);
   }
 }
-template <class Body, class V, class T>
-OPTIM_INLINE void EndBlock(const PassArgs<T>& a, std::size_t i,
-                           const Block<Form::kCodes, V>& block) {
+template <class Body, class T>
+OPTIM_INLINE void EndBlock(const PassArgs<T>& a, std::size_t i, const Block<Form::kCodes>& block) {
   for (int k = 0; k < kStateSlots; ++k) {
     if ((Body::kWrites >> (3 + k) & 1) == 0) continue;
     const CodedState& s = a.coded[k];
-    a.encode(block.wide[k], s.non_negative, reinterpret_cast<unsigned char*>(a.stream[3 + k]) + i,
-             s.scales + i / kSumBlock, kSumBlock, s.key, a.first_block + i / kSumBlock);
+    a.codes->encode(block.wide[k], s.non_negative,
+                    reinterpret_cast<unsigned char*>(a.stream[3 + k]) + i, s.scales + i / kSumBlock,
+                    s.key, a.first_block + i / kSumBlock);
   }
 }
 
 template <class Body, Form kForm, class V, class T>
 __attribute__((noinline)) void RunForm(PassArgs<T>* args) {
   const PassArgs<T> a = *args;
-  constexpr bool kDirection = (Body::kWrites & kU) != 0;
-  const bool needs_p = a.l2 != 0 || (kDirection && !a.keep_u);
-  Block<kForm, V> block;
+  const Steps steps = StepsOf<Body>(a);
+  Block<kForm> block;
   Lane<V> x;
   x.constants = a.constant;
   x.down[0] = a.down[0], x.down[1] = a.down[1];
@@ -214,7 +242,7 @@ __attribute__((noinline)) void RunForm(PassArgs<T>* args) {
     const std::size_t end = begin + kSumBlock < a.n ? begin + kSumBlock : a.n;
     if constexpr (kForm == Form::kCodes) BeginBlock<Body>(a, begin, &block);
     for (std::size_t i = begin; i < end; i += V::kLanes) {
-      UpdateAt<Body, kForm, V>(x, a, AllLanes<V>(), block, needs_p, i, i - begin);
+      UpdateAt<Body, kForm, V>(x, a, AllLanes<V>(), block, steps, i, i - begin);
     }
     if constexpr (kForm == Form::kCodes) EndBlock<Body>(a, begin, block);
     for (int s = 0; s < kSums; ++s) {
@@ -232,16 +260,16 @@ __attribute__((noinline)) void RunForm(PassArgs<T>* args) {
 
 // One row of n elements; adds its sums and raises its maxima.
 template <class Body, Form kForm, class V, class T>
-OPTIM_INLINE void RunRow(Lane<V>& x, const PassArgs<T>& a, bool needs_p, double* sums,
+OPTIM_INLINE void RunRow(Lane<V>& x, const PassArgs<T>& a, Steps steps, double* sums,
                          double* tops) {
-  Block<kForm, V> block;
+  Block<kForm> block;
   const std::size_t tail = a.n % V::kLanes, whole = a.n - tail;
   for (V& v : x.sum) v = V::Set(0);
   for (V& v : x.top) v = V::Set(0);
   for (std::size_t begin = 0; begin < whole; begin += kSumBlock) {
     const std::size_t end = begin + kSumBlock < whole ? begin + kSumBlock : whole;
     for (std::size_t i = begin; i < end; i += V::kLanes) {
-      UpdateAt<Body, kForm, V>(x, a, AllLanes<V>(), block, needs_p, i, i - begin);
+      UpdateAt<Body, kForm, V>(x, a, AllLanes<V>(), block, steps, i, i - begin);
     }
     for (int s = 0; s < kSums; ++s) {
       if (s >= x.sums) break;
@@ -255,7 +283,7 @@ OPTIM_INLINE void RunRow(Lane<V>& x, const PassArgs<T>& a, bool needs_p, double*
     RaiseTops<V>(raised, x.tops, V::kLanes, tops);
   }
   if (tail == 0) return;
-  UpdateAt<Body, kForm, V>(x, a, FirstLanes<V>{tail}, block, needs_p, whole, 0);
+  UpdateAt<Body, kForm, V>(x, a, FirstLanes<V>{tail}, block, steps, whole, 0);
   for (int s = 0; s < kSums; ++s) {
     if (s < x.sums) sums[s] += SumLanes(x.sum[s].First(tail));
   }
@@ -269,8 +297,7 @@ template <class Body, Form kForm, class V, class T>
 __attribute__((noinline)) void RunRows(PassArgs<T>* args) {
   PassArgs<T> a = *args;
   const RowArgs<T>& rows = args->rows;
-  constexpr bool kDirection = (Body::kWrites & kU) != 0;
-  const bool needs_p = a.l2 != 0 || (kDirection && !a.keep_u);
+  const Steps steps = StepsOf<Body>(a);
   Lane<V> x;
   x.constants = a.constant;
   x.down[0] = a.down[0], x.down[1] = a.down[1];
@@ -279,7 +306,7 @@ __attribute__((noinline)) void RunRows(PassArgs<T>* args) {
       if (rows.factor[k] != nullptr) a.constant[kConstants - 4 + k] = rows.factor[k][r];
     }
     double sums[kSums] = {}, tops[kTops] = {};
-    RunRow<Body, kForm, V, T>(x, a, needs_p, sums, tops);
+    RunRow<Body, kForm, V, T>(x, a, steps, sums, tops);
     for (int k = 0; k < 4; ++k) {
       if (rows.across[k] != nullptr) rows.across[k][r] = sums[k];
     }

@@ -68,8 +68,8 @@ void ToQ8(const float* in, bool non_negative, std::uint8_t* out, float* scales, 
   Bodies().to_q8(in, non_negative, out, scales, n, key, first_block);
 }
 
-CodesOf CodeEncoder() {
-  return Bodies().to_q8;
+const BlockCodes& CodesOfBlocks() {
+  return Bodies().blocks;
 }
 
 }  // namespace malmoi::optim

@@ -3,6 +3,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "optim/lane_pass.h"
+
 // Conversions between how numbers are kept and f32, for the engine's staged passes. All are exact
 // functions of their input, equal on every processor.
 namespace malmoi::optim {
@@ -20,20 +22,20 @@ void ToBf16Stochastic(const float* in, std::uint16_t* out, std::size_t n, std::u
 // 8-bit codes of blocks of 256 with one scale each. A code is a small floating-point number: three
 // bits of mantissa below its exponent, which counts octaves from the scale, a power of two.
 //   signed (first moments): a sign, then 7 bits over 16 octaves; 0 is zero
-//   non-negative (second moments): 8 bits over 32 octaves; 0 is zero, and nothing else becomes it,
-//   so that a denominator never becomes 0
+//   non-negative (second moments): 8 bits over 32 octaves; 0 is zero, and no other normal number
+//   becomes it, so that a denominator does not become 0
 // A number is rounded up or down with the probability that keeps its mean, within the octaves, so
 // that a moment that moves by a thousandth a step does move. The random bits are a hash of key,
 // block and place, so a run can be repeated on any threads. A number that is a code's is kept
-// exactly. Numbers that are not finite get the largest code. `n` may end inside a block.
-// Conversions are shifts and additions of the bits of f32: no multiplication, no rounding mode.
+// exactly. The scale is taken from the largest after its random bits were added, so that none lies
+// above the largest code. Numbers that are not finite get the largest code. `n` may end inside a
+// block. Conversions are shifts and additions of the bits of f32: no multiplication, no rounding
+// mode.
 void FromQ8(const std::uint8_t* in, const float* scales, bool non_negative, float* out,
             std::size_t n);
 void ToQ8(const float* in, bool non_negative, std::uint8_t* out, float* scales, std::size_t n,
           std::uint64_t key = 0, std::size_t first_block = 0);
-// ToQ8 of the active level, for passes that encode blocks themselves.
-using CodesOf = void (*)(const float* in, bool non_negative, std::uint8_t* out, float* scales,
-                         std::size_t n, std::uint64_t key, std::size_t first_block);
-CodesOf CodeEncoder();
+// The same of the active level for passes that go block by block themselves.
+const BlockCodes& CodesOfBlocks();
 
 }  // namespace malmoi::optim

@@ -3,6 +3,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "optim/lane_pass.h"
+
 // The conversions of storage.h, compiled for every level like kernels: lanes, or plain loops that
 // the compiler vectorises; exact on each (no contraction, one rounding an operation).
 namespace malmoi::optim {
@@ -14,6 +16,7 @@ struct StorageBodies {
                   std::size_t n);
   void (*to_q8)(const float* in, bool non_negative, std::uint8_t* out, float* scales, std::size_t n,
                 std::uint64_t key, std::size_t first_block);
+  BlockCodes blocks;
 };
 
 #if defined(MALMOI_OPTIM_LEVEL)
@@ -109,17 +112,6 @@ void FromQ8Body(const std::uint8_t* in, const float* scales, bool non_negative, 
   }
 }
 
-// The unit of a block: its largest exponent less the octaves of the code.
-std::uint32_t UnitOf(const std::uint32_t* bits, std::size_t n, std::uint32_t octaves) {
-  std::uint32_t top = 0;
-  for (std::size_t i = 0; i < n; ++i) {
-    const std::uint32_t size = bits[i] & kSizeBits;
-    top = size > top ? size : top;
-  }
-  const std::uint32_t exponent = top >> 23 < 254 ? top >> 23 : 254;
-  return exponent >= octaves ? (exponent - octaves + 1) << 23 : 0;
-}
-
 // What is added below a code's last bit before the rest is cut off: for each place in a block the
 // fraction of a multiple of the golden ratio, to 20 bits, and the block's key.
 struct Dither {
@@ -139,82 +131,155 @@ std::uint32_t DitherKey(std::uint64_t key, std::uint64_t block) {
   return static_cast<std::uint32_t>(z >> 44);
 }
 
+// Sizes are seen as the high halves of f32, so units and steps are too: a code's step is 16.
+// The unit of a block: the exponent of its largest less the octaves of the code.
+std::uint32_t UnitOf(std::uint32_t top, std::uint32_t octaves) {
+  const std::uint32_t exponent = top >> 7 < 254 ? top >> 7 : 254;
+  return exponent >= octaves ? (exponent - octaves + 1) << 7 : 0;
+}
+
+// Codes of a block or less of it: the high halves of numbers with their random bits, then less the
+// unit and cut off.
 template <bool kNonNegative>
-std::size_t ToCodesFast(const std::uint32_t* in, std::size_t n, std::uint32_t unit,
-                        std::uint32_t key, std::uint8_t* out) {
-  std::size_t i = 0;
+void EncodeSome(const std::uint32_t* in, std::size_t n, std::uint32_t key, std::uint32_t* scale,
+                std::uint8_t* out) {
+  alignas(64) std::uint16_t high[kBlock];
+  std::uint16_t top = 0;
+  for (std::size_t i = 0; i < n; ++i) {
+    high[i] = static_cast<std::uint16_t>((in[i] + (kDither.at[i] ^ key)) >> 16);
+  }
+  for (std::size_t i = 0; i < n; ++i) {
+    const auto size = static_cast<std::uint16_t>(high[i] & 0x7fffu);
+    top = size > top ? size : top;
+  }
+  const std::uint32_t unit = UnitOf(top, (kNonNegative ? kUnsigned : kSigned).octaves);
+  *scale = unit << 16;
+  const auto step = static_cast<std::uint16_t>(unit >> 4);
+  constexpr std::uint16_t kTop = kNonNegative ? 255 : 127;
+  for (std::size_t i = 0; i < n; ++i) {
+    const auto size = static_cast<std::uint16_t>((high[i] & 0x7fffu) >> 4);
+    std::uint16_t code = size > step ? static_cast<std::uint16_t>(size - step) : 0;
+    if (kNonNegative) code = code != 0 || size == 0 ? code : 1;
+    code = code < kTop ? code : kTop;
+    out[i] = static_cast<std::uint8_t>(kNonNegative ? code : code | (high[i] >> 8 & 128u));
+  }
+}
+
 #if defined(__AVX512BW__)
+// The same of a whole block, which stays in eight registers.
+template <bool kNonNegative>
+void EncodeWhole(const std::uint32_t* in, std::uint32_t key, std::uint32_t* scale,
+                 std::uint8_t* out) {
   const __m512i v_key = _mm512_set1_epi32(static_cast<int>(key));
-  const __m512i v_unit = _mm512_set1_epi16(static_cast<short>(unit >> 16));
   const __m512i size = _mm512_set1_epi16(0x7fff);
   // The high halves of thirty-two numbers in two registers, in order.
   const __m512i odd = _mm512_set_epi32(0x3f003d, 0x3b0039, 0x370035, 0x330031, 0x2f002d, 0x2b0029,
                                        0x270025, 0x230021, 0x1f001d, 0x1b0019, 0x170015, 0x130011,
                                        0x0f000d, 0x0b0009, 0x070005, 0x030001);
-  for (; i + 32 <= n; i += 32) {
-    const __m512i a = _mm512_loadu_si512(in + i), b = _mm512_loadu_si512(in + i + 16);
-    const __m512i da = _mm512_xor_si512(v_key, _mm512_load_si512(kDither.at + i));
-    const __m512i db = _mm512_xor_si512(v_key, _mm512_load_si512(kDither.at + i + 16));
-    const __m512i t =
-        _mm512_permutex2var_epi16(_mm512_add_epi32(a, da), odd, _mm512_add_epi32(b, db));
-    __m512i code = _mm512_subs_epu16(_mm512_and_si512(t, size), v_unit);
-    code = _mm512_srli_epi16(code, 4);
+  __m512i high[8], top = _mm512_setzero_si512();
+#pragma GCC unroll 8
+  for (int k = 0; k < 8; ++k) {
+    const std::uint32_t *a = in + 32 * k, *d = kDither.at + 32 * k;
+    const __m512i low_d = _mm512_xor_si512(v_key, _mm512_load_si512(d));
+    const __m512i high_d = _mm512_xor_si512(v_key, _mm512_load_si512(d + 16));
+    high[k] = _mm512_permutex2var_epi16(_mm512_add_epi32(_mm512_loadu_si512(a), low_d), odd,
+                                        _mm512_add_epi32(_mm512_loadu_si512(a + 16), high_d));
+    top = _mm512_max_epu16(top, _mm512_and_si512(high[k], size));
+  }
+  const __m256i half =
+      _mm256_max_epu16(_mm512_castsi512_si256(top), _mm512_extracti64x4_epi64(top, 1));
+  const __m128i part =
+      _mm_max_epu16(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
+  const __m128i least = _mm_minpos_epu16(_mm_xor_si128(part, _mm_set1_epi16(-1)));
+  const auto largest = static_cast<std::uint32_t>(~_mm_cvtsi128_si32(least) & 0xffff);
+  const std::uint32_t unit = UnitOf(largest, (kNonNegative ? kUnsigned : kSigned).octaves);
+  *scale = unit << 16;
+  const __m512i step = _mm512_set1_epi16(static_cast<short>(unit >> 4));
+#pragma GCC unroll 8
+  for (int k = 0; k < 8; ++k) {
+    const __m512i whole = _mm512_srli_epi16(_mm512_and_si512(high[k], size), 4);
+    __m512i code = _mm512_subs_epu16(whole, step);
+    __m256i* to = reinterpret_cast<__m256i*>(out + 32 * k);
     if constexpr (kNonNegative) {
-      const __m512i bits = _mm512_set1_epi32(static_cast<int>(kSizeBits));
-      const __mmask32 some =
-          _mm512_kunpackw(_mm512_test_epi32_mask(b, bits), _mm512_test_epi32_mask(a, bits));
-      code = _mm512_mask_max_epu16(code, some, code, _mm512_set1_epi16(1));
-      _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + i), _mm512_cvtusepi16_epi8(code));
+      code = _mm512_max_epu16(code, _mm512_min_epu16(whole, _mm512_set1_epi16(1)));
+      _mm256_storeu_si256(to, _mm512_cvtusepi16_epi8(code));
     } else {
       code = _mm512_min_epu16(code, _mm512_set1_epi16(127));
-      code = _mm512_ternarylogic_epi32(_mm512_set1_epi16(128), _mm512_srli_epi16(t, 8), code, 0xca);
-      _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + i), _mm512_cvtepi16_epi8(code));
+      code = _mm512_ternarylogic_epi32(_mm512_set1_epi16(128), _mm512_srli_epi16(high[k], 8), code,
+                                       0xca);
+      _mm256_storeu_si256(to, _mm512_cvtepi16_epi8(code));
     }
   }
-#else
-  (void)in, (void)n, (void)unit, (void)key, (void)out;
-#endif
-  return i;
 }
-
-// Codes of one block.
+#else
 template <bool kNonNegative>
-void ToCodes(const std::uint32_t* in, std::size_t n, std::uint32_t unit, std::uint32_t key,
-             std::uint8_t* out) {
-  constexpr std::uint32_t kTop = kNonNegative ? 255 : 127;
-  for (std::size_t i = ToCodesFast<kNonNegative>(in, n, unit, key, out); i < n; ++i) {
-    const std::uint32_t t = in[i] + (kDither.at[i] ^ key);
-    const std::uint32_t size = t & 0x7fff0000u;
-    std::uint32_t code = size > unit ? (size - unit) >> 20 : 0;
-    if (kNonNegative && code == 0 && (in[i] & kSizeBits) != 0) code = 1;
-    code = code < kTop ? code : kTop;
-    out[i] = static_cast<std::uint8_t>(kNonNegative ? code : code | ((t >> 24) & 128u));
+void EncodeWhole(const std::uint32_t* in, std::uint32_t key, std::uint32_t* scale,
+                 std::uint8_t* out) {
+  EncodeSome<kNonNegative>(in, kBlock, key, scale, out);
+}
+#endif
+
+void EncodeBody(const float* in, bool non_negative, std::uint8_t* out, float* scale,
+                std::uint64_t key, std::size_t block) {
+  const auto* bits = reinterpret_cast<const std::uint32_t*>(in);
+  auto* unit = reinterpret_cast<std::uint32_t*>(scale);
+  const std::uint32_t block_key = DitherKey(key, block);
+  if (non_negative) {
+    EncodeWhole<true>(bits, block_key, unit, out);
+  } else {
+    EncodeWhole<false>(bits, block_key, unit, out);
   }
 }
 
 void ToQ8Body(const float* in, bool non_negative, std::uint8_t* out, float* scales, std::size_t n,
               std::uint64_t key, std::size_t first_block) {
-  const auto* bits = reinterpret_cast<const std::uint32_t*>(in);
-  auto* units = reinterpret_cast<std::uint32_t*>(scales);
-  for (std::size_t b = 0; b * kBlock < n; ++b) {
-    const std::size_t at = b * kBlock, count = n - at < kBlock ? n - at : kBlock;
-    const std::uint32_t unit =
-        UnitOf(bits + at, count, non_negative ? kUnsigned.octaves : kSigned.octaves);
-    units[b] = unit;
-    const std::uint32_t block_key = DitherKey(key, first_block + b);
-    if (non_negative) {
-      ToCodes<true>(bits + at, count, unit, block_key, out + at);
-    } else {
-      ToCodes<false>(bits + at, count, unit, block_key, out + at);
-    }
+  std::size_t b = 0;
+  for (; (b + 1) * kBlock <= n; ++b) {
+    EncodeBody(in + b * kBlock, non_negative, out + b * kBlock, scales + b, key, first_block + b);
   }
+  const std::size_t at = b * kBlock;
+  if (at == n) return;
+  const auto* bits = reinterpret_cast<const std::uint32_t*>(in) + at;
+  auto* unit = reinterpret_cast<std::uint32_t*>(scales + b);
+  const std::uint32_t block_key = DitherKey(key, first_block + b);
+  if (non_negative) {
+    EncodeSome<true>(bits, n - at, block_key, unit, out + at);
+  } else {
+    EncodeSome<false>(bits, n - at, block_key, unit, out + at);
+  }
+}
+
+void DecodeBody(const std::uint8_t* in, const float* scale, bool non_negative, std::uint16_t* out) {
+  const auto unit =
+      static_cast<std::uint16_t>(*reinterpret_cast<const std::uint32_t*>(scale) >> 16);
+  const auto kept = static_cast<std::uint16_t>(non_negative ? 0x0ff0u : 0x87f0u);
+  const auto size = static_cast<std::uint16_t>(kept & 0x7fffu);
+#if defined(__AVX512BW__)
+  const __m512i v_unit = _mm512_set1_epi16(static_cast<short>(unit));
+  const __m512i v_kept = _mm512_set1_epi16(static_cast<short>(kept));
+  const __m512i v_size = _mm512_set1_epi16(static_cast<short>(size));
+#pragma GCC unroll 8
+  for (std::size_t i = 0; i < kBlock; i += 32) {
+    const __m256i codes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(in + i));
+    const __m512i bits =
+        _mm512_and_si512(_mm512_slli_epi16(_mm512_cvtepi8_epi16(codes), 4), v_kept);
+    const __mmask32 some = _mm512_test_epi16_mask(bits, v_size);
+    _mm512_storeu_si512(out + i, _mm512_mask_add_epi16(bits, some, bits, v_unit));
+  }
+#else
+  for (std::size_t i = 0; i < kBlock; ++i) {
+    const auto wide = static_cast<std::uint16_t>(static_cast<signed char>(in[i]));
+    const auto bits = static_cast<std::uint16_t>((wide << 4) & kept);
+    out[i] = static_cast<std::uint16_t>(bits + ((bits & size) != 0 ? unit : 0));
+  }
+#endif
 }
 
 }  // namespace
 
 extern const StorageBodies OPTIM_JOIN(kStorage_, MALMOI_OPTIM_LEVEL);
-const StorageBodies OPTIM_JOIN(kStorage_, MALMOI_OPTIM_LEVEL) = {&FromBf16Body, &ToBf16Body,
-                                                                 &FromQ8Body, &ToQ8Body};
+const StorageBodies OPTIM_JOIN(kStorage_, MALMOI_OPTIM_LEVEL) = {
+    &FromBf16Body, &ToBf16Body, &FromQ8Body, &ToQ8Body, {&DecodeBody, &EncodeBody}};
 #else
 extern const StorageBodies kStorage_scalar;
 #if defined(__x86_64__)

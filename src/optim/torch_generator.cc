@@ -8,6 +8,9 @@
 #include <string>
 #include <utility>
 
+#include "optim/lane_pass.h"
+#include "optim/normal_bodies.h"
+#include "os/cpu_info.h"
 #include "os/thread_pool.h"
 
 namespace malmoi::optim {
@@ -136,13 +139,31 @@ void TorchGenerator::Uniforms(std::span<double> out) {
 
 namespace {
 
-template <class T>
-void Fill16(T* data) {
-  for (int j = 0; j < 8; ++j) {
-    const T radius = std::sqrt(T(-2) * std::log(T(1) - data[j]));
-    const T theta = static_cast<T>(2.0 * std::numbers::pi) * data[j + 8];
-    data[j] = radius * std::cos(theta);
-    data[j + 8] = radius * std::sin(theta);
+const NormalBodies& Bodies() {
+#if defined(__x86_64__)
+  switch (os::BaseCpuLevel(os::ActiveCpuLevel())) {
+    case os::CpuLevel::kAvx512:
+      return kNormal_avx512;
+    case os::CpuLevel::kAvx2:
+      return kNormal_avx2;
+    default:
+      break;
+  }
+#endif
+  return kNormal_scalar;
+}
+
+void Fill16(float* data, std::size_t groups) {
+  Bodies().fill(data, groups);
+}
+void Fill16(double* data, std::size_t groups) {
+  for (; groups > 0; --groups, data += 16) {
+    for (int j = 0; j < 8; ++j) {
+      const double radius = std::sqrt(-2.0 * std::log(1.0 - data[j]));
+      const double theta = 2.0 * std::numbers::pi * data[j + 8];
+      data[j] = radius * std::cos(theta);
+      data[j + 8] = radius * std::sin(theta);
+    }
   }
 }
 
@@ -156,7 +177,7 @@ void TorchGenerator::Fill(std::span<T> out, os::ThreadPool* pool) {
   }
   Uniforms(out);
   const auto fill = [&](std::size_t, std::size_t begin, std::size_t end) {
-    for (std::size_t i = begin; i < end; ++i) Fill16(&out[16 * i]);
+    Fill16(&out[16 * begin], end - begin);
   };
   if (pool != nullptr) {
     pool->ParallelFor(out.size() / 16, fill);
@@ -166,7 +187,7 @@ void TorchGenerator::Fill(std::span<T> out, os::ThreadPool* pool) {
   if (out.size() % 16 == 0) return;
   T* last = out.data() + out.size() - 16;  // The tail is drawn again with its neighbours.
   for (int j = 0; j < 16; ++j) last[j] = Uniform<T>();
-  Fill16(last);
+  Fill16(last, 1);
 }
 
 void TorchGenerator::Normal(std::span<float> out, os::ThreadPool* pool) {

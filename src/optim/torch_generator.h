@@ -17,8 +17,8 @@ namespace malmoi::optim {
 
 // torch's CPU generator: the numbers that torch.randn, torch.randperm and torch.bernoulli give
 // after torch.manual_seed(seed), so that optimizers that draw can be compared. Normals of 16 and
-// more elements differ from torch's in the last bits, where its vector logarithm does. Thread
-// safety: none.
+// more elements differ from torch's in the last bits, where its vector logarithm and circle do
+// (normal_bodies.h); they are equal on every processor level. Thread safety: none.
 class TorchGenerator {
  public:
   explicit TorchGenerator(std::uint64_t seed);

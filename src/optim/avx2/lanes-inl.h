@@ -111,28 +111,6 @@ inline double SumLanes(F64 x) {
   return _mm_cvtsd_f64(_mm_add_sd(s2, _mm_unpackhi_pd(s2, s2)));
 }
 
-// Halves are bf16, rounded to nearest even. Unsigned bytes as numbers; the low bytes of lanes;
-// `from` minus a lane's bits shifted right; the magnitude of x with another's sign; the smaller of
-// two as unsigned integers; what is not zero, of non-negative lanes, raised to the least; the
-// largest lane, none of which is NaN.
-inline F32 SetBits(unsigned bits) {
-  const __m256 v = _mm256_castsi256_ps(_mm256_set1_epi32(static_cast<int>(bits)));
-  return {v, v};
-}
-// 8-bit codes (storage.h), with the masks of functions-inl.h.
-inline __m256 OfCodes(__m128i codes, __m256 unit, __m256 size, __m256 sign) {
-  const __m256i code = _mm256_cvtepu8_epi32(codes);
-  const __m256i bits = _mm256_and_si256(_mm256_slli_epi32(code, 20), _mm256_castps_si256(size));
-  const __m256i none = _mm256_cmpeq_epi32(bits, _mm256_setzero_si256());
-  const __m256i x = _mm256_andnot_si256(none, _mm256_add_epi32(bits, _mm256_castps_si256(unit)));
-  const __m256i minus = _mm256_and_si256(_mm256_slli_epi32(code, 24), _mm256_castps_si256(sign));
-  return _mm256_castsi256_ps(_mm256_or_si256(x, minus));
-}
-inline F32 LoadCodes(const unsigned char* p, F32 unit, F32 size, F32 sign) {
-  const __m128i b = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
-  return {OfCodes(b, unit.a, size.a, sign.a),
-          OfCodes(_mm_srli_si128(b, 8), unit.b, size.b, sign.b)};
-}
 inline void Widen(F32 x, F64* low, F64* high) {
   *low = {_mm256_cvtps_pd(_mm256_castps256_ps128(x.a)),
           _mm256_cvtps_pd(_mm256_extractf128_ps(x.a, 1))};
@@ -153,6 +131,7 @@ inline void RaiseWide(double* at, F64 x) {
   RaiseAt(at, x.a);
   RaiseAt(at + 4, x.b);
 }
+// Halves are bf16, rounded to nearest even.
 inline F32 LoadHalf(const unsigned short* p) {
   const auto part = [](const unsigned short* at) {
     const __m128i b = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));

@@ -102,30 +102,25 @@ inline double SumLanes(F64 a) {
   return _mm_cvtsd_f64(_mm_add_sd(s2, _mm_unpackhi_pd(s2, s2)));
 }
 
-inline F32 SetBits(unsigned bits) {
-  return {_mm512_castsi512_ps(_mm512_set1_epi32(static_cast<int>(bits)))};
-}
-// 8-bit codes (storage.h), with the masks of functions-inl.h.
-inline F32 LoadCodes(const unsigned char* p, F32 unit, F32 size, F32 sign) {
-  const __m512i code = _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
-  const __m512i bits = _mm512_and_si512(_mm512_slli_epi32(code, 20), _mm512_castps_si512(size.v));
-  const __m512i x =
-      _mm512_maskz_add_epi32(_mm512_test_epi32_mask(bits, bits), bits, _mm512_castps_si512(unit.v));
-  return {_mm512_castsi512_ps(_mm512_ternarylogic_epi32(x, _mm512_slli_epi32(code, 24),
-                                                        _mm512_castps_si512(sign.v), 0xf8))};
-}
+// Half i to the top of lane i, and back.
 inline F32 LoadHalf(const unsigned short* p) {
-  const __m256i b = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
-  return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(b), 16))};
+  const __m512i place = _mm512_set_epi32(0x0f0000, 0x0e0000, 0x0d0000, 0x0c0000, 0x0b0000, 0x0a0000,
+                                         0x090000, 0x080000, 0x070000, 0x060000, 0x050000, 0x040000,
+                                         0x030000, 0x020000, 0x010000, 0x000000);
+  const __m512i b = _mm512_castsi256_si512(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+  return {_mm512_castsi512_ps(_mm512_maskz_permutexvar_epi16(0xaaaaaaaau, place, b))};
 }
 inline void StoreHalf(unsigned short* p, F32 x) {
+  const __m512i place = _mm512_set_epi32(0, 0, 0, 0, 0, 0, 0, 0, 0x1f001d, 0x1b0019, 0x170015,
+                                         0x130011, 0x0f000d, 0x0b0009, 0x070005, 0x030001);
   const __m512i u = _mm512_castps_si512(x.v);
-  const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(u, 16), _mm512_set1_epi32(1));
-  const __m512i up = _mm512_add_epi32(_mm512_add_epi32(u, _mm512_set1_epi32(0x7fff)), odd);
+  const __m512i down = _mm512_add_epi32(u, _mm512_set1_epi32(0x7fff));
+  const __mmask16 odd = _mm512_test_epi32_mask(u, _mm512_set1_epi32(0x10000));
+  const __m512i up = _mm512_mask_add_epi32(down, odd, u, _mm512_set1_epi32(0x8000));
   const __mmask16 nan = _mm512_cmp_ps_mask(x.v, x.v, _CMP_UNORD_Q);
   const __m512i picked = _mm512_mask_or_epi32(up, nan, u, _mm512_set1_epi32(0x400000));
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
-                      _mm512_cvtepi32_epi16(_mm512_srli_epi32(picked, 16)));
+                      _mm512_castsi512_si256(_mm512_permutexvar_epi16(place, picked)));
 }
 inline void Widen(F32 x, F64* low, F64* high) {
   low->v = _mm512_cvtps_pd(_mm512_castps512_ps256(x.v));

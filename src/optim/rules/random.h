@@ -32,6 +32,7 @@ OPTIM_KERNEL(BsamDirection, kG | kS0 | kS1, kS0 | kS1 | kU) {
 #include "optim/optimizer.h"
 #include "optim/rule.h"
 #include "optim/torch_generator.h"
+#include "os/thread_pool.h"
 
 namespace malmoi::optim {
 
@@ -101,8 +102,15 @@ struct BSAM : Rule {
     const std::span<T> p = t.P<T>(), s = t.State<T>(0), noise = t.Scratch<T>(0);
     if (t.first()) std::fill(s.begin(), s.end(), T{1});
     t.random->Normal(noise, t.pool());
-    for (std::size_t i = 0; i < p.size(); ++i) {
-      p[i] += noise[i] * (T{1} / (static_cast<T>(num_data) * s[i]));
+    const auto shake = [&](std::size_t, std::size_t begin, std::size_t end) {
+      for (std::size_t i = begin; i < end; ++i) {
+        p[i] += noise[i] * (T{1} / (static_cast<T>(num_data) * s[i]));
+      }
+    };
+    if (t.pool() != nullptr) {
+      t.pool()->ParallelFor(p.size(), shake);
+    } else {
+      shake(0, 0, p.size());
     }
   }
   void Between(int phase, std::span<Rule* const>) override {

@@ -89,14 +89,15 @@ OPTIM_KERNEL(MadgradPlainUpdate, kP | kG | kS0 | kS1, kP | kS0 | kS1) {
   const auto old = x.p;
   x.p = Fma(x.Num(0) - x.c(3), old, start - Select(Gt(rms, x.Num(0)), x.s1 / rms, x.Num(0)));
 }
-// c: 0 1-beta, 1 beta, 2 1/(1-beta^k), 3 1/(1-rho), 4 rho.
+// c: 0 1-beta, 1 beta, 2 1-beta^k, 3 1-rho, 4 rho. Divided and not fused where the reference is: in
+// the first step s is what rounding left of v - m^2, times up to 10^4.
 OPTIM_KERNEL(MsvagDirection, kG | kS0 | kS1, kS0 | kS1 | kU) {
   x.s0 = Lerp(x.s0, x.g, x.c(0));
   x.s1 = Fma(x.c(0) * x.g, x.g, x.s1 * x.c(1));
-  const auto m = x.s0 * x.c(2);
+  const auto m = x.s0 / x.c(2);
   const auto m2 = m * m;
-  const auto s = (x.s1 * x.c(2) - m2) * x.c(3);
-  const auto factor = m2 / Fma(s, x.c(4), m2);
+  const auto s = (x.s1 / x.c(2) - m2) / x.c(3);
+  const auto factor = m2 / (s * x.c(4) + m2);
   const auto known = Select(Eq(factor, factor), factor, x.Num(0));
   x.u = m * Min(x.Num(1), Max(x.Num(0), known));
 }
@@ -460,7 +461,7 @@ struct MSVAG : Rule {
     double rho = (1.0 - power * power) * (1.0 - beta) * (1.0 - beta);
     rho /= (1.0 - beta * beta) * (1.0 - power) * (1.0 - power);
     rho = std::min(rho, 0.9999);
-    t.Update(MsvagDirection, {1.0 - beta, beta, 1.0 / (1.0 - power), 1.0 / (1.0 - rho), rho}, lr);
+    t.Update(MsvagDirection, {1.0 - beta, beta, 1.0 - power, 1.0 - rho, rho}, lr);
   }
 };
 OPTIM_RULE(MSVAG, "msvag");

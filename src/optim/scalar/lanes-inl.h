@@ -138,18 +138,6 @@ inline float FromBits(std::uint32_t bits) {
   __builtin_memcpy(&x, &bits, sizeof(x));
   return x;
 }
-inline F32 SetBits(unsigned bits) {
-  return F32::Set(FromBits(bits));
-}
-// 8-bit codes (storage.h), with the masks of functions-inl.h.
-inline float OfCode(std::uint32_t code, float unit, float size, float sign) {
-  const std::uint32_t bits = (code << 20) & BitsOf(size);
-  return FromBits((bits != 0 ? bits + BitsOf(unit) : 0u) | ((code << 24) & BitsOf(sign)));
-}
-inline F32 LoadCodes(const unsigned char* p, const F32& unit, const F32& size, const F32& sign) {
-  OPTIM_EACH(F32, OfCode(p[i], unit.v[i], size.v[i], sign.v[i]))
-}
-
 inline void Widen(const F32& x, F64* low, F64* high) {
   for (std::size_t i = 0; i < F64::kLanes; ++i) {
     low->v[i] = static_cast<double>(x.v[i]);
