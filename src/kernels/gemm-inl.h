@@ -31,11 +31,38 @@ constexpr std::size_t kSumsStride = 32 * 4;  // Bytes between a tile's rows of s
 using TileFunction = void (*)(const char* a, std::size_t lda, std::size_t steps, const char* w,
                               std::size_t panel_bytes, char* sums, std::size_t stride);
 
+// A value that the compiler may neither foresee nor put aside.
+template <class T>
+inline void KeepInRegister(T& value) {
+#if defined(__x86_64__)
+  __asm__ volatile("" : "+v"(value));
+#else
+  __asm__ volatile("" : "+w"(value));
+#endif
+}
+
+// An address that the compiler may not derive from others.
+inline void KeepAddress(const char*& address) {
+  __asm__ volatile("" : "+r"(address));
+}
+
+// Rows are reached from a base every four: a multiple of lda for each of twelve rows is more than
+// there are general registers, and what the compiler moves aside into vector registers takes a turn
+// of the multipliers in every step.
+constexpr int kRowsOfBase = 4;
+
 template <class P, int kRows>
 inline void Tile(const char* a, std::size_t lda, std::size_t steps, const char* w,
                  std::size_t panel_bytes, char* sums, std::size_t stride) {
   constexpr int kPerPanel = P::kRegs * static_cast<int>(kPanel) / P::kColumns;
   constexpr std::size_t kRegBytes = kPanel / kPerPanel * P::kLaneBytes;
+  constexpr int kBases = (kRows + kRowsOfBase - 1) / kRowsOfBase;
+  const char* base[kBases];
+#pragma GCC unroll 4
+  for (int b = 0; b < kBases; ++b) {
+    base[b] = a + static_cast<std::size_t>(b * kRowsOfBase) * lda;
+    KeepAddress(base[b]);
+  }
   typename P::Acc acc[kRows][P::kRegs];
 #pragma GCC unroll 16
   for (int r = 0; r < kRows; ++r) {
@@ -56,7 +83,8 @@ inline void Tile(const char* a, std::size_t lda, std::size_t steps, const char* 
 #pragma GCC unroll 16
     for (int r = 0; r < kRows; ++r) {
       const typename P::Input x =
-          P::LoadInput(a + static_cast<std::size_t>(r) * lda + s * P::kInputBytes);
+          P::LoadInput(base[r / kRowsOfBase] + static_cast<std::size_t>(r % kRowsOfBase) * lda +
+                       s * P::kInputBytes);
 #pragma GCC unroll 4
       for (int j = 0; j < P::kRegs; ++j) acc[r][j] = P::Dot(acc[r][j], x, weight[j]);
     }
@@ -70,16 +98,6 @@ inline void Tile(const char* a, std::size_t lda, std::size_t steps, const char* 
                acc[r][j]);
     }
   }
-}
-
-// A value that the compiler may neither foresee nor put aside.
-template <class T>
-inline void KeepInRegister(T& value) {
-#if defined(__x86_64__)
-  __asm__ volatile("" : "+v"(value));
-#else
-  __asm__ volatile("" : "+w"(value));
-#endif
 }
 
 // Tile functions by height; entry 0 is unused.
