@@ -147,6 +147,22 @@ inline ColumnTerms TermsOf(const RawGemm& g, std::size_t column, std::size_t n) 
   return t;
 }
 
+// 16 sums of one row, all but the residual added and applied.
+template <bool kInts, bool kQuick, int kActivation>
+inline V16 Finished(const RawGemm& g, const ColumnTerms& t, const char* sums, std::size_t row) {
+  V16 v;
+  if constexpr (kInts) {
+    const RowScale scale = g.row_scales[row];
+    v = Fma(Mul(FromInts(sums), Set(scale.scale)), t.scales,
+            Fma(Set(scale.least), t.sums, t.bias));
+  } else {
+    v = Add(Load(reinterpret_cast<const float*>(sums)), t.bias);
+  }
+  if constexpr (kActivation == 1) v = kQuick ? GeluQuick(v) : Gelu(v);
+  if constexpr (kActivation == 2) v = GeluTanh(v);
+  return v;
+}
+
 // What becomes of up to 16 columns of a tile's sums before they are stored. Rows follow each other
 // with all that belongs to the columns in registers.
 template <bool kInts, bool kQuick, int kActivation>
@@ -155,18 +171,43 @@ inline void FinishColumns(const RawGemm& g, const char* sums, std::size_t row, s
   const ColumnTerms t = TermsOf<kInts>(g, column, n);
   char* c = g.c + row * g.ldc + column * (g.c_form == kBf16Form ? 2 : 4);
   for (std::size_t r = 0; r < rows; ++r, c += g.ldc, sums += kSumsStride) {
-    V16 v;
-    if constexpr (kInts) {
-      const RowScale scale = g.row_scales[row + r];
-      v = Fma(Mul(FromInts(sums), Set(scale.scale)), t.scales,
-              Fma(Set(scale.least), t.sums, t.bias));
-    } else {
-      v = Add(Load(reinterpret_cast<const float*>(sums)), t.bias);
-    }
-    if constexpr (kActivation == 1) v = kQuick ? GeluQuick(v) : Gelu(v);
-    if constexpr (kActivation == 2) v = GeluTanh(v);
+    V16 v = Finished<kInts, kQuick, kActivation>(g, t, sums, row + r);
     if (g.residual != nullptr) v = Add(v, LoadColumns(g.residual + (row + r) * g.ldr + column, n));
     StoreColumns(c, g.c_form, n, v);
+  }
+}
+
+// The same for 16 whole columns and one of the usual forms: nothing is asked again for each row,
+// since between two tiles the multipliers wait for this.
+template <bool kInts, bool kQuick, int kActivation, int kForm, bool kResidual>
+inline void FinishWhole(const RawGemm& g, const char* sums, std::size_t row, std::size_t rows,
+                        std::size_t column) {
+  const ColumnTerms t = TermsOf<kInts>(g, column, 16);
+  char* c = g.c + row * g.ldc + column * (kForm == kBf16Form ? 2 : 4);
+  const float* residual = kResidual ? g.residual + row * g.ldr + column : nullptr;
+  for (std::size_t r = 0; r < rows; ++r, c += g.ldc, sums += kSumsStride) {
+    V16 v = Finished<kInts, kQuick, kActivation>(g, t, sums, row + r);
+    if constexpr (kResidual) v = Add(v, Load(residual + r * g.ldr));
+    if constexpr (kForm == kBf16Form) {
+      StoreBf16(c, v);
+    } else {
+      Store(reinterpret_cast<float*>(c), v);
+    }
+  }
+}
+
+template <bool kInts, bool kQuick, int kActivation>
+inline void FinishPanel(const RawGemm& g, const char* sums, std::size_t row, std::size_t rows,
+                        std::size_t column, std::size_t n) {
+  const bool residual = g.residual != nullptr;
+  if (n >= 16 && g.c_form == kFloatForm && residual) {
+    FinishWhole<kInts, kQuick, kActivation, kFloatForm, true>(g, sums, row, rows, column);
+  } else if (n >= 16 && g.c_form == kFloatForm) {
+    FinishWhole<kInts, kQuick, kActivation, kFloatForm, false>(g, sums, row, rows, column);
+  } else if (n >= 16 && g.c_form == kBf16Form && !residual) {
+    FinishWhole<kInts, kQuick, kActivation, kBf16Form, false>(g, sums, row, rows, column);
+  } else {
+    FinishColumns<kInts, kQuick, kActivation>(g, sums, row, rows, column, n);
   }
 }
 
@@ -177,11 +218,11 @@ inline void FinishTile(const RawGemm& g, const char* sums, std::size_t row, std:
     const std::size_t at = column + j, n = columns - j;
     const char* from = sums + 4 * j;
     if (g.activation == 1) {
-      FinishColumns<kInts, kQuick, 1>(g, from, row, rows, at, n);
+      FinishPanel<kInts, kQuick, 1>(g, from, row, rows, at, n);
     } else if (g.activation == 2) {
-      FinishColumns<kInts, kQuick, 2>(g, from, row, rows, at, n);
+      FinishPanel<kInts, kQuick, 2>(g, from, row, rows, at, n);
     } else {
-      FinishColumns<kInts, kQuick, 0>(g, from, row, rows, at, n);
+      FinishPanel<kInts, kQuick, 0>(g, from, row, rows, at, n);
     }
   }
 }
