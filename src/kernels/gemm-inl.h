@@ -153,8 +153,7 @@ inline V16 Finished(const RawGemm& g, const ColumnTerms& t, const char* sums, st
   V16 v;
   if constexpr (kInts) {
     const RowScale scale = g.row_scales[row];
-    v = Fma(Mul(FromInts(sums), Set(scale.scale)), t.scales,
-            Fma(Set(scale.least), t.sums, t.bias));
+    v = Fma(Mul(FromInts(sums), Set(scale.scale)), t.scales, Fma(Set(scale.least), t.sums, t.bias));
   } else {
     v = Add(Load(reinterpret_cast<const float*>(sums)), t.bias);
   }

@@ -20,9 +20,9 @@ MemoryUsage ReadMemoryUsage();
 // its free lists, and page faults when memory is wanted again.
 void ReturnFreeMemory();
 
-// Threads share `count` heaps of the allocator. glibc alone makes eight for each core, and each keeps
-// what the busiest moment of its threads needed. To be called before threads start: heaps that are
-// there stay.
+// Threads share `count` heaps of the allocator. glibc alone makes eight for each core, and each
+// keeps what the busiest moment of its threads needed. To be called before threads start: heaps
+// that are there stay.
 void LimitHeaps(std::size_t count);
 
 // How full the file system that holds `path` is: 0 to 100, rounded down. Nothing where the system
