@@ -206,6 +206,60 @@ class Ctranslate2:
                 for part, batch, mask in self.batches[group]]
 
 
+class LlamaCpp:
+    """llama.cpp by the package llama-cpp-python; left out without it or the model's GGUF file.
+    llama.cpp's converter makes that: convert_hf_to_gguf.py MODEL --outtype f32 (q8_0)
+    --outfile WORK/model-f32.gguf (model-q8_0.gguf). Texts go in batches of up to 512 tokens, its
+    default: more would make each text's attention look past all the others."""
+
+    TOKENS = 512
+
+    def __init__(self, model, threads, groups):
+        from llama_cpp import llama_cpp as library
+
+        if not model.exists():
+            raise FileNotFoundError(f"no {model.name}")
+        self.library = library
+        library.llama_backend_init()
+        self.model = library.llama_model_load_from_file(
+            str(model).encode(), library.llama_model_default_params())
+        settings = library.llama_context_default_params()
+        settings.n_ctx = settings.n_batch = settings.n_ubatch = self.TOKENS
+        settings.n_seq_max = 64
+        settings.n_threads = settings.n_threads_batch = threads
+        settings.embeddings, settings.pooling_type = True, library.LLAMA_POOLING_TYPE_MEAN
+        settings.flash_attn_type = library.LLAMA_FLASH_ATTN_TYPE_AUTO
+        self.context = library.llama_init_from_model(self.model, settings)
+        library.llama_set_embeddings(self.context, True)
+        self.width = library.llama_model_n_embd(self.model)
+        self.groups = {name: list(self.packed(texts)) for name, texts in groups.items()}
+
+    def packed(self, texts):
+        """(indices, batch) of up to TOKENS tokens each."""
+        indices, batch = [], self.library.llama_batch_init(self.TOKENS, 0, 1)
+        for i, ids in enumerate(texts):
+            if batch.n_tokens + len(ids) > self.TOKENS:
+                yield indices, batch
+                indices, batch = [], self.library.llama_batch_init(self.TOKENS, 0, 1)
+            for position, token in enumerate(ids):
+                at = batch.n_tokens
+                batch.token[at], batch.pos[at], batch.n_seq_id[at] = token, position, 1
+                batch.seq_id[at][0], batch.logits[at] = len(indices), True
+                batch.n_tokens += 1
+            indices.append(i)
+        yield indices, batch
+
+    def run(self, group):
+        out = []
+        for indices, batch in self.groups[group]:
+            if self.library.llama_encode(self.context, batch) != 0:
+                raise RuntimeError("llama_encode failed")
+            rows = np.array([self.library.llama_get_embeddings_seq(self.context, i)[:self.width]
+                             for i in range(len(indices))], dtype=np.float32)
+            out.append((indices, rows / np.linalg.norm(rows, axis=1, keepdims=True)))
+        return out
+
+
 def make(name, model, threads, groups, work):
     kind, _, form = name.partition("-")
     if kind == "ort":
@@ -216,6 +270,9 @@ def make(name, model, threads, groups, work):
         return make_openvino(model, threads, work, groups, hint, form == "int8")
     if kind == "ctranslate2":
         return Ctranslate2(model, threads, work, groups, form)
+    if kind == "llamacpp":
+        file = {"float32": "model-f32.gguf", "int8": "model-q8_0.gguf"}[form]
+        return LlamaCpp(work / file, threads, groups)
     if kind == "torch":
         return make_torch(model, threads, groups, form)
     raise ValueError(f"no engine '{name}'")
@@ -223,7 +280,7 @@ def make(name, model, threads, groups, work):
 
 ENGINES = ["ort-float32", "ort-float32-fused", "ort-int8", "ort-int8-fused", "openvino-float32",
            "openvino-bfloat16", "openvino-int8", "ctranslate2-float32", "ctranslate2-int8",
-           "torch-float32", "torch-bfloat16"]
+           "torch-float32", "torch-bfloat16", "llamacpp-float32", "llamacpp-int8"]
 
 
 def serve(engine, groups, commands, answers):

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Memory of `malmoi serve embed` under a mixed load: resident megabytes by time.
 
-  bench/embed_soak.py BUILD_FOLDER [--minutes 10] [--clients 6] [--model all-MiniLM-L6-v2] [--dtype int8]
+  bench/embed_soak.py BUILD_FOLDER [--minutes 10] [--clients 6] [--pause 0] [--model all-MiniLM-L6-v2] [--dtype int8]
 
 Clients send texts of 1 to 2,000 words, alone and in batches of up to 40, to several routes, now and then
 a wrong body, and now and then they leave before the answer. Prints a line every ten seconds; at the
@@ -42,7 +42,7 @@ def request(rng):
                        ("/embed", {"inputs": "a", "dimensions": 100000}), ("/none", {})])
 
 
-def client(port, seed, end, counts):
+def client(port, seed, end, pause, counts):
     rng = random.Random(seed)
     connection = None
     while time.monotonic() < end:
@@ -61,6 +61,7 @@ def client(port, seed, end, counts):
         except OSError as error:
             counts[repr(error)] = counts.get(repr(error), 0) + 1
             connection = None
+        time.sleep(rng.uniform(0, 2 * pause))
 
 
 def resident(pid):
@@ -73,6 +74,7 @@ def main():
     parser.add_argument("build", type=pathlib.Path)
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--clients", type=int, default=6)
+    parser.add_argument("--pause", type=float, default=0, help="mean seconds between a client's requests")
     parser.add_argument("--model", default="all-MiniLM-L6-v2")
     parser.add_argument("--dtype", default="int8")
     a = parser.parse_args()
@@ -84,7 +86,7 @@ def main():
     threading.Thread(target=server.stderr.read, daemon=True).start()
     start = time.monotonic()
     counts, sizes = {}, []
-    threads = [threading.Thread(target=client, args=(int(found.group(1)), i, start + 60 * a.minutes, counts))
+    threads = [threading.Thread(target=client, args=(int(found.group(1)), i, start + 60 * a.minutes, a.pause, counts))
                for i in range(a.clients)]
     for thread in threads:
         thread.start()

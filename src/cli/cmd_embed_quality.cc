@@ -145,6 +145,13 @@ void PrintRow(const Context& context, const Row& row) {
   std::fflush(context.out);
 }
 
+// Models are measured side by side: each has its own folder, by the last part of its name.
+std::string FolderOf(const std::string& model) {
+  const std::size_t end = model.find_last_not_of('/') + 1;
+  const std::size_t slash = model.find_last_of('/', end - 1);
+  return "eval-" + model.substr(slash + 1, end - slash - 1);
+}
+
 // A set takes minutes: one that is not there is said before the first.
 Status CheckFolders(const std::vector<std::string>& folders) {
   for (const std::string& folder : folders) {
@@ -172,7 +179,7 @@ Result<int> CmdEmbedQuality(const Context& context) {
       return Error(Code::kInvalidArgument, "embed quality needs a model: give --model");
     }
   }
-  MALMOI_TRY(const EvalStore store, OpenEvalStore(context, threads));
+  MALMOI_TRY(const EvalStore store, OpenEvalStore(context, FolderOf(model), threads));
   if (!a.json) {
     std::fprintf(context.out, "%s, dense search; change from float32, mean cosine with it\n",
                  model.c_str());

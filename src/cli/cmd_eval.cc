@@ -75,7 +75,7 @@ Result<int> CmdEval(const Context& context) {
     MALMOI_TRY(ports.embedder, rag::OpenEmbedder(context.settings.Get("model"), threads, precision,
                                                  context.settings.Get("model-key")));
   }
-  MALMOI_TRY(const EvalStore store, OpenEvalStore(context, threads));
+  MALMOI_TRY(const EvalStore store, OpenEvalStore(context, "eval", threads));
 
   auto report = [&] {
     Bars bars(a.quiet || a.json);

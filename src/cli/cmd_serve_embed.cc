@@ -7,7 +7,9 @@
 #include "cli/embed_flags.h"
 #include "embed/model_store.h"
 #include "obs/log.h"
+#include "os/cpu_info.h"
 #include "os/paths.h"
+#include "os/usage.h"
 #include "rpc/tei/server.h"
 #include "serve/tei/server.h"
 
@@ -45,6 +47,8 @@ Status FetchMissing(const Context& context, const serve::tei::ServerOptions& opt
 }  // namespace
 
 Result<int> CmdServeEmbed(const Context& context) {
+  // A request has a thread, and by default soon a heap, of its own.
+  os::LimitHeaps(os::UsableCores());
   std::vector<std::string> warnings;
   MALMOI_TRY(auto options, ReadEmbedFlags(context.arguments.embed, &warnings));
   for (const std::string& warning : warnings) {

@@ -5,8 +5,9 @@
 
 namespace malmoi::cli {
 
-Result<EvalStore> OpenEvalStore(const Context& context, std::size_t threads) {
-  const std::string directory = os::JoinPath(context.settings.Get("data"), "eval");
+Result<EvalStore> OpenEvalStore(const Context& context, std::string_view folder,
+                                std::size_t threads) {
+  const std::string directory = os::JoinPath(context.settings.Get("data"), std::string(folder));
   MALMOI_TRY(os::PosixVfs().MakeDirs(directory));
   MALMOI_TRY(
       auto lock,

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <string_view>
 
 #include "base/result.h"
 #include "cli/commands.h"
@@ -10,13 +11,14 @@
 
 namespace malmoi::cli {
 
-// The indexes that evaluations keep between runs: folder `eval` of the data directory.
+// The indexes that evaluations keep between runs, in a folder of the data directory.
 struct EvalStore {
-  os::FileLock lock;  // One evaluation at a time.
+  os::FileLock lock;  // One evaluation of a folder at a time.
   std::unique_ptr<vec::Database> database;
 };
-// threads: of searches; 0: all usable cores. Errors: kAlreadyExists (another evaluation is
-// running), kIo (the folder), kCorruption.
-Result<EvalStore> OpenEvalStore(const Context& context, std::size_t threads);
+// folder: a name below the data directory. threads: of searches; 0: all usable cores. Errors:
+// kAlreadyExists (another evaluation is running there), kIo (the folder), kCorruption.
+Result<EvalStore> OpenEvalStore(const Context& context, std::string_view folder,
+                                std::size_t threads);
 
 }  // namespace malmoi::cli

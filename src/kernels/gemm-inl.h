@@ -31,11 +31,38 @@ constexpr std::size_t kSumsStride = 32 * 4;  // Bytes between a tile's rows of s
 using TileFunction = void (*)(const char* a, std::size_t lda, std::size_t steps, const char* w,
                               std::size_t panel_bytes, char* sums, std::size_t stride);
 
+// A value that the compiler may neither foresee nor put aside.
+template <class T>
+inline void KeepInRegister(T& value) {
+#if defined(__x86_64__)
+  __asm__ volatile("" : "+v"(value));
+#else
+  __asm__ volatile("" : "+w"(value));
+#endif
+}
+
+// An address that the compiler may not derive from others.
+inline void KeepAddress(const char*& address) {
+  __asm__ volatile("" : "+r"(address));
+}
+
+// Rows are reached from a base every four: a multiple of lda for each of twelve rows is more than
+// there are general registers, and what the compiler moves aside into vector registers takes a turn
+// of the multipliers in every step.
+constexpr int kRowsOfBase = 4;
+
 template <class P, int kRows>
 inline void Tile(const char* a, std::size_t lda, std::size_t steps, const char* w,
                  std::size_t panel_bytes, char* sums, std::size_t stride) {
   constexpr int kPerPanel = P::kRegs * static_cast<int>(kPanel) / P::kColumns;
   constexpr std::size_t kRegBytes = kPanel / kPerPanel * P::kLaneBytes;
+  constexpr int kBases = (kRows + kRowsOfBase - 1) / kRowsOfBase;
+  const char* base[kBases];
+#pragma GCC unroll 4
+  for (int b = 0; b < kBases; ++b) {
+    base[b] = a + static_cast<std::size_t>(b * kRowsOfBase) * lda;
+    KeepAddress(base[b]);
+  }
   typename P::Acc acc[kRows][P::kRegs];
 #pragma GCC unroll 16
   for (int r = 0; r < kRows; ++r) {
@@ -56,7 +83,8 @@ inline void Tile(const char* a, std::size_t lda, std::size_t steps, const char* 
 #pragma GCC unroll 16
     for (int r = 0; r < kRows; ++r) {
       const typename P::Input x =
-          P::LoadInput(a + static_cast<std::size_t>(r) * lda + s * P::kInputBytes);
+          P::LoadInput(base[r / kRowsOfBase] + static_cast<std::size_t>(r % kRowsOfBase) * lda +
+                       s * P::kInputBytes);
 #pragma GCC unroll 4
       for (int j = 0; j < P::kRegs; ++j) acc[r][j] = P::Dot(acc[r][j], x, weight[j]);
     }
@@ -70,16 +98,6 @@ inline void Tile(const char* a, std::size_t lda, std::size_t steps, const char* 
                acc[r][j]);
     }
   }
-}
-
-// A value that the compiler may neither foresee nor put aside.
-template <class T>
-inline void KeepInRegister(T& value) {
-#if defined(__x86_64__)
-  __asm__ volatile("" : "+v"(value));
-#else
-  __asm__ volatile("" : "+w"(value));
-#endif
 }
 
 // Tile functions by height; entry 0 is unused.
@@ -129,6 +147,21 @@ inline ColumnTerms TermsOf(const RawGemm& g, std::size_t column, std::size_t n) 
   return t;
 }
 
+// 16 sums of one row, all but the residual added and applied.
+template <bool kInts, bool kQuick, int kActivation>
+inline V16 Finished(const RawGemm& g, const ColumnTerms& t, const char* sums, std::size_t row) {
+  V16 v;
+  if constexpr (kInts) {
+    const RowScale scale = g.row_scales[row];
+    v = Fma(Mul(FromInts(sums), Set(scale.scale)), t.scales, Fma(Set(scale.least), t.sums, t.bias));
+  } else {
+    v = Add(Load(reinterpret_cast<const float*>(sums)), t.bias);
+  }
+  if constexpr (kActivation == 1) v = kQuick ? GeluQuick(v) : Gelu(v);
+  if constexpr (kActivation == 2) v = GeluTanh(v);
+  return v;
+}
+
 // What becomes of up to 16 columns of a tile's sums before they are stored. Rows follow each other
 // with all that belongs to the columns in registers.
 template <bool kInts, bool kQuick, int kActivation>
@@ -137,18 +170,43 @@ inline void FinishColumns(const RawGemm& g, const char* sums, std::size_t row, s
   const ColumnTerms t = TermsOf<kInts>(g, column, n);
   char* c = g.c + row * g.ldc + column * (g.c_form == kBf16Form ? 2 : 4);
   for (std::size_t r = 0; r < rows; ++r, c += g.ldc, sums += kSumsStride) {
-    V16 v;
-    if constexpr (kInts) {
-      const RowScale scale = g.row_scales[row + r];
-      v = Fma(Mul(FromInts(sums), Set(scale.scale)), t.scales,
-              Fma(Set(scale.least), t.sums, t.bias));
-    } else {
-      v = Add(Load(reinterpret_cast<const float*>(sums)), t.bias);
-    }
-    if constexpr (kActivation == 1) v = kQuick ? GeluQuick(v) : Gelu(v);
-    if constexpr (kActivation == 2) v = GeluTanh(v);
+    V16 v = Finished<kInts, kQuick, kActivation>(g, t, sums, row + r);
     if (g.residual != nullptr) v = Add(v, LoadColumns(g.residual + (row + r) * g.ldr + column, n));
     StoreColumns(c, g.c_form, n, v);
+  }
+}
+
+// The same for 16 whole columns and one of the usual forms: nothing is asked again for each row,
+// since between two tiles the multipliers wait for this.
+template <bool kInts, bool kQuick, int kActivation, int kForm, bool kResidual>
+inline void FinishWhole(const RawGemm& g, const char* sums, std::size_t row, std::size_t rows,
+                        std::size_t column) {
+  const ColumnTerms t = TermsOf<kInts>(g, column, 16);
+  char* c = g.c + row * g.ldc + column * (kForm == kBf16Form ? 2 : 4);
+  const float* residual = kResidual ? g.residual + row * g.ldr + column : nullptr;
+  for (std::size_t r = 0; r < rows; ++r, c += g.ldc, sums += kSumsStride) {
+    V16 v = Finished<kInts, kQuick, kActivation>(g, t, sums, row + r);
+    if constexpr (kResidual) v = Add(v, Load(residual + r * g.ldr));
+    if constexpr (kForm == kBf16Form) {
+      StoreBf16(c, v);
+    } else {
+      Store(reinterpret_cast<float*>(c), v);
+    }
+  }
+}
+
+template <bool kInts, bool kQuick, int kActivation>
+inline void FinishPanel(const RawGemm& g, const char* sums, std::size_t row, std::size_t rows,
+                        std::size_t column, std::size_t n) {
+  const bool residual = g.residual != nullptr;
+  if (n >= 16 && g.c_form == kFloatForm && residual) {
+    FinishWhole<kInts, kQuick, kActivation, kFloatForm, true>(g, sums, row, rows, column);
+  } else if (n >= 16 && g.c_form == kFloatForm) {
+    FinishWhole<kInts, kQuick, kActivation, kFloatForm, false>(g, sums, row, rows, column);
+  } else if (n >= 16 && g.c_form == kBf16Form && !residual) {
+    FinishWhole<kInts, kQuick, kActivation, kBf16Form, false>(g, sums, row, rows, column);
+  } else {
+    FinishColumns<kInts, kQuick, kActivation>(g, sums, row, rows, column, n);
   }
 }
 
@@ -159,11 +217,11 @@ inline void FinishTile(const RawGemm& g, const char* sums, std::size_t row, std:
     const std::size_t at = column + j, n = columns - j;
     const char* from = sums + 4 * j;
     if (g.activation == 1) {
-      FinishColumns<kInts, kQuick, 1>(g, from, row, rows, at, n);
+      FinishPanel<kInts, kQuick, 1>(g, from, row, rows, at, n);
     } else if (g.activation == 2) {
-      FinishColumns<kInts, kQuick, 2>(g, from, row, rows, at, n);
+      FinishPanel<kInts, kQuick, 2>(g, from, row, rows, at, n);
     } else {
-      FinishColumns<kInts, kQuick, 0>(g, from, row, rows, at, n);
+      FinishPanel<kInts, kQuick, 0>(g, from, row, rows, at, n);
     }
   }
 }

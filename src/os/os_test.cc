@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "os/cpu_info.h"
+#include "os/crowd_internal.h"
 #include "os/mmap.h"
 #include "os/paths.h"
 #include "os/scratch_dir.h"
@@ -117,6 +118,26 @@ TEST_CASE("ThreadPool: threads that work together meet at each step") {
     });
     CHECK(runs == 1);
   }
+}
+
+TEST_CASE("a crowd: runs that mostly waited make the next ones run alone, longer each time") {
+  constexpr std::int64_t kFirst = os::Crowd::kFirstPauseNs, kLongest = os::Crowd::kLongestPauseNs;
+  os::Crowd crowd;
+  CHECK(!crowd.Crowded(0));
+  crowd.Saw(1000, 299, 100);  // Less than three times.
+  CHECK(!crowd.Crowded(1000));
+  std::int64_t now = 1000;
+  for (std::int64_t pause = kFirst; pause < 4 * kLongest; pause *= 2) {
+    crowd.Saw(now, 300, 100);
+    const std::int64_t until = now + std::min(pause, kLongest);
+    CHECK(crowd.Crowded(until - 1));
+    CHECK(!crowd.Crowded(until));
+    now = until;
+  }
+  crowd.Saw(now, 100, 100);  // Alone again: the next pause is a first one.
+  CHECK(!crowd.Crowded(now));
+  crowd.Saw(now, 1000, 1);
+  CHECK(!crowd.Crowded(now + kFirst));
 }
 
 TEST_CASE("CPU levels: names round-trip and the active one is available") {

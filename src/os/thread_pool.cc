@@ -1,6 +1,7 @@
 #include "os/thread_pool.h"
 
 #include <pthread.h>
+#include <time.h>
 
 #include <algorithm>
 #include <atomic>
@@ -10,7 +11,20 @@
 #include <thread>
 #include <vector>
 
+#include "base/clock.h"
+#include "os/crowd_internal.h"
+
 namespace malmoi::os {
+namespace {
+
+// Nanoseconds that this thread has had a processor.
+std::int64_t ProcessorNs() {
+  timespec t{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+  return static_cast<std::int64_t>(t.tv_sec) * 1'000'000'000 + t.tv_nsec;
+}
+
+}  // namespace
 
 using Body = std::function<void(std::size_t, std::size_t, std::size_t)>;
 
@@ -25,6 +39,7 @@ struct ThreadPool::State {
   std::size_t pending = 0;
   bool stop = false;
   std::atomic<bool> busy{false};
+  Crowd crowd;  // Saw: with `busy` taken.
   std::vector<std::thread> workers;
 
   void RunPart(const Body& f, std::size_t n, std::size_t part) const {
@@ -33,7 +48,7 @@ struct ThreadPool::State {
     if (begin < end) f(part, begin, end);
   }
 
-  // With `busy` taken: all parts at once, this thread's too.
+  // With `busy` taken, which stays: all parts at once, this thread's too.
   void RunAll(const Body& f, std::size_t n) {
     {
       const std::lock_guard lock(mutex);
@@ -46,7 +61,6 @@ struct ThreadPool::State {
     RunPart(f, n, 0);
     std::unique_lock lock(mutex);
     done.wait(lock, [&] { return pending == 0; });
-    busy.store(false, std::memory_order_release);
   }
 
   void Work(std::size_t part) {
@@ -95,18 +109,25 @@ void ThreadPool::ParallelFor(std::size_t count, const Body& body) {
     return;
   }
   s.RunAll(body, count);
+  s.busy.store(false, std::memory_order_release);
 }
 
 void ThreadPool::Together(const std::function<void(std::size_t, std::size_t, Barrier&)>& body) {
   State& s = *state_;
-  if (s.threads == 1 || s.busy.exchange(true, std::memory_order_acquire)) {
+  const std::int64_t start = MonotonicNs();
+  if (s.threads == 1 || s.crowd.Crowded(start) ||
+      s.busy.exchange(true, std::memory_order_acquire)) {
     Barrier alone(1);
     body(0, 1, alone);
     return;
   }
+  const std::int64_t processor = ProcessorNs();
   Barrier barrier(s.threads);
   s.RunAll([&](std::size_t part, std::size_t, std::size_t) { body(part, s.threads, barrier); },
            s.threads);
+  const std::int64_t end = MonotonicNs();
+  s.crowd.Saw(end, end - start, ProcessorNs() - processor);
+  s.busy.store(false, std::memory_order_release);
 }
 
 }  // namespace malmoi::os

@@ -30,7 +30,8 @@ class ThreadPool {
       const std::function<void(std::size_t part, std::size_t begin, std::size_t end)>& body);
   // body(part, parts, barrier) on all threads at once, which may meet at the barrier between steps:
   // for work of many short steps, where ParallelFor's waking would cost as much as a step. A nested
-  // or concurrent call is one part. Results must not depend on `parts`.
+  // or concurrent call is one part, and so is each for a while after one that mostly waited for
+  // processors. Results must not depend on `parts`.
   void Together(
       const std::function<void(std::size_t part, std::size_t parts, Barrier& barrier)>& body);
 

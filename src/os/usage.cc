@@ -58,6 +58,14 @@ void ReturnFreeMemory() {
 #endif
 }
 
+void LimitHeaps(std::size_t count) {
+#if defined(__GLIBC__)
+  ::mallopt(M_ARENA_MAX, static_cast<int>(count));
+#else
+  static_cast<void>(count);
+#endif
+}
+
 std::optional<unsigned> DiskUsedPercent(const std::string& path) {
   struct statvfs info {};
   if (::statvfs(path.c_str(), &info) != 0 || info.f_blocks == 0) return std::nullopt;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -18,6 +19,11 @@ MemoryUsage ReadMemoryUsage();
 // Gives what the allocator keeps for later back to the system, as far as it can. Cost: a walk over
 // its free lists, and page faults when memory is wanted again.
 void ReturnFreeMemory();
+
+// Threads share `count` heaps of the allocator. glibc alone makes eight for each core, and each
+// keeps what the busiest moment of its threads needed. To be called before threads start: heaps
+// that are there stay.
+void LimitHeaps(std::size_t count);
 
 // How full the file system that holds `path` is: 0 to 100, rounded down. Nothing where the system
 // does not say.
