@@ -58,7 +58,7 @@ Result<Bm25Options> ReadOptions(const Value& options) {
   if (const Value* tokenizer = fields.Member("tokenizer");
       tokenizer != nullptr && !tokenizer->is_null()) {
     std::size_t i = 0;
-    if (!ReadName(*tokenizer, {"word", "whitespace", "prefix", "multilingual"}, &i, &why)) {
+    if (!ReadName(*tokenizer, {"word", "whitespace", "prefix", "multilingual", "code"}, &i, &why)) {
       return BadConfig(why);
     }
     out.tokens.tokenizer = static_cast<SearchTokenOptions::Tokenizer>(i);

@@ -11,6 +11,7 @@
 #include "base/utf8.h"
 #include "text/analysis/stem_internal.h"
 #include "text/analyzer.h"
+#include "text/identifiers.h"
 
 namespace malmoi::text {
 namespace {
@@ -151,6 +152,7 @@ class SearchTokensImpl final : public SearchTokens {
   }
 
   std::vector<std::string> Document(std::string_view text) const override {
+    if (options_.tokenizer == Tokenizer::kCode) return OfCode(text, true);
     std::vector<std::string> out = Tokens(text);
     if (options_.tokenizer != Tokenizer::kPrefix) return out;
     std::vector<std::string> prefixes;
@@ -172,7 +174,17 @@ class SearchTokensImpl final : public SearchTokens {
   }
 
  private:
+  std::vector<std::string> OfCode(std::string_view text, bool with_compounds) const {
+    std::vector<std::string> out;
+    const CodeWords code = SplitCode(text);
+    for (const auto& word : code.words) Add(word, &out);
+    if (!with_compounds) return out;
+    for (const auto& compound : code.compounds) Add(compound, &out);
+    return out;
+  }
+
   std::vector<std::string> Tokens(std::string_view text) const {
+    if (options_.tokenizer == Tokenizer::kCode) return OfCode(text, false);
     std::vector<std::string> out;
     const auto add = [&](std::string_view word) { Add(word, &out); };
     if (options_.tokenizer == Tokenizer::kMultilingual) {

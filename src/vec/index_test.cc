@@ -201,6 +201,29 @@ TEST_CASE("full text by word, prefix, stop words, stems and phrases") {
   CHECK(c->Write({&wrong, 1}).error().code() == Code::kInvalidArgument);
 }
 
+TEST_CASE("parts of identifiers are found, and phrases of them") {
+  os::FaultVfs vfs(1);
+  auto db = Database::Open(vfs, "/db", 1).value();
+  const auto c = WithTexts(*db, {"xx getUserName yy", "xx get_user_name yy", "getUser 100_000",
+                                 "fooBar_bazQux zz"});
+  Index(*c, "t",
+        {.kind = IndexKind::kText,
+         .text = {.tokenizer = Tokenizer::kCode, .phrase_matching = true}});
+  for (int round = 0; round < 2; ++round) {
+    CHECK(TextMatches(*c, "text", "user") == "0 1 2 ");
+    CHECK(TextMatches(*c, "text", "getUserName") == "0 1 ");
+    CHECK(TextMatches(*c, "text", "getusername") == "0 1 ");
+    CHECK(TextMatches(*c, "text", "username") == "");
+    CHECK(TextMatches(*c, "text", "100000") == "2 ");
+    CHECK(TextMatches(*c, "text_any", "getuser qux") == "2 3 ");
+    CHECK(TextMatches(*c, "phrase", "user name yy") == "0 1 ");
+    CHECK(TextMatches(*c, "phrase", "xx getusername") == "");
+    CHECK(TextMatches(*c, "phrase", "foobar") == "3 ");
+    CHECK(TextMatches(*c, "phrase", "foobar zz") == "");
+    REQUIRE(c->Checkpoint().ok());
+  }
+}
+
 TEST_CASE("a text index without phrase matching finds no phrases, as in Qdrant") {
   os::FaultVfs vfs(1);
   auto db = Database::Open(vfs, "/db", 1).value();
