@@ -204,11 +204,11 @@ TEST_CASE("full text by word, prefix, stop words, stems and phrases") {
 TEST_CASE("parts of identifiers are found, and phrases of them") {
   os::FaultVfs vfs(1);
   auto db = Database::Open(vfs, "/db", 1).value();
-  const auto c = WithTexts(*db, {"xx getUserName yy", "xx get_user_name yy", "getUser 100_000",
-                                 "fooBar_bazQux zz"});
-  Index(*c, "t",
-        {.kind = IndexKind::kText,
-         .text = {.tokenizer = Tokenizer::kCode, .phrase_matching = true}});
+  const auto c = WithTexts(
+      *db, {"xx getUserName yy", "xx get_user_name yy", "getUser 100_000", "fooBar_bazQux zz"});
+  Index(
+      *c, "t",
+      {.kind = IndexKind::kText, .text = {.tokenizer = Tokenizer::kCode, .phrase_matching = true}});
   for (int round = 0; round < 2; ++round) {
     CHECK(TextMatches(*c, "text", "user") == "0 1 2 ");
     CHECK(TextMatches(*c, "text", "getUserName") == "0 1 ");
