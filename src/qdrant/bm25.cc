@@ -127,7 +127,9 @@ Result<vec::SparseVector> Bm25Embed(std::string_view text, const Value& options,
   MALMOI_TRY(const auto parsed, ReadOptions(options));
   auto rules = text::SearchTokens::Create(parsed.tokens);
   if (!rules.ok()) return BadConfig(rules.error().message());
-  const auto list = is_query ? rules.value()->Query(text) : rules.value()->Document(text);
+  // A Korean noun of a query should rank what has its parts too.
+  const bool parts = parsed.tokens.tokenizer == SearchTokenOptions::Tokenizer::kMultilingual;
+  const auto list = is_query && !parts ? rules.value()->Query(text) : rules.value()->Document(text);
   if (tokens != nullptr) *tokens = list.size();
   std::map<std::string_view, double> counts;
   for (const std::string& token : list) counts[token] += 1;

@@ -153,7 +153,7 @@ class SearchTokensImpl final : public SearchTokens {
 
   std::vector<std::string> Document(std::string_view text) const override {
     if (options_.tokenizer == Tokenizer::kCode) return OfCode(text, true);
-    std::vector<std::string> out = Tokens(text);
+    std::vector<std::string> out = Tokens(text, true);
     if (options_.tokenizer != Tokenizer::kPrefix) return out;
     std::vector<std::string> prefixes;
     for (const auto& word : out) {
@@ -167,7 +167,7 @@ class SearchTokensImpl final : public SearchTokens {
   }
 
   std::vector<std::string> Query(std::string_view text) const override {
-    std::vector<std::string> out = Tokens(text);
+    std::vector<std::string> out = Tokens(text, false);
     if (options_.tokenizer != Tokenizer::kPrefix || !options_.max_length) return out;
     for (auto& word : out) word.resize(PrefixBytes(word, *options_.max_length));
     return out;
@@ -183,15 +183,13 @@ class SearchTokensImpl final : public SearchTokens {
     return out;
   }
 
-  std::vector<std::string> Tokens(std::string_view text) const {
+  std::vector<std::string> Tokens(std::string_view text, bool document) const {
     if (options_.tokenizer == Tokenizer::kCode) return OfCode(text, false);
     std::vector<std::string> out;
     const auto add = [&](std::string_view word) { Add(word, &out); };
     if (options_.tokenizer == Tokenizer::kMultilingual) {
       // One language for all: a query is too short to tell, and both sides must be cut alike.
-      for (const auto& form : analyzer_->Forms(text, Language::kOther)) {
-        if (!form.starts_with('~')) add(form);
-      }
+      for (const auto& form : analyzer_->SearchForms(text, Language::kOther, document)) add(form);
     } else if (options_.tokenizer == Tokenizer::kWhitespace) {
       SplitWhere(
           text, [](char32_t c) { return !IsSpace(c); }, add);

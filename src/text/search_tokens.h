@@ -17,8 +17,8 @@ struct SearchTokenOptions {
     kWord,        // Runs of letters and digits of any script.
     kWhitespace,  // Runs without white space.
     kPrefix,      // Every beginning of each word, for search while typing.
-    // Analyzer's forms without its bigrams of Hangul: Korean morphemes, so that a noun is found
-    // before any particle; Han and Kana by bigrams and characters; dictionaries for Thai and its
+    // Analyzer::SearchForms: Korean morphemes, so that a noun is found before any particle and
+    // inside a longer one; Han and Kana by bigrams and characters; dictionaries for Thai and its
     // neighbours; words elsewhere.
     kMultilingual,
     kCode,  // Parts of identifiers (identifiers.h); documents have the identifiers whole too.
