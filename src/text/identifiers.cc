@@ -19,9 +19,6 @@ bool IsLetter(char32_t c) {
 bool IsCapital(char32_t c) {
   return u_isUUppercase(static_cast<UChar32>(c)) != 0;
 }
-bool IsSmall(char32_t c) {
-  return u_isULowercase(static_cast<UChar32>(c)) != 0;
-}
 
 std::string Utf8(std::u32string_view text) {
   std::string out;
@@ -35,7 +32,8 @@ std::size_t CutByCase(std::u32string_view piece, std::vector<std::string>* words
   for (std::size_t i = 1; i <= piece.size(); ++i) {
     const bool after_small = i < piece.size() && IsCapital(piece[i]) && !IsCapital(piece[i - 1]);
     const bool last_capital = i + 1 < piece.size() && IsCapital(piece[i]) &&
-                              IsCapital(piece[i - 1]) && IsSmall(piece[i + 1]);
+                              IsCapital(piece[i - 1]) && IsLetter(piece[i + 1]) &&
+                              !IsCapital(piece[i + 1]);
     if (i < piece.size() && !after_small && !last_capital) continue;
     words->push_back(Utf8(piece.substr(begin, i - begin)));
     begin = i;
@@ -60,7 +58,7 @@ void CutIdentifier(std::u32string_view run, CodeWords* out) {
 }
 
 void CutRun(std::u32string_view run, CodeWords* out) {
-  if (!IsNumber(run.front())) {
+  if (run.front() < U'0' || run.front() > U'9') {
     CutIdentifier(run, out);
     return;
   }

@@ -8,10 +8,10 @@ namespace malmoi::text {
 
 // The words of source code: what the tokenizer `code` of Qdrant 1.20 makes of a text.
 //
-// A run of letters, digits and underscores is an identifier, or a number where a digit begins it.
+// A run of letters, digits and underscores is an identifier, or a number where 0 to 9 begin it.
 // A number is one word, without its underscores ("100_000": "100000"). An identifier is cut at
 // underscores, before a capital that follows no capital, and before the last capital of several
-// that a small letter follows: "HTTPServer2Go": "HTTP", "Server2", "Go". Digits stay with what
+// that another letter follows: "HTTPServer2Go": "HTTP", "Server2", "Go". Digits stay with what
 // stands before them. Observed on qdrant-edge-py 0.9.0; no source of it was at hand.
 //
 // Thread-safe; a pure function. Cost: linear in the text.

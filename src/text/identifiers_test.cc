@@ -34,6 +34,7 @@ TEST_CASE("numbers stay whole") {
 }
 
 TEST_CASE("other scripts and broken bytes") {
+  CHECK(SplitCode("NAME日本 ²NAME").words == Words{"NAM", "E日本", "²", "NAME"});
   CHECK(SplitCode("한국어getName").words == Words{"한국어get", "Name"});
   CHECK(SplitCode("größeÜber café_Über").words == Words{"größe", "Über", "café", "Über"});
   CHECK(SplitCode("a\xff_b\xf0").words == Words{"a", "b"});

@@ -85,6 +85,7 @@ std::string Lower(std::string_view word) {
   for (std::size_t at = 0; at < word.size();) {
     const Rune rune = DecodeRune(word, at);
     AppendRune(&out, static_cast<char32_t>(u_tolower(static_cast<UChar32>(rune.value))));
+    if (rune.value == 0x130) AppendRune(&out, 0x307);  // The one letter that becomes two.
     at += rune.size;
   }
   return out;
