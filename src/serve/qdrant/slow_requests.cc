@@ -94,7 +94,7 @@ void SlowRequests::Print(std::size_t limit, std::string_view kind, json::Writer*
   for (const Entry& entry : entries_) {
     if (entry.request.kind.find(kind) != std::string_view::npos) shown.push_back(&entry);
   }
-  std::ranges::stable_sort(shown, std::greater(),
+  std::ranges::stable_sort(shown, std::greater<>(),
                            [](const Entry* e) { return e->request.seconds; });
   if (shown.size() > limit) shown.resize(limit);
   writer->BeginObject().Key("requests").BeginArray();
