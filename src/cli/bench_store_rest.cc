@@ -163,7 +163,7 @@ struct Serving {
   serve::StoreSettings settings;
   std::unique_ptr<qdrant::Service> service;
   std::unique_ptr<qdrant::Snapshots> snapshots;
-  serve::StoreCounts counts;
+  serve::StoreRecords records;
   std::unique_ptr<serve::StoreServer> rest;
   std::unique_ptr<rpc::store::Server> grpc;  // Null: the program was built without.
 
@@ -178,8 +178,8 @@ struct Serving {
     MALMOI_TRY(service, qdrant::Service::Open(options));
     snapshots =
         std::make_unique<qdrant::Snapshots>(*service, os::PosixVfs(), folder + "/snapshots");
-    MALMOI_TRY(rest, serve::StoreServer::Start(*service, *snapshots, settings, &counts));
-    auto started = rpc::store::Server::Start(*service, *snapshots, settings, counts.grpc);
+    MALMOI_TRY(rest, serve::StoreServer::Start(*service, *snapshots, settings, &records));
+    auto started = rpc::store::Server::Start(*service, *snapshots, settings, records);
     if (!started.ok() && started.error().code() != Code::kUnsupported) {
       return std::move(started.error());
     }

@@ -41,6 +41,9 @@ Result<serve::StoreSettings> ReadSettings(const std::map<std::string, std::strin
   }
   MALMOI_TRY(serve::ApplyStoreSettings(given, &settings));
   if (settings.snapshots.empty()) settings.snapshots = os::JoinPath(settings.storage, "snapshots");
+  if (settings.audit.directory.empty()) {
+    settings.audit.directory = os::JoinPath(settings.storage, "audit");
+  }
   return settings;
 }
 
@@ -60,13 +63,18 @@ Result<int> CmdServeStore(const Context& context) {
   options.threads = threads;
   options.memory_bytes = settings.memory_budget_mb << 20;
   options.vectorizer = models.get();
+  options.slow_seconds = settings.slow_query_seconds;
+  options.recovery_reason = settings.recovery_reason;
   MALMOI_TRY(const auto service, qdrant::Service::Open(options));
   qdrant::Snapshots snapshots(*service, vfs, settings.snapshots);
-  serve::StoreCounts counts;
-  MALMOI_TRY(const auto server, serve::StoreServer::Start(*service, snapshots, settings, &counts));
+  serve::StoreRecords records;
+  if (settings.audit.enabled) {
+    MALMOI_TRY(records.audit, serve::AuditLog::Open(vfs, settings.audit));
+  }
+  MALMOI_TRY(const auto server, serve::StoreServer::Start(*service, snapshots, settings, &records));
   std::unique_ptr<rpc::store::Server> grpc;
   if (settings.grpc_port) {
-    MALMOI_TRY(grpc, rpc::store::Server::Start(*service, snapshots, settings, counts.grpc));
+    MALMOI_TRY(grpc, rpc::store::Server::Start(*service, snapshots, settings, records));
     std::fprintf(context.err, "gRPC is at %s:%u\n", settings.host.c_str(),
                  static_cast<unsigned>(grpc->port()));
   }
@@ -74,6 +82,11 @@ Result<int> CmdServeStore(const Context& context) {
                settings.enable_tls ? "https" : "http", settings.host.c_str(),
                static_cast<unsigned>(server->port()), settings.storage.c_str(),
                settings.api_key.empty() ? "; no API key is asked for" : "");
+  if (!settings.recovery_reason.empty()) {
+    std::fprintf(context.err,
+                 "recovery mode (%s): collections are listed and deleted, not opened\n",
+                 settings.recovery_reason.c_str());
+  }
   std::fflush(context.err);
   while (!context.cancel->IsSet()) ::poll(nullptr, 0, 200);
   server->Stop(10);

@@ -37,7 +37,9 @@ std::vector<std::size_t> Shape(std::string_view header) {
 }
 
 Result<Matrix> Numpy(const std::string& path, std::string_view bytes, std::size_t limit) {
-  if (bytes.size() < 12 || bytes.substr(0, 6) != "\x93NUMPY") return Bad(path, "no .npy file");
+  if (bytes.size() < 12 || bytes.substr(0, 6) != "\x93NUMPY") {
+    return Bad(path, "no .npy file, which begins with \\x93NUMPY: write one with numpy.save");
+  }
   const bool second = bytes[6] >= 2;
   const std::size_t at = second ? 12 : 10;
   const std::size_t n = second ? Load<std::uint32_t>(bytes.data() + 8)

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "net/tls_internal.h"
+#include "obs/log.h"
 
 namespace malmoi::net {
 namespace {
@@ -68,7 +69,13 @@ class Context final : public TlsContext {
   std::unique_ptr<TlsStream> Wrap(Socket* socket) override {
     if (files_.reload_seconds > 0 && SecondsSince(read_ns_) >= files_.reload_seconds) {
       read_ns_ = MonotonicNs();
-      if (auto fresh = Read(files_); fresh.ok()) context_ = std::move(fresh).value();
+      if (auto fresh = Read(files_); fresh.ok()) {
+        context_ = std::move(fresh).value();
+      } else {
+        obs::LogLine(obs::Level::kError, "tls_reload_failed")
+            .Field("error", fresh.error().message())
+            .Field("now", "the certificate read before stays in use");
+      }
     }
     return std::make_unique<Stream>(socket, context_);
   }

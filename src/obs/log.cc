@@ -94,6 +94,10 @@ LogLine& LogLine::Field(std::string_view key, double value) {
 void SetLogLevel(Level level) {
   max_level.store(level);
 }
+
+Level CurrentLogLevel() {
+  return max_level;
+}
 void SetLogSink(std::function<void(std::string_view)> new_sink) {
   const std::lock_guard lock(sink_mutex);
   sink = new_sink ? std::make_shared<const Sink>(std::move(new_sink)) : nullptr;

@@ -42,6 +42,7 @@ class LogLine {
 // Lines above `level` are dropped. Nothing is written until SetLogSink is called: libraries are
 // silent unless the program wants to hear them.
 void SetLogLevel(Level level);
+Level CurrentLogLevel();
 void SetLogSink(std::function<void(std::string_view line)> sink);
 // A sink that writes lines to standard error.
 void LogToStderr();

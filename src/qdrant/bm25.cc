@@ -58,7 +58,7 @@ Result<Bm25Options> ReadOptions(const Value& options) {
   if (const Value* tokenizer = fields.Member("tokenizer");
       tokenizer != nullptr && !tokenizer->is_null()) {
     std::size_t i = 0;
-    if (!ReadName(*tokenizer, {"word", "whitespace", "prefix", "multilingual"}, &i, &why)) {
+    if (!ReadName(*tokenizer, {"word", "whitespace", "prefix", "multilingual", "code"}, &i, &why)) {
       return BadConfig(why);
     }
     out.tokens.tokenizer = static_cast<SearchTokenOptions::Tokenizer>(i);
@@ -127,7 +127,9 @@ Result<vec::SparseVector> Bm25Embed(std::string_view text, const Value& options,
   MALMOI_TRY(const auto parsed, ReadOptions(options));
   auto rules = text::SearchTokens::Create(parsed.tokens);
   if (!rules.ok()) return BadConfig(rules.error().message());
-  const auto list = is_query ? rules.value()->Query(text) : rules.value()->Document(text);
+  // A Korean noun of a query should rank what has its parts too.
+  const bool parts = parsed.tokens.tokenizer == SearchTokenOptions::Tokenizer::kMultilingual;
+  const auto list = is_query && !parts ? rules.value()->Query(text) : rules.value()->Document(text);
   if (tokens != nullptr) *tokens = list.size();
   std::map<std::string_view, double> counts;
   for (const std::string& token : list) counts[token] += 1;

@@ -90,8 +90,7 @@ bool ReadTextParams(const Value& value, vec::TextParams* out, Why* why) {
     if (!ReadName(*tokenizer, {"word", "whitespace", "prefix", "multilingual", "code"}, &i, why)) {
       return false;
     }
-    // "code" (1.20) cuts identifiers finer; words are what is kept of it here.
-    out->tokenizer = i == 4 ? vec::Tokenizer::kWord : static_cast<vec::Tokenizer>(i);
+    out->tokenizer = static_cast<vec::Tokenizer>(i);
   }
   fields.Optional("min_token_len", &out->min_token_len);
   fields.Optional("max_token_len", &out->max_token_len);

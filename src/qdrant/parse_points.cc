@@ -433,7 +433,7 @@ bool Read(const Value& value, GetPoints* out, Why* why) {
   fields.Optional("with_payload", &out->with_payload);
   fields.Optional("with_vectors", &out->with_vector);
   fields.Optional("with_vector", &out->with_vector);
-  return fields.ok() && CheckShardKeys(value, why);
+  return fields.ok() && ReadShardKeys(value, &out->shard_key, why);
 }
 
 bool Read(const Value& value, OrderBy* out, Why* why) {
@@ -477,14 +477,14 @@ bool Read(const Value& value, ScrollPoints* out, Why* why) {
   fields.Optional("with_vectors", &out->with_vector);
   fields.Optional("with_vector", &out->with_vector);
   fields.Optional("order_by", &out->order_by);
-  return fields.ok() && CheckShardKeys(value, why);
+  return fields.ok() && ReadShardKeys(value, &out->shard_key, why);
 }
 
 bool Read(const Value& value, CountPoints* out, Why* why) {
   Fields fields(value, "struct CountRequest", why);
   fields.Optional("filter", &out->filter);
   fields.Optional("exact", &out->exact);
-  return fields.ok() && CheckShardKeys(value, why);
+  return fields.ok() && ReadShardKeys(value, &out->shard_key, why);
 }
 
 bool Read(const Value& value, FacetRequest* out, Why* why) {
@@ -493,7 +493,7 @@ bool Read(const Value& value, FacetRequest* out, Why* why) {
   fields.Optional("limit", &out->limit);
   fields.Optional("filter", &out->filter);
   fields.Optional("exact", &out->exact);
-  if (!fields.ok() || !CheckShardKeys(value, why)) return false;
+  if (!fields.ok() || !ReadShardKeys(value, &out->shard_key, why)) return false;
   if (!vec::ParsePath(out->key).ok()) {
     *why = "Invalid json path: '" + out->key + "'";
     return false;

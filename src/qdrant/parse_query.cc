@@ -439,7 +439,8 @@ bool Read(const Value& value, QueryPoints* out, Why* why) {
   fields.Optional("with_vectors", &out->with_vector);
   fields.Optional("with_vector", &out->with_vector);
   fields.Optional("with_payload", &out->with_payload);
-  return fields.ok() && CheckShardKeys(value, why) && ReadCommon(&fields, value, 0, out, why);
+  return fields.ok() && ReadShardKeys(value, &out->shard_key, why) &&
+         ReadCommon(&fields, value, 0, out, why);
 }
 
 bool ReadGroupBy(const Value& value, GroupBy* out, Why* why) {
@@ -460,7 +461,7 @@ bool Read(const Value& value, QueryGroups* out, Why* why) {
   fields.Optional("with_vectors", &out->query.with_vector);
   fields.Optional("with_vector", &out->query.with_vector);
   fields.Optional("with_payload", &out->query.with_payload);
-  return fields.ok() && CheckShardKeys(value, why) &&
+  return fields.ok() && ReadShardKeys(value, &out->query.shard_key, why) &&
          ReadCommon(&fields, value, 0, &out->query, why);
 }
 
@@ -470,7 +471,7 @@ bool Read(const Value& value, SearchMatrix* out, Why* why) {
   fields.Optional("sample", &out->sample);
   fields.Optional("limit", &out->limit);
   fields.Optional("using", &out->using_vector);
-  return fields.ok() && CheckShardKeys(value, why);
+  return fields.ok() && ReadShardKeys(value, &out->shard_key, why);
 }
 
 }  // namespace malmoi::qdrant

@@ -1,6 +1,7 @@
 // What names shards. A single node has one and carries none of this out, but tells a request that
 // is no such request from one that it has no use for, as Qdrant does.
 #include "qdrant/parse.h"
+#include "qdrant/service.h"
 
 namespace malmoi::qdrant {
 namespace {
@@ -114,6 +115,16 @@ bool Read(const Value& value, ShardKey* out, Why* why) {
   }
   *why = "Expected a string or an integer";
   return false;
+}
+
+Status WithoutShard(const std::vector<ShardKey>& keys, bool write) {
+  if (keys.empty()) return Ok();
+  const ShardKey& key = keys.front();
+  const std::string text = std::holds_alternative<std::string>(key)
+                               ? "\"" + std::get<std::string>(key) + "\""
+                               : std::to_string(std::get<std::uint64_t>(key));
+  const std::string why = "Shard key " + text + " not found";
+  return write ? BadInput(why) : BadRequest(why);
 }
 
 bool ReadShardKeys(const Value& request, std::vector<ShardKey>* out, Why* why) {

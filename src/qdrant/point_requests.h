@@ -118,6 +118,7 @@ struct GetPoints {
   std::vector<PointId> ids;
   vec::PayloadSelector with_payload = {.enabled = true};
   vec::VectorSelector with_vector = {};
+  std::vector<ShardKey> shard_key = {};
 };
 
 enum class Direction : std::uint8_t { kAsc, kDesc };
@@ -139,11 +140,13 @@ struct ScrollPoints {
   vec::PayloadSelector with_payload = {.enabled = true};
   vec::VectorSelector with_vector = {};
   std::optional<OrderBy> order_by;
+  std::vector<ShardKey> shard_key = {};
 };
 
 struct CountPoints {
   FilterPtr filter;
   bool exact = true;
+  std::vector<ShardKey> shard_key = {};
 };
 
 struct FacetRequest {
@@ -151,6 +154,7 @@ struct FacetRequest {
   std::optional<std::uint64_t> limit;  // 10
   FilterPtr filter;
   bool exact = false;
+  std::vector<ShardKey> shard_key = {};
 };
 
 // A point in an answer. Which of the parts are printed is the selection's matter.

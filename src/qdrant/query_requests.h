@@ -142,6 +142,7 @@ struct QueryPoints : Prefetch {
   std::uint64_t offset = 0;
   vec::PayloadSelector with_payload = {.enabled = false};
   vec::VectorSelector with_vector = {};
+  std::vector<ShardKey> shard_key = {};
 };
 
 struct WithLookup {
@@ -165,6 +166,7 @@ struct SearchMatrix {
   std::optional<std::uint64_t> sample;  // 10
   std::optional<std::uint64_t> limit;   // 3
   std::string using_vector;
+  std::vector<ShardKey> shard_key = {};
 };
 
 struct ScoredPoint {

@@ -67,6 +67,11 @@ Result<OpenCollectionPtr> Service::Find(const std::string& name) const {
     const auto found = open_.find(real);
     if (found != open_.end()) return found->second;
   }
+  if (!options_.recovery_reason.empty()) {
+    if (!CollectionExists(real)) return CollectionMissing(name);
+    return ServiceFailed("Failed to open collection `" + real +
+                         "`: this server is in recovery mode: " + options_.recovery_reason);
+  }
   const std::lock_guard opening(opening_mutex_);
   if (hidden_ != real) {
     auto store = database_->Get(real);
@@ -164,6 +169,13 @@ Result<CollectionDescription> Service::DescribeCollection(const std::string& nam
   description.indexes = collection->store->PayloadIndexes();
   description.collection = std::move(collection);
   return description;
+}
+
+Result<vec::Glance> Service::GlanceAtCollection(const std::string& name) const {
+  const std::string real = Resolve(name);
+  auto glance = database_->GlanceAt(real);
+  if (glance.ok() || glance.error().code() == Code::kNotFound) return glance;
+  return ServiceFailed("collection `" + real + "` is damaged: " + glance.error().message());
 }
 
 Status Service::SetQuotas(const QuotaConfig& config) {

@@ -30,6 +30,9 @@ struct ServiceOptions {
   double slow_seconds = 1.2;
   // What the process may hold beside mapped files (vec::Database::Open); 0: no limit.
   std::uint64_t memory_bytes = 0;
+  // Set: the collections that are there are not opened, whatever is asked of them, so that one that
+  // is too large to start with can be deleted; each request is answered with this reason.
+  std::string recovery_reason = {};
 };
 
 // What BM25 over a payload field needs of all points, counted after the operation `state`.
@@ -98,6 +101,8 @@ class Service {
   std::vector<std::string> ListCollections() const;
   bool CollectionExists(const std::string& name) const;
   Result<CollectionDescription> DescribeCollection(const std::string& name) const;
+  // What is known without opening it (vec::Glance), for those who look at all collections.
+  Result<vec::Glance> GlanceAtCollection(const std::string& name) const;
   Status UpdateAliases(const std::vector<AliasAction>& actions);
   // (alias, collection) pairs; of one collection where given, which must exist.
   Result<std::vector<std::pair<std::string, std::string>>> ListAliases(
@@ -214,6 +219,10 @@ Result<vec::NamedVectors> ConvertVectors(const vec::CollectionConfig& config, Ve
 Result<vec::QueryVector> ConvertQueryVector(const vec::CollectionConfig& config,
                                             const std::string& name, const VectorData& data,
                                             const Inference& inference);
+
+// Shard keys are for collections with custom sharding, which one node does not offer: any is one
+// that is not there. Errors: Qdrant's, of a write and of a read.
+Status WithoutShard(const std::vector<ShardKey>& keys, bool write);
 
 // Strict mode (strict_mode.cc). All are no-ops unless it is enabled.
 Status CheckStrictTimeout(const OpenCollection& collection, std::optional<std::uint64_t> seconds);

@@ -38,17 +38,6 @@ Status CheckVectorNames(const vec::CollectionConfig& config, const vec::VectorSe
   return Ok();
 }
 
-// Shard keys are for collections with custom sharding, which a single node does not offer.
-template <class Request>
-Status CheckShardKey(const Request& request) {
-  if (request.shard_key.empty()) return Ok();
-  const ShardKey& key = request.shard_key.front();
-  const std::string text = std::holds_alternative<std::string>(key)
-                               ? std::get<std::string>(key)
-                               : std::to_string(std::get<std::uint64_t>(key));
-  return NotFound("Shard key " + text + " not found");
-}
-
 struct Preparer {
   const vec::CollectionConfig& config;
   const Inference& inference;
@@ -158,7 +147,8 @@ Record ToRecord(vec::Point point, const vec::PayloadSelector& payload,
 
 Result<vec::Operation> Service::Prepare(const OpenCollection& collection,
                                         UpdateOperation* operation, InferenceUsage* usage) {
-  MALMOI_TRY(std::visit([](const auto& request) { return CheckShardKey(request); }, *operation));
+  MALMOI_TRY(std::visit([](const auto& request) { return WithoutShard(request.shard_key, true); },
+                        *operation));
   MALMOI_TRY(CheckStrictUpdate(collection, *operation));
   if (TakesRoom(*operation)) MALMOI_TRY(quotas_.Check(StrictMemoryPercent(collection)));
   const Inference inference(options_.vectorizer, false, usage);
@@ -178,14 +168,12 @@ Result<std::optional<UpdateResult>> Service::UpsertColumns(const std::string& na
                                                            const vec::PointColumns& columns,
                                                            const UpdateParams& params) {
   MALMOI_TRY(const auto collection, Find(name));
-  const vec::CollectionConfig config = collection->store->config();
-  const auto vector = config.dense.find(columns.vector_name);
-  if (IsStrict(*collection) || vector == config.dense.end() || vector->second.multivector ||
-      vector->second.dim != columns.dim) {
-    return std::optional<UpdateResult>();
-  }
+  if (IsStrict(*collection)) return std::optional<UpdateResult>();
   MALMOI_TRY(quotas_.Check(StrictMemoryPercent(*collection)));
   auto outcome = collection->store->Upsert(columns, {.wait = params.wait});
+  if (!outcome.ok() && outcome.error().code() == Code::kInvalidArgument) {
+    return std::optional<UpdateResult>();  // Update names what is wrong as Qdrant does.
+  }
   if (!outcome.ok()) return FromStore(std::move(outcome.error()));
   return std::optional<UpdateResult>(
       UpdateResult{.operation_id = outcome.value().operation_id, .completed = params.wait});
@@ -216,6 +204,7 @@ Result<std::vector<Record>> Service::Get(const std::string& name, const GetPoint
                                          const ReadParams& params) {
   MALMOI_TRY(const auto collection, Find(name));
   MALMOI_TRY(CheckStrictTimeout(*collection, params.timeout_seconds));
+  MALMOI_TRY(WithoutShard(request.shard_key, false));
   MALMOI_TRY(TakeReadTokens(*collection, request.ids.size()));
   MALMOI_TRY(CheckVectorNames(collection->store->config(), request.with_vector));
   // A point that is asked for twice is given once.
@@ -297,6 +286,7 @@ Result<ScrollResult> Service::Scroll(const std::string& name, const ScrollPoints
                                      const ReadParams& params) {
   MALMOI_TRY(const auto collection, Find(name));
   MALMOI_TRY(CheckStrictTimeout(*collection, params.timeout_seconds));
+  MALMOI_TRY(WithoutShard(request.shard_key, false));
   MALMOI_TRY(CheckStrictRead(*collection, request.filter.get(), request.limit.value_or(10)));
   MALMOI_TRY(TakeReadTokens(*collection, 1));
   MALMOI_TRY(CheckVectorNames(collection->store->config(), request.with_vector));
@@ -319,6 +309,7 @@ Result<std::uint64_t> Service::Count(const std::string& name, const CountPoints&
                                      const ReadParams& params) {
   MALMOI_TRY(const auto collection, Find(name));
   MALMOI_TRY(CheckStrictTimeout(*collection, params.timeout_seconds));
+  MALMOI_TRY(WithoutShard(request.shard_key, false));
   MALMOI_TRY(CheckStrictRead(*collection, request.filter.get(), std::nullopt));
   MALMOI_TRY(TakeReadTokens(*collection, 1));
   const std::int64_t start = MonotonicNs();
@@ -333,6 +324,7 @@ Result<std::vector<vec::FacetCount>> Service::Facet(const std::string& name,
                                                     const ReadParams& params) {
   MALMOI_TRY(const auto collection, Find(name));
   MALMOI_TRY(CheckStrictTimeout(*collection, params.timeout_seconds));
+  MALMOI_TRY(WithoutShard(request.shard_key, false));
   MALMOI_TRY(CheckStrictRead(*collection, request.filter.get(), request.limit.value_or(10)));
   MALMOI_TRY(TakeReadTokens(*collection, 1));
   const auto indexes = collection->store->PayloadIndexes();

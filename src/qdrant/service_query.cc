@@ -112,6 +112,7 @@ Result<std::vector<std::vector<ScoredPoint>>> Service::QueryBatch(
   MALMOI_TRY(CheckStrictTimeout(*collection, params.timeout_seconds));
   if (requests.size() > 1) MALMOI_TRY(CheckStrictBatch(*collection, requests.size()));
   for (const QueryPoints& request : requests) {
+    MALMOI_TRY(WithoutShard(request.shard_key, false));
     MALMOI_TRY(CheckStrictQuery(*collection, request, request.limit.value_or(10)));
   }
   MALMOI_TRY(TakeReadTokens(*collection, requests.size()));
@@ -129,6 +130,7 @@ Result<std::vector<PointGroup>> Service::QueryGroups(const std::string& name,
                                                      InferenceUsage* usage) {
   MALMOI_TRY(const auto collection, Find(name));
   MALMOI_TRY(CheckStrictTimeout(*collection, params.timeout_seconds));
+  MALMOI_TRY(WithoutShard(request.query.shard_key, false));
   MALMOI_TRY(
       CheckStrictQuery(*collection, request.query,
                        request.group.limit.value_or(10) * request.group.group_size.value_or(3)));
@@ -161,11 +163,12 @@ Result<std::vector<PointGroup>> Service::QueryGroups(const std::string& name,
   for (PointGroup& group : groups) {
     const auto id = IdOfGroup(group.id);
     if (!id) continue;
-    MALMOI_TRY(
-        auto records,
-        Get(lookup.collection,
-            {.ids = {*id}, .with_payload = lookup.with_payload, .with_vector = lookup.with_vectors},
-            {}));
+    MALMOI_TRY(auto records, Get(lookup.collection,
+                                 {.ids = {*id},
+                                  .with_payload = lookup.with_payload,
+                                  .with_vector = lookup.with_vectors,
+                                  .shard_key = {}},
+                                 {}));
     if (!records.empty()) group.lookup = std::move(records.front());
   }
   return groups;
@@ -175,6 +178,7 @@ Result<MatrixResult> Service::Matrix(const std::string& name, const SearchMatrix
                                      const ReadParams& params) {
   MALMOI_TRY(const auto collection, Find(name));
   MALMOI_TRY(CheckStrictTimeout(*collection, params.timeout_seconds));
+  MALMOI_TRY(WithoutShard(request.shard_key, false));
   MALMOI_TRY(CheckStrictRead(*collection, request.filter.get(),
                              request.sample.value_or(10) * request.limit.value_or(3)));
   MALMOI_TRY(TakeReadTokens(*collection, 1));

@@ -91,6 +91,15 @@ class AnalyzerImpl final : public Analyzer {
     return forms;
   }
 
+  std::vector<std::string> SearchForms(std::string_view text, Language language,
+                                       bool document) const override {
+    std::vector<std::string> forms;
+    FormSink sink(&forms, document ? FormSink::Nouns::kAllWords : FormSink::Nouns::kOneWord);
+    Run(text, language, &sink);
+    std::erase_if(forms, [](const std::string& form) { return form.starts_with('~'); });
+    return forms;
+  }
+
   std::string fingerprint() const override { return fingerprint_; }
   bool has_korean_dictionary() const override { return korean_ != nullptr; }
   bool has_japanese_dictionary() const override { return japanese_ != nullptr; }
@@ -140,6 +149,7 @@ class AnalyzerImpl final : public Analyzer {
     if (hangul && korean_ != nullptr) {
       korean_->Parse(text, scratch->runs, RunKind::kHangul, AddKoreanNode, scratch->korean.get(),
                      sink);
+      sink->EndNouns();
     }
     if (cjk && japanese_ != nullptr && (language == Language::kJapanese || HasKana(text))) {
       japanese_->Parse(text, scratch->runs, RunKind::kCjk, AddJapaneseNode, scratch->japanese.get(),

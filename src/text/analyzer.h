@@ -61,6 +61,12 @@ class Analyzer {
   // The analysed forms, for explanations and tests: in order, morphemes after the rest.
   // Hangul bigrams and Japanese morphemes begin with '~', so that they meet nothing else.
   virtual std::vector<std::string> Forms(std::string_view text, Language language) const = 0;
+  // Forms for filters by words, which must agree however a noun is cut: Korean compounds are cut by
+  // what stands around them ("사용자" stays whole, or is "사용" and "자"). Of a document every word
+  // that touching nouns make together and the parts of the dictionary's compounds; of a query the
+  // one that all make. Else as Forms, without Hangul bigrams.
+  virtual std::vector<std::string> SearchForms(std::string_view text, Language language,
+                                               bool document) const = 0;
   // Changes whenever the same text could give other terms: part of an index's fingerprint.
   // Contains rules' version, Snowball's and the dictionary's identity.
   virtual std::string fingerprint() const = 0;

@@ -11,6 +11,7 @@
 #include "base/utf8.h"
 #include "text/analysis/stem_internal.h"
 #include "text/analyzer.h"
+#include "text/identifiers.h"
 
 namespace malmoi::text {
 namespace {
@@ -84,6 +85,7 @@ std::string Lower(std::string_view word) {
   for (std::size_t at = 0; at < word.size();) {
     const Rune rune = DecodeRune(word, at);
     AppendRune(&out, static_cast<char32_t>(u_tolower(static_cast<UChar32>(rune.value))));
+    if (rune.value == 0x130) AppendRune(&out, 0x307);  // The one letter that becomes two.
     at += rune.size;
   }
   return out;
@@ -151,7 +153,8 @@ class SearchTokensImpl final : public SearchTokens {
   }
 
   std::vector<std::string> Document(std::string_view text) const override {
-    std::vector<std::string> out = Tokens(text);
+    if (options_.tokenizer == Tokenizer::kCode) return OfCode(text, true);
+    std::vector<std::string> out = Tokens(text, true);
     if (options_.tokenizer != Tokenizer::kPrefix) return out;
     std::vector<std::string> prefixes;
     for (const auto& word : out) {
@@ -165,21 +168,29 @@ class SearchTokensImpl final : public SearchTokens {
   }
 
   std::vector<std::string> Query(std::string_view text) const override {
-    std::vector<std::string> out = Tokens(text);
+    std::vector<std::string> out = Tokens(text, false);
     if (options_.tokenizer != Tokenizer::kPrefix || !options_.max_length) return out;
     for (auto& word : out) word.resize(PrefixBytes(word, *options_.max_length));
     return out;
   }
 
  private:
-  std::vector<std::string> Tokens(std::string_view text) const {
+  std::vector<std::string> OfCode(std::string_view text, bool with_compounds) const {
+    std::vector<std::string> out;
+    const CodeWords code = SplitCode(text);
+    for (const auto& word : code.words) Add(word, &out);
+    if (!with_compounds) return out;
+    for (const auto& compound : code.compounds) Add(compound, &out);
+    return out;
+  }
+
+  std::vector<std::string> Tokens(std::string_view text, bool document) const {
+    if (options_.tokenizer == Tokenizer::kCode) return OfCode(text, false);
     std::vector<std::string> out;
     const auto add = [&](std::string_view word) { Add(word, &out); };
     if (options_.tokenizer == Tokenizer::kMultilingual) {
       // One language for all: a query is too short to tell, and both sides must be cut alike.
-      for (const auto& form : analyzer_->Forms(text, Language::kOther)) {
-        if (!form.starts_with('~')) add(form);
-      }
+      for (const auto& form : analyzer_->SearchForms(text, Language::kOther, document)) add(form);
     } else if (options_.tokenizer == Tokenizer::kWhitespace) {
       SplitWhere(
           text, [](char32_t c) { return !IsSpace(c); }, add);

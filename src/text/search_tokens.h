@@ -17,10 +17,11 @@ struct SearchTokenOptions {
     kWord,        // Runs of letters and digits of any script.
     kWhitespace,  // Runs without white space.
     kPrefix,      // Every beginning of each word, for search while typing.
-    // Analyzer's forms without its bigrams of Hangul: Korean morphemes, so that a noun is found
-    // before any particle; Han and Kana by bigrams and characters; dictionaries for Thai and its
+    // Analyzer::SearchForms: Korean morphemes, so that a noun is found before any particle and
+    // inside a longer one; Han and Kana by bigrams and characters; dictionaries for Thai and its
     // neighbours; words elsewhere.
     kMultilingual,
+    kCode,  // Parts of identifiers (identifiers.h); documents have the identifiers whole too.
   };
   Tokenizer tokenizer = Tokenizer::kWord;
   std::optional<std::uint32_t> min_length = {};  // In characters.
@@ -41,9 +42,11 @@ class SearchTokens {
   static Result<std::shared_ptr<const SearchTokens>> Create(const SearchTokenOptions& options);
   virtual ~SearchTokens() = default;
 
-  // Tokens in the order of the text, repeated as often as they stand there.
+  // Tokens in the order of the text, repeated as often as they stand there; compounds of kCode
+  // after all others.
   virtual std::vector<std::string> Document(std::string_view text) const = 0;
-  // The tokens that a document must have: as of a document, but prefixes are not spread.
+  // The tokens that a document must have: as of a document, but prefixes are not spread
+  // and there are no compounds.
   virtual std::vector<std::string> Query(std::string_view text) const = 0;
 };
 

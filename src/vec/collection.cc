@@ -93,6 +93,11 @@ std::vector<Point> ToPoints(const PointColumns& columns) {
   return points;
 }
 
+Result<Glance> Database::GlanceAt(const std::string& name) const {
+  MALMOI_TRY(const auto collection, Get(name));
+  return Glance{.config = collection->config(), .info = collection->Info(), .open = true};
+}
+
 Result<WriteOutcome> Collection::Upsert(const PointColumns& columns, const WriteOptions& options) {
   const Operation operation = UpsertOp{.points = ToPoints(columns)};
   return Write({&operation, 1}, options);

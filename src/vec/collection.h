@@ -69,11 +69,20 @@ class Collection : public Reader {
 // list.
 enum class Opening : std::uint8_t { kAtStart, kAtFirstUse };
 
+// A collection as its own files' list tells of it. Of one that is not open: without what only the
+// log has, and without counts of vectors.
+struct Glance {
+  CollectionConfig config;
+  CollectionInfo info;
+  bool open = false;
+};
+
 // The collections of one directory; the caller holds the directory's lock.
 class Database {
  public:
   // Opens what is there: replays logs, drops unfinished writes. A damaged collection does not stop
-  // the others: it is listed in damaged(), and Get gives its error.
+  // the others: it is listed in damaged(), and Get gives its error. It tries
+  // again where a file of the collection has changed since, or ten seconds have passed.
   // `memory_bytes`: how much the process may hold beside mapped files; 0: no limit. What is only
   // faster in memory then stays out of it where it is short; a write that finds no room, even after
   // all points were made segments, is kOverloaded, deletions excepted.
@@ -88,6 +97,8 @@ class Database {
   virtual Result<std::shared_ptr<Collection>> Create(const std::string& name,
                                                      const CollectionConfig& config) = 0;
   virtual Result<std::shared_ptr<Collection>> Get(const std::string& name) const = 0;  // kNotFound
+  // Does not open it. Errors: kNotFound; kCorruption and kIo of its list of files. Here: Get's.
+  virtual Result<Glance> GlanceAt(const std::string& name) const;
   virtual Status Drop(const std::string& name) = 0;
   // Puts `from` in the place of `to` (dropped, if it exists) in one durable step: the end of a
   // rebuild in shadow.

@@ -1,12 +1,15 @@
 #include <algorithm>
 #include <atomic>
+#include <bit>
 #include <map>
 #include <mutex>
 #include <optional>
 
+#include "base/clock.h"
 #include "base/utf8.h"
 #include "vec/collection_internal.h"
 #include "vec/copy_file_internal.h"
+#include "vec/manifest_internal.h"
 
 namespace malmoi::vec {
 namespace {
@@ -17,6 +20,9 @@ constexpr std::size_t kReserveBytes = 32 << 10;
 
 // From so many collections on several are opened at a time.
 constexpr std::size_t kOpenTogetherFrom = 8;
+
+// After so long one that could not be opened is tried again.
+constexpr double kTryAgainSeconds = 10;
 
 // Qdrant's rule. Folders have numbers, so that a name need not be one of a file.
 bool IsName(std::string_view name) {
@@ -52,6 +58,7 @@ class DirectoryDatabase : public Database {
   Status Rename(const std::string& from, const std::string& to) override;
   Result<std::shared_ptr<Collection>> Import(const std::string& name,
                                              const std::string& directory) override;
+  Result<Glance> GlanceAt(const std::string& name) const override;
   std::vector<std::string> List() const override;
   std::vector<std::pair<std::string, std::string>> damaged() const override;
   std::string owner_state() const override;
@@ -65,6 +72,8 @@ class DirectoryDatabase : public Database {
     std::mutex mutex;  // guards: all below; held while the files are opened; after change_mutex_
     std::string name;
     bool tried = false;
+    std::int64_t tried_ns = 0;  // Of the last failure, and what the files were like after it.
+    std::string stamp;
     std::shared_ptr<StoredCollection> collection;  // Null: not opened, damaged, or dropped.
     std::shared_ptr<const Error> error;
   };
@@ -80,6 +89,8 @@ class DirectoryDatabase : public Database {
   std::string Folder(std::uint64_t number) const {
     return os::JoinPath(directory_, NumberedName("c", number));
   }
+  // Changes when a file of the folder does.
+  std::string StampOf(std::uint64_t number) const;
   Status WriteCatalogue(const Entries& entries, const std::string& owner_state);
   template <class Fill>
   Result<std::shared_ptr<Collection>> Add(const std::string& name, const Fill& fill);
@@ -149,11 +160,29 @@ Status DirectoryDatabase::Load() {
   return Ok();
 }
 
+std::string DirectoryDatabase::StampOf(std::uint64_t number) const {
+  std::string stamp;
+  const auto names = vfs_.List(Folder(number));
+  if (!names.ok()) return stamp;
+  for (const auto& name : names.value()) {
+    const auto info = vfs_.Stat(os::JoinPath(Folder(number), name));
+    if (!info.ok()) continue;
+    stamp += name + ' ' + std::to_string(info.value().size) + ' ' +
+             std::to_string(info.value().mtime_ns) + '\n';
+  }
+  return stamp;
+}
+
 Result<std::shared_ptr<StoredCollection>> DirectoryDatabase::Opened(const Entry& entry) const {
   Slot& slot = *entry.slot;
   const std::lock_guard lock(slot.mutex);
-  if (!slot.tried) {
+  const bool again = slot.error != nullptr && (SecondsSince(slot.tried_ns) >= kTryAgainSeconds ||
+                                               StampOf(entry.folder) != slot.stamp);
+  if (!slot.tried || again) {
     slot.tried = true;
+    slot.tried_ns = MonotonicNs();
+    slot.error.reset();
+    slot.damaged = false;
     auto store = Store::Open(vfs_, Folder(entry.folder), workers_->budget);
     if (store.ok()) {
       slot.collection =
@@ -162,6 +191,7 @@ Result<std::shared_ptr<StoredCollection>> DirectoryDatabase::Opened(const Entry&
       slot.error = std::make_shared<const Error>(
           std::move(store.error()).With("open collection '" + slot.name + "'"));
       slot.damaged = true;
+      slot.stamp = StampOf(entry.folder);
     }
   }
   if (slot.error != nullptr) return slot.error->Clone();
@@ -303,6 +333,40 @@ Result<std::shared_ptr<Collection>> DirectoryDatabase::Get(const std::string& na
   }
   MALMOI_TRY(auto collection, Opened(entry));
   return std::shared_ptr<Collection>(std::move(collection));
+}
+
+Result<Glance> DirectoryDatabase::GlanceAt(const std::string& name) const {
+  Entry entry;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto it = entries_.find(name);
+    if (it == entries_.end()) return NoSuch(name);
+    entry = it->second;
+  }
+  {
+    // Not while it is being opened, which may take long.
+    const std::unique_lock lock(entry.slot->mutex, std::try_to_lock);
+    if (lock.owns_lock() && entry.slot->collection != nullptr) {
+      const auto& open = entry.slot->collection;
+      return Glance{.config = open->config(), .info = open->Info(), .open = true};
+    }
+  }
+  const std::string path = os::JoinPath(Folder(entry.folder), "MANIFEST");
+  MALMOI_TRY(const auto bytes, os::ReadFile(vfs_, path));
+  MALMOI_TRY(const Manifest manifest, Manifest::Decode(bytes).With("'" + path + "'"));
+  Glance glance;
+  manifest.schema.Describe(&glance.config);
+  glance.config.metadata = manifest.metadata;
+  glance.config.settings = manifest.settings;
+  glance.info.segments = manifest.segments.size();
+  for (const auto& segment : manifest.segments) {
+    glance.info.points += segment.info.rows;
+    glance.info.disk_bytes += segment.info.size;
+    for (const char byte : segment.deleted) {
+      glance.info.points -= static_cast<unsigned>(std::popcount(static_cast<unsigned char>(byte)));
+    }
+  }
+  return glance;
 }
 
 Status DirectoryDatabase::Drop(const std::string& name) {

@@ -378,11 +378,15 @@ TEST_CASE("a database that opens collections at their first use reads none at it
     REQUIRE(db->Get("a").value()->Upsert(std::span(&p, 1)).ok());
   }
   const std::string damaged = "/db/c-0000000000000002/MANIFEST";  // Of "b".
-  REQUIRE(vfs.Stat(damaged).ok());
+  const std::string whole = os::ReadFile(vfs, damaged).value();
   REQUIRE(vfs.Open(damaged, os::OpenMode::kTruncate).value()->Write(0, "none").ok());
   auto db = Database::Open(vfs, "/db", 1, 0, Opening::kAtFirstUse).value();
   CHECK(db->damaged().empty());
   CHECK(db->List() == std::vector<std::string>{"a", "b", "c", "d"});
+  const Glance glance = db->GlanceAt("a").value();
+  CHECK(!glance.open);
+  CHECK(glance.info.points == 1);
+  CHECK(glance.config.dense.size() == Config().dense.size());
   REQUIRE(db->Rename("c", "e").ok());  // Not opened yet; nor is what is dropped.
   REQUIRE(db->Drop("d").ok());
   CHECK(db->Get("b").error().code() == Code::kCorruption);
@@ -392,6 +396,9 @@ TEST_CASE("a database that opens collections at their first use reads none at it
   CHECK(db->Get("a").value()->Count(nullptr).value() == 1);
   CHECK(db->Get("a").value() == db->Get("a").value());
   CHECK(db->Get("d").error().code() == Code::kNotFound);
-  REQUIRE(db->Drop("b").ok());
+  // What was mended is tried again.
+  CHECK(db->GlanceAt("b").error().code() == Code::kCorruption);
+  REQUIRE(vfs.Open(damaged, os::OpenMode::kTruncate).value()->Write(0, whole).ok());
+  CHECK(db->Get("b").value()->Count(nullptr).value() == 0);
   CHECK(db->damaged().empty());
 }

@@ -5,11 +5,13 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <map>
 #include <random>
 
 #include "json/value.h"
 #include "os/fault_vfs.h"
+#include "os/paths.h"
 #include "vec/collection.h"
 
 using namespace malmoi;
@@ -199,6 +201,48 @@ TEST_CASE("full text by word, prefix, stop words, stems and phrases") {
   const Operation wrong =
       CreateIndexOp{"t", {.kind = IndexKind::kText, .text = {.stemmer = "klingon"}}};
   CHECK(c->Write({&wrong, 1}).error().code() == Code::kInvalidArgument);
+}
+
+TEST_CASE("a Korean noun is found however its neighbours let it be cut") {
+  os::FaultVfs vfs(1);
+  auto db = Database::Open(vfs, "/db", 1).value();
+  const auto c = WithTexts(*db, {"함수는 사용자 이름을 반환한다", "사용자", "그 사용자는 갔다",
+                                 "벡터데이터베이스는 빠르다", "사람을 찾는다"});
+  Index(*c, "t", {.kind = IndexKind::kText, .text = {.tokenizer = Tokenizer::kMultilingual}});
+  CHECK(TextMatches(*c, "text", "사용자") == "0 1 2 ");
+  CHECK(TextMatches(*c, "text", "사용자를") == "0 1 2 ");
+  CHECK(TextMatches(*c, "text", "이름") == "0 ");
+  if (!os::FindAsset("mecab-ko-dic")) {
+    std::puts("skipped: compounds: no dictionary");
+    return;
+  }
+  CHECK(TextMatches(*c, "text", "데이터베이스") == "3 ");
+  CHECK(TextMatches(*c, "text", "벡터") == "3 ");
+  CHECK(TextMatches(*c, "text", "사람들") == "4 ");
+  CHECK(TextMatches(*c, "text", "터데") == "");
+}
+
+TEST_CASE("parts of identifiers are found, and phrases of them") {
+  os::FaultVfs vfs(1);
+  auto db = Database::Open(vfs, "/db", 1).value();
+  const auto c = WithTexts(
+      *db, {"xx getUserName yy", "xx get_user_name yy", "getUser 100_000", "fooBar_bazQux zz"});
+  Index(
+      *c, "t",
+      {.kind = IndexKind::kText, .text = {.tokenizer = Tokenizer::kCode, .phrase_matching = true}});
+  for (int round = 0; round < 2; ++round) {
+    CHECK(TextMatches(*c, "text", "user") == "0 1 2 ");
+    CHECK(TextMatches(*c, "text", "getUserName") == "0 1 ");
+    CHECK(TextMatches(*c, "text", "getusername") == "0 1 ");
+    CHECK(TextMatches(*c, "text", "username") == "");
+    CHECK(TextMatches(*c, "text", "100000") == "2 ");
+    CHECK(TextMatches(*c, "text_any", "getuser qux") == "2 3 ");
+    CHECK(TextMatches(*c, "phrase", "user name yy") == "0 1 ");
+    CHECK(TextMatches(*c, "phrase", "xx getusername") == "");
+    CHECK(TextMatches(*c, "phrase", "foobar") == "3 ");
+    CHECK(TextMatches(*c, "phrase", "foobar zz") == "");
+    REQUIRE(c->Checkpoint().ok());
+  }
 }
 
 TEST_CASE("a text index without phrase matching finds no phrases, as in Qdrant") {

@@ -250,7 +250,7 @@ Result<std::pair<std::string, PayloadIndexParams>> DecodeIndex(std::string_view 
   t.stemmer = in.GetString();
   params.settings = in.GetString();
   if (!in.ok() || in.left() > 0 || params.kind > IndexKind::kText ||
-      t.tokenizer > Tokenizer::kMultilingual) {
+      t.tokenizer > Tokenizer::kCode) {
     return IllFormed("an index");
   }
   return out;

@@ -20,10 +20,11 @@ enum class IndexKind : std::uint8_t {
   kText
 };
 
-enum class Tokenizer : std::uint8_t { kWord, kWhitespace, kPrefix, kMultilingual };
+enum class Tokenizer : std::uint8_t { kWord, kWhitespace, kPrefix, kMultilingual, kCode };
 
-// How a text index cuts and normalises. Word, whitespace and prefix are Qdrant's; multilingual is
-// text::Analyzer's forms: Korean morphemes and bigrams, Han and Kana bigrams, words elsewhere.
+// How a text index cuts and normalises. Word, whitespace, prefix and code are Qdrant's;
+// multilingual is text::Analyzer's forms: Korean morphemes and bigrams, Han and Kana bigrams, words
+// elsewhere.
 struct TextParams {
   Tokenizer tokenizer = Tokenizer::kWord;
   std::optional<std::uint32_t> min_token_len = {};  // In characters.

@@ -83,8 +83,12 @@ TextMatcher::TextMatcher(std::shared_ptr<const TextRules> rules, const MatchText
 
 bool TextMatcher::HasPhrase(std::string_view text, const std::vector<std::string>& document) const {
   if (!rules_->ordered()) return text::Nfc(text).find(text_) != std::string::npos;
-  return std::search(document.begin(), document.end(), phrase_.begin(), phrase_.end()) !=
-         document.end();
+  const auto within = [&](const std::vector<std::string>& tokens) {
+    return std::search(tokens.begin(), tokens.end(), phrase_.begin(), phrase_.end()) !=
+           tokens.end();
+  };
+  const bool has_compounds = rules_->params().tokenizer == Tokenizer::kCode && phrase_.size() > 1;
+  return within(has_compounds ? rules_->Query(text) : document);  // Compounds have no place.
 }
 
 bool TextMatcher::Matches(std::string_view text) const {

@@ -37,11 +37,15 @@ struct Call {
 // of the answer are filled by the server.
 struct Method {
   std::string path;  // "/qdrant.Points/Upsert"
+  std::string name;  // As the operation is called over REST: "upsert_points".
   serve::Access access;
   Message* (*request)(Arena* arena);
   Message* (*answer)(Arena* arena);
   Status (*run)(Call& call, const Message& request, Message* answer);
 };
+
+// "upsert_points" of "/qdrant.Points/Upsert".
+std::string OperationName(const std::string& path);
 
 template <class Function>
 struct Types;
@@ -55,7 +59,9 @@ template <auto run>
 Method Of(std::string path, serve::Access access) {
   using Request = typename Types<decltype(run)>::Request;
   using Answer = typename Types<decltype(run)>::Answer;
+  std::string name = OperationName(path);
   return {.path = std::move(path),
+          .name = std::move(name),
           .access = access,
           .request = [](Arena* arena) -> Message* { return Arena::CreateMessage<Request>(arena); },
           .answer = [](Arena* arena) -> Message* { return Arena::CreateMessage<Answer>(arena); },

@@ -32,6 +32,7 @@ Status ToOldCommon(const M& request, QueryPoints* out) {
   if constexpr (requires { request.score_threshold(); }) {
     if (request.has_score_threshold()) out->score_threshold = request.score_threshold();
   }
+  out->shard_key = ToShardKeys(request.shard_key_selector());
   if constexpr (requires { request.offset(); }) out->offset = request.offset();
   if constexpr (requires { request.using_(); }) out->using_vector = request.using_();
   if constexpr (requires { request.lookup_from(); }) {

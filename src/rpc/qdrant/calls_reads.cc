@@ -26,6 +26,7 @@ Status Valid(const T& request) {
 Status Get(Call& call, const pb::GetPoints& request, pb::GetResponse* answer) {
   qdrant::GetPoints wanted;
   MALMOI_TRY(wanted.ids, ToIds(request.ids()));
+  wanted.shard_key = ToShardKeys(request.shard_key_selector());
   if (request.has_with_payload()) wanted.with_payload = ToPayloadSelector(request.with_payload());
   if (request.has_with_vectors()) wanted.with_vector = ToVectorSelector(request.with_vectors());
   MALMOI_TRY(const auto records,
@@ -36,6 +37,7 @@ Status Get(Call& call, const pb::GetPoints& request, pb::GetResponse* answer) {
 
 Status Scroll(Call& call, const pb::ScrollPoints& request, pb::ScrollResponse* answer) {
   qdrant::ScrollPoints wanted;
+  wanted.shard_key = ToShardKeys(request.shard_key_selector());
   if (request.has_filter()) {
     MALMOI_TRY(wanted.filter, ToFilter(request.filter()));
   }
@@ -58,6 +60,7 @@ Status Scroll(Call& call, const pb::ScrollPoints& request, pb::ScrollResponse* a
 
 Status Count(Call& call, const pb::CountPoints& request, pb::CountResponse* answer) {
   qdrant::CountPoints wanted;
+  wanted.shard_key = ToShardKeys(request.shard_key_selector());
   if (request.has_filter()) {
     MALMOI_TRY(wanted.filter, ToFilter(request.filter()));
   }
@@ -71,6 +74,7 @@ Status Count(Call& call, const pb::CountPoints& request, pb::CountResponse* answ
 
 Status Facet(Call& call, const pb::FacetCounts& request, pb::FacetResponse* answer) {
   qdrant::FacetRequest wanted;
+  wanted.shard_key = ToShardKeys(request.shard_key_selector());
   wanted.key = request.key();
   if (request.has_filter()) {
     MALMOI_TRY(wanted.filter, ToFilter(request.filter()));
@@ -96,6 +100,7 @@ Status Facet(Call& call, const pb::FacetCounts& request, pb::FacetResponse* answ
 
 Result<qdrant::MatrixResult> Matrix(Call& call, const pb::SearchMatrixPoints& request) {
   qdrant::SearchMatrix wanted;
+  wanted.shard_key = ToShardKeys(request.shard_key_selector());
   if (request.has_filter()) {
     MALMOI_TRY(wanted.filter, ToFilter(request.filter()));
   }

@@ -184,6 +184,7 @@ Result<qdrant::Query> ToQuery(const pb::Query& query) {
 Result<qdrant::QueryPoints> ToQueryPoints(const pb::QueryPoints& request) {
   qdrant::QueryPoints out;
   MALMOI_TRY(ToCommon(request, &out));
+  out.shard_key = ToShardKeys(request.shard_key_selector());
   if (request.has_limit()) out.limit = request.limit();
   out.offset = request.offset();
   if (request.has_with_payload()) out.with_payload = ToPayloadSelector(request.with_payload());
@@ -194,6 +195,7 @@ Result<qdrant::QueryPoints> ToQueryPoints(const pb::QueryPoints& request) {
 Result<qdrant::QueryGroups> ToQueryGroups(const pb::QueryPointGroups& request) {
   qdrant::QueryGroups out;
   MALMOI_TRY(ToCommon(request, &out.query));
+  out.query.shard_key = ToShardKeys(request.shard_key_selector());
   if (request.has_with_payload()) {
     out.query.with_payload = ToPayloadSelector(request.with_payload());
   }

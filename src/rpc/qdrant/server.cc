@@ -15,16 +15,19 @@
 #include <map>
 
 #include "base/clock.h"
+#include "base/strings.h"
 #include "os/vfs.h"
 #include "qdrant/errors.h"
 #include "rpc/qdrant/calls_internal.h"
 #include "rpc/qdrant/convert_internal.h"
+#include "rpc/qdrant/forms_internal.h"
 
 namespace malmoi::rpc::store {
 namespace {
 
 constexpr int kMessageBytesMax = 256 << 20;
 constexpr int kFrameBytes = 1 << 20;
+constexpr std::size_t kShownBytesMax = 1 << 20;  // Of a slow call; a larger one is told by size.
 constexpr int kWindowBytes = 4 << 20;
 constexpr std::size_t kArenaFirst = 1 << 10, kArenaPiece = 1 << 20;
 
@@ -68,6 +71,13 @@ std::string_view KeyOf(const grpc::ServerContext& context) {
   return header.starts_with("Bearer ") ? header.substr(7) : std::string_view();
 }
 
+// "ipv4:127.0.0.1:50412" and "ipv6:%5B::1%5D:50412" without scheme and port.
+std::string AddressOf(const std::string& peer) {
+  const std::size_t begin = peer.find(':') + 1;
+  const std::string address = peer.substr(begin, std::max(peer.rfind(':'), begin) - begin);
+  return ReplaceAll(ReplaceAll(address, "%5B", "["), "%5D", "]");
+}
+
 std::string CollectionOf(const Message& request) {
   const auto* field = request.GetDescriptor()->FindFieldByName("collection_name");
   return field == nullptr ? "" : request.GetReflection()->GetString(request, field);
@@ -87,8 +97,8 @@ void FillCommon(const Call& call, double seconds, Message* answer) {
 // messages are read and written here, so that no other file sees gRPC's headers.
 class TableService final : public grpc::Service {
  public:
-  TableService(Backend& backend, serve::RequestCounts& counts)
-      : backend_(backend), counts_(counts) {}
+  TableService(Backend& backend, serve::StoreRecords& records)
+      : backend_(backend), records_(records) {}
 
   // `method` outlives the service.
   void Add(const Method& method) {
@@ -113,7 +123,7 @@ class TableService final : public grpc::Service {
     } catch (const std::exception& e) {  // Must not reach gRPC's thread.
       status = {grpc::StatusCode::INTERNAL, std::string("Service internal error: ") + e.what()};
     }
-    counts_.Add(method.path, static_cast<int>(status.error_code()), Seconds(start));
+    records_.grpc.Add(method.path, static_cast<int>(status.error_code()), Seconds(start));
     return status;
   }
 
@@ -130,11 +140,13 @@ class TableService final : public grpc::Service {
     Call call{.backend = backend_, .key = KeyOf(*context)};
     const serve::Verdict verdict = serve::CheckKey(backend_.service, backend_.settings, call.key,
                                                    method.access, CollectionOf(*request));
+    Audit(method, *context, *request, verdict);
     if (!verdict.allowed) {
       return {verdict.status == 401 ? grpc::StatusCode::UNAUTHENTICATED
                                     : grpc::StatusCode::PERMISSION_DENIED,
               verdict.message};
     }
+    const Slow slow{*this, method, *request, start};
     Message* answer = method.answer(&arena);
     if (auto done = method.run(call, *request, answer); !done.ok()) {
       return StatusOf(done.error(), context);
@@ -143,6 +155,45 @@ class TableService final : public grpc::Service {
     bool own = false;
     return grpc::GenericSerialize<grpc::ProtoBufferWriter, Message>(*answer, out, &own);
   }
+
+  void Audit(const Method& method, const grpc::ServerContext& context, const Message& request,
+             const serve::Verdict& verdict) {
+    serve::AuditLog* log = records_.audit.get();
+    if (log == nullptr || method.access == serve::Access::kPublic) return;
+    serve::AuditEvent event{.method = method.name, .auth = verdict.auth};
+    event.subject = verdict.subject;
+    if (log->settings().log_api || verdict.status == 401) event.api = method.path;
+    event.remote = AddressOf(context.peer());
+    if (log->settings().trust_forwarded) {
+      const std::string_view forwarded = Metadata(context, "x-forwarded-for");
+      const std::string_view first = Trim(forwarded.substr(0, forwarded.find(',')));
+      if (!first.empty()) event.remote = std::string(first);
+    }
+    event.collection = CollectionOf(request);
+    event.tracing_id = serve::TracingId([&](const char* name) { return Metadata(context, name); });
+    if (!verdict.allowed) event.error = verdict.message;
+    log->Write(event);
+  }
+
+  // Writes a call down when it ends, where it took long.
+  struct Slow {
+    TableService& service;
+    const Method& method;
+    const Message& request;
+    std::int64_t start;
+
+    ~Slow() {
+      const double seconds = Seconds(start);
+      if (seconds < serve::SlowRequests::kShortestSeconds) return;
+      const std::string_view kind = serve::SlowKind(method.name);
+      if (kind.empty()) return;
+      const std::size_t bytes = request.ByteSizeLong();
+      json::Value body = bytes > kShownBytesMax
+                             ? json::Value::Object({{"bytes", json::Value::Uint(bytes)}})
+                             : ToJson(request);
+      service.records_.slow.Add({kind, CollectionOf(request), seconds, std::move(body)});
+    }
+  };
 
   static grpc::Status StatusOf(const Error& error, grpc::ServerContext* context) {
     const std::size_t at = error.message().find("Retry after ");
@@ -158,7 +209,7 @@ class TableService final : public grpc::Service {
   }
 
   Backend& backend_;
-  serve::RequestCounts& counts_;
+  serve::StoreRecords& records_;
 };
 
 Result<std::shared_ptr<grpc::ServerCredentials>> Credentials(const serve::StoreSettings& settings,
@@ -184,7 +235,7 @@ Result<std::shared_ptr<grpc::ServerCredentials>> Credentials(const serve::StoreS
 class ServerImpl final : public Server {
  public:
   ServerImpl(qdrant::Service& service, qdrant::Snapshots& snapshots,
-             const serve::StoreSettings& settings, serve::RequestCounts& counts)
+             const serve::StoreSettings& settings, serve::StoreRecords& records)
       : backend_{.service = service, .snapshots = snapshots, .settings = settings} {
     for (auto* group :
          {CollectionMethods, WriteMethods, ReadMethods, QueryMethods, SnapshotMethods}) {
@@ -192,7 +243,7 @@ class ServerImpl final : public Server {
     }
     for (const Method& method : methods_) {
       auto& table = services_[method.path.substr(0, method.path.rfind('/'))];
-      if (table == nullptr) table = std::make_unique<TableService>(backend_, counts);
+      if (table == nullptr) table = std::make_unique<TableService>(backend_, records);
       table->Add(method);
     }
   }
@@ -249,6 +300,39 @@ class ServerImpl final : public Server {
 
 }  // namespace
 
+std::string OperationName(const std::string& path) {
+  static constexpr std::pair<std::string_view, std::string_view> kNames[] = {
+      {"/qdrant.Points/Upsert", "upsert_points"},
+      {"/qdrant.Points/Delete", "delete_points"},
+      {"/qdrant.Points/UpdateBatch", "batch_update"},
+      {"/qdrant.Points/Get", "get_points"},
+      {"/qdrant.Points/Scroll", "scroll_points"},
+      {"/qdrant.Points/Count", "count_points"},
+      {"/qdrant.Points/Query", "query_points"},
+      {"/qdrant.Points/QueryBatch", "query_batch_points"},
+      {"/qdrant.Points/QueryGroups", "query_points_groups"},
+      {"/qdrant.Points/Search", "search_points"},
+      {"/qdrant.Points/SearchBatch", "search_batch_points"},
+      {"/qdrant.Points/SearchGroups", "search_point_groups"},
+      {"/qdrant.Points/Recommend", "recommend_points"},
+      {"/qdrant.Points/RecommendBatch", "recommend_batch_points"},
+      {"/qdrant.Points/RecommendGroups", "recommend_point_groups"},
+      {"/qdrant.Points/Discover", "discover_points"},
+      {"/qdrant.Points/DiscoverBatch", "discover_batch_points"},
+      {"/qdrant.Collections/Get", "get_collection"},
+      {"/qdrant.Collections/List", "get_collections"},
+      {"/qdrant.Collections/Create", "create_collection"},
+      {"/qdrant.Collections/Update", "update_collection"},
+      {"/qdrant.Collections/Delete", "delete_collection"},
+      {"/qdrant.Snapshots/Create", "create_snapshot"},
+      {"/qdrant.Snapshots/List", "list_snapshots"},
+      {"/qdrant.Snapshots/Delete", "delete_snapshot"}};
+  for (const auto& [from, to] : kNames) {
+    if (path == from) return std::string(to);
+  }
+  return SnakeCase(path.substr(path.rfind('/') + 1));
+}
+
 Status Checked(const qdrant::Checks& checks) {
   return checks.Finish("body");
 }
@@ -266,8 +350,8 @@ Error WithoutJson(Error error) {
 Result<std::unique_ptr<Server>> Server::Start(qdrant::Service& service,
                                               qdrant::Snapshots& snapshots,
                                               const serve::StoreSettings& settings,
-                                              serve::RequestCounts& counts) {
-  auto server = std::make_unique<ServerImpl>(service, snapshots, settings, counts);
+                                              serve::StoreRecords& records) {
+  auto server = std::make_unique<ServerImpl>(service, snapshots, settings, records);
   MALMOI_TRY(server->Listen());
   return std::unique_ptr<Server>(std::move(server));
 }
@@ -279,7 +363,7 @@ Result<std::unique_ptr<Server>> Server::Start(qdrant::Service& service,
 namespace malmoi::rpc::store {
 
 Result<std::unique_ptr<Server>> Server::Start(qdrant::Service&, qdrant::Snapshots&,
-                                              const serve::StoreSettings&, serve::RequestCounts&) {
+                                              const serve::StoreSettings&, serve::StoreRecords&) {
   return Error(Code::kUnsupported,
                "serve gRPC: this program was built without it; set service.grpc_port to null");
 }

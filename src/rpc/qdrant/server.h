@@ -6,7 +6,7 @@
 #include "base/result.h"
 #include "qdrant/service.h"
 #include "qdrant/snapshots.h"
-#include "serve/qdrant/store_access.h"
+#include "serve/qdrant/store_records.h"
 
 namespace malmoi::rpc::store {
 
@@ -16,13 +16,14 @@ namespace malmoi::rpc::store {
 // by the certificate of the settings. A message may have 256 MiB.
 class Server {
  public:
+  // Calls are counted, and written down where they are slow or an audit log is kept, in `records`.
   // The arguments outlive the Server; settings.grpc_port is set. Errors: kUnavailable where the
   // address is taken; kIo where a certificate cannot be read; kUnsupported where the program was
   // built without gRPC.
   static Result<std::unique_ptr<Server>> Start(qdrant::Service& service,
                                                qdrant::Snapshots& snapshots,
                                                const serve::StoreSettings& settings,
-                                               serve::RequestCounts& counts);
+                                               serve::StoreRecords& records);
   virtual ~Server() = default;
   virtual std::uint16_t port() const = 0;
   // Finishes calls under way for at most `seconds`.

@@ -23,6 +23,9 @@ struct Verdict {
   bool allowed = false;
   int status = 401;
   std::string message = {};
+  // How the client showed who it is ("None", "ApiKey", "Jwt"), and a token's claim "subject".
+  std::string_view auth = "None";
+  std::string subject = {};
 };
 
 // `key` is what the client presented: an API key or a token (JWT, HS256) whose claims are those of
@@ -51,9 +54,6 @@ class RequestCounts {
  private:
   mutable std::mutex mutex_;  // guards: entries_
   std::map<std::string, std::map<int, Entry>> entries_;
-};
-struct StoreCounts {
-  RequestCounts rest, grpc;
 };
 
 }  // namespace malmoi::serve

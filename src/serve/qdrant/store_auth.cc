@@ -184,10 +184,17 @@ Verdict CheckKey(qdrant::Service& service, const StoreSettings& settings, std::s
   if (key.empty()) {
     return Refused(401, "Must provide an API key or an Authorization bearer token");
   }
-  if (SameText(settings.api_key, key) || SameText(settings.alt_api_key, key)) return Allowed();
-  if (SameText(settings.read_only_api_key, key)) return ReadOnly(access);
+  const bool whole = SameText(settings.api_key, key) || SameText(settings.alt_api_key, key);
+  if (whole || SameText(settings.read_only_api_key, key)) {
+    Verdict verdict = whole ? Allowed() : ReadOnly(access);
+    verdict.auth = "ApiKey";
+    return verdict;
+  }
   if (const auto claims = ClaimsOf(settings, key)) {
-    return ByClaims(service, *claims, access, collection);
+    Verdict verdict = ByClaims(service, *claims, access, collection);
+    verdict.auth = "Jwt";
+    verdict.subject = std::string(claims->GetString("subject"));
+    return verdict;
   }
   return Refused(401, "Invalid API key or JWT");
 }

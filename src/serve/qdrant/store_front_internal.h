@@ -13,6 +13,7 @@
 #include "qdrant/service.h"
 #include "qdrant/snapshots.h"
 #include "serve/qdrant/store_access.h"
+#include "serve/qdrant/store_records.h"
 #include "serve/qdrant/store_settings.h"
 
 namespace malmoi::serve {
@@ -21,7 +22,7 @@ struct Front {
   qdrant::Service& service;
   qdrant::Snapshots& snapshots;
   StoreSettings settings;
-  StoreCounts& counts;
+  StoreRecords& records;
   std::string started = {};  // RFC 3339.
 };
 
@@ -50,6 +51,7 @@ struct RouteEntry {
   std::string_view pattern;  // "/collections/{}/points"
   Access access;
   StoreRoute handle;
+  std::string_view name;  // Of the operation, as in Qdrant's OpenAPI document.
 };
 // Each group of routes, in one file.
 std::vector<RouteEntry> CollectionRoutes();

@@ -145,6 +145,39 @@ Result<Reply> Optimizations(Front& front, Call& call) {
   return ReplyOf(std::move(writer));
 }
 
+void PrintMemory(std::string_view key, std::uint64_t disk, std::uint64_t ram, Writer* writer) {
+  writer->Key(key).BeginObject().Field("disk_bytes", disk).Field("ram_bytes", ram);
+  writer->Field("cached_bytes", 0).Field("expected_cache_bytes", disk).EndObject();
+}
+
+// As Qdrant's undocumented route. Files are counted whole, memory as one sum: the parts of either
+// are not told apart but for the vectors' own rows, and what of the files is resident is not asked.
+Result<Reply> Memory(Front& front, Call& call) {
+  MALMOI_TRY(const auto description, front.service.DescribeCollection(call.collection()));
+  const vec::CollectionInfo& info = description.info;
+  Writer writer;
+  writer.BeginObject();
+  PrintMemory("total", info.disk_bytes, info.memory_bytes, &writer);
+  writer.Key("vectors").BeginArray();
+  for (const auto& [name, params] : description.config.dense) {
+    const auto count = info.with_vector.find(name);
+    const std::uint64_t points = count == info.with_vector.end() ? 0 : count->second;
+    writer.BeginObject().Field("name", name);
+    const std::uint64_t bytes = params.datatype == vec::Datatype::kFloat32   ? 4
+                                : params.datatype == vec::Datatype::kFloat16 ? 2
+                                                                             : 1;
+    PrintMemory("storage", points * params.dim * bytes, 0, &writer);
+    PrintMemory("index", 0, 0, &writer);
+    writer.EndObject();
+  }
+  writer.EndArray().Key("sparse_vectors").BeginArray().EndArray();
+  PrintMemory("payload", 0, 0, &writer);
+  writer.Key("payload_index").BeginArray().EndArray().Key("other").BeginObject();
+  PrintMemory("id_tracker", 0, 0, &writer);
+  writer.EndObject().EndObject();
+  return ReplyOf(std::move(writer));
+}
+
 Result<Reply> ClusterInfo(Front& front, Call& call) {
   MALMOI_TRY(const auto description, front.service.DescribeCollection(call.collection()));
   Writer writer;
@@ -175,27 +208,30 @@ Result<Reply> ShardKeys(Front& front, Call& call) {
 
 std::vector<RouteEntry> CollectionRoutes() {
   return {
-      {"GET", "/collections", Access::kRead, List},
-      {"POST", "/collections/aliases", Access::kManage, ChangeAliases},
-      {"GET", "/aliases", Access::kRead, AllAliases},
-      {"GET", "/collections/{}", Access::kRead, Describe},
-      {"PUT", "/collections/{}", Access::kManage, Create},
-      {"PATCH", "/collections/{}", Access::kManage, Update},
-      {"DELETE", "/collections/{}", Access::kManage, Delete},
-      {"GET", "/collections/{}/exists", Access::kRead, Exists},
-      {"GET", "/collections/{}/aliases", Access::kRead, CollectionAliases},
-      {"PUT", "/collections/{}/index", Access::kWrite, CreateIndex},
-      {"DELETE", "/collections/{}/index/{}", Access::kWrite, DeleteIndex},
-      {"PUT", "/collections/{}/vectors/{}", Access::kManage, CreateVector},
-      {"DELETE", "/collections/{}/vectors/{}", Access::kManage, DeleteVector},
-      {"GET", "/collections/{}/optimizations", Access::kRead, Optimizations},
-      {"GET", "/collections/{}/cluster", Access::kRead, ClusterInfo},
+      {"GET", "/collections", Access::kRead, List, "get_collections"},
+      {"POST", "/collections/aliases", Access::kManage, ChangeAliases, "update_aliases"},
+      {"GET", "/aliases", Access::kRead, AllAliases, "get_collections_aliases"},
+      {"GET", "/collections/{}", Access::kRead, Describe, "get_collection"},
+      {"PUT", "/collections/{}", Access::kManage, Create, "create_collection"},
+      {"PATCH", "/collections/{}", Access::kManage, Update, "update_collection"},
+      {"DELETE", "/collections/{}", Access::kManage, Delete, "delete_collection"},
+      {"GET", "/collections/{}/exists", Access::kRead, Exists, "collection_exists"},
+      {"GET", "/collections/{}/aliases", Access::kRead, CollectionAliases,
+       "get_collection_aliases"},
+      {"PUT", "/collections/{}/index", Access::kWrite, CreateIndex, "create_field_index"},
+      {"DELETE", "/collections/{}/index/{}", Access::kWrite, DeleteIndex, "delete_field_index"},
+      {"PUT", "/collections/{}/vectors/{}", Access::kManage, CreateVector, "create_vector_name"},
+      {"DELETE", "/collections/{}/vectors/{}", Access::kManage, DeleteVector, "delete_vector_name"},
+      {"GET", "/collections/{}/optimizations", Access::kRead, Optimizations, "get_optimizations"},
+      {"GET", "/collections/{}/memory", Access::kRead, Memory, "get_collection_memory"},
+      {"GET", "/collections/{}/cluster", Access::kRead, ClusterInfo, "collection_cluster_info"},
       {"POST", "/collections/{}/cluster", Access::kManage,
-       NeedsCluster<qdrant::CheckClusterOperation>},
-      {"GET", "/collections/{}/shards", Access::kRead, ShardKeys},
-      {"PUT", "/collections/{}/shards", Access::kManage, NeedsCluster<qdrant::CheckCreateShardKey>},
+       NeedsCluster<qdrant::CheckClusterOperation>, "update_collection_cluster"},
+      {"GET", "/collections/{}/shards", Access::kRead, ShardKeys, "list_shard_keys"},
+      {"PUT", "/collections/{}/shards", Access::kManage, NeedsCluster<qdrant::CheckCreateShardKey>,
+       "create_shard_key"},
       {"POST", "/collections/{}/shards/delete", Access::kManage,
-       NeedsCluster<qdrant::CheckDropShardKey>},
+       NeedsCluster<qdrant::CheckDropShardKey>, "delete_shard_key"},
   };
 }
 

@@ -15,6 +15,7 @@ using json::Writer;
 
 constexpr std::uint64_t kBodyMax = 512ull << 20;  // Uploads of snapshots are held in memory.
 constexpr std::size_t kFileChunk = 256 << 10;
+constexpr std::size_t kShownBodyMax = 1 << 20;  // Of a slow request; a larger one is told by size.
 
 double Now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
@@ -105,11 +106,11 @@ class Kept final : public net::Responder {
 class StoreServerImpl final : public StoreServer {
  public:
   StoreServerImpl(qdrant::Service& service, qdrant::Snapshots& snapshots,
-                  const StoreSettings& settings, StoreCounts* counts)
+                  const StoreSettings& settings, StoreRecords* records)
       : front_{.service = service,
                .snapshots = snapshots,
                .settings = settings,
-               .counts = counts == nullptr ? own_counts_ : *counts} {
+               .records = records == nullptr ? own_records_ : *records} {
     for (const auto& group :
          {ServiceRoutes(), CollectionRoutes(), SnapshotRoutes(), QueryRoutes(), PointRoutes()}) {
       for (const RouteEntry& entry : group) {
@@ -188,6 +189,7 @@ class StoreServerImpl final : public StoreServer {
     const bool of_collection = entry.pattern.starts_with("/collections/{}");
     const Verdict verdict = CheckKey(front_.service, front_.settings, KeyOf(call.request),
                                      entry.access, of_collection ? call.args.front() : "");
+    Audit(entry, call, route, verdict);
     if (!verdict.allowed) {
       responder.Send(WithCors(Denied(verdict)));
       return;
@@ -205,8 +207,40 @@ class StoreServerImpl final : public StoreServer {
     }
     const net::Response response = reply.ok() ? ReplyResponse(reply.value(), call, seconds)
                                               : ErrorResponse(reply.error(), seconds);
-    front_.counts.rest.Add(route, response.status, seconds);
+    front_.records.rest.Add(route, response.status, seconds);
+    if (seconds >= SlowRequests::kShortestSeconds) NoteSlow(entry, call, seconds);
     responder.Send(WithCors(response));
+  }
+
+  void Audit(const RouteEntry& entry, const Call& call, const std::string& route,
+             const Verdict& verdict) {
+    AuditLog* log = front_.records.audit.get();
+    if (log == nullptr || entry.access == Access::kPublic) return;
+    AuditEvent event{.method = entry.name, .auth = verdict.auth, .subject = verdict.subject};
+    if (log->settings().log_api || verdict.status == 401) event.api = route;
+    const net::Headers& headers = call.request.headers;
+    event.remote = call.request.remote.substr(0, call.request.remote.rfind(':'));
+    if (log->settings().trust_forwarded) {
+      const std::string_view forwarded = net::FindHeader(headers, "x-forwarded-for");
+      const std::string_view first = Trim(forwarded.substr(0, forwarded.find(',')));
+      if (!first.empty()) event.remote = std::string(first);
+    }
+    if (entry.pattern.starts_with("/collections/{}")) event.collection = call.collection();
+    event.tracing_id = TracingId([&](const char* name) { return net::FindHeader(headers, name); });
+    if (!verdict.allowed) event.error = verdict.message;
+    log->Write(event);
+  }
+
+  // Reads and writes of points.
+  void NoteSlow(const RouteEntry& entry, const Call& call, double seconds) {
+    const std::string_view kind = SlowKind(entry.name);
+    if (kind.empty()) return;
+    const std::string& text = call.request.body;
+    json::Value body = json::Value::Object({{"bytes", json::Value::Uint(text.size())}});
+    if (text.size() <= kShownBodyMax) {
+      if (auto parsed = json::Parse(text); parsed.ok()) body = std::move(parsed).value();
+    }
+    front_.records.slow.Add({kind, call.collection(), seconds, std::move(body)});
   }
 
   // Uploads of snapshots have a limit of their own, the server's.
@@ -268,7 +302,7 @@ class StoreServerImpl final : public StoreServer {
     responder.Finish();
   }
 
-  StoreCounts own_counts_;  // Before front_, which may refer to it.
+  StoreRecords own_records_;  // Before front_, which may refer to it.
   Front front_;
   std::vector<Pattern> routes_;
   std::unique_ptr<net::HttpServer> server_;
@@ -404,8 +438,8 @@ Result<qdrant::ReadParams> ReadReadParams(const net::Request& request) {
 Result<std::unique_ptr<StoreServer>> StoreServer::Start(qdrant::Service& service,
                                                         qdrant::Snapshots& snapshots,
                                                         const StoreSettings& settings,
-                                                        StoreCounts* counts) {
-  auto server = std::make_unique<StoreServerImpl>(service, snapshots, settings, counts);
+                                                        StoreRecords* records) {
+  auto server = std::make_unique<StoreServerImpl>(service, snapshots, settings, records);
   MALMOI_TRY(server->Listen());
   return std::unique_ptr<StoreServer>(std::move(server));
 }

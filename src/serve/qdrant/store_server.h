@@ -9,7 +9,7 @@
 #include "net/server.h"
 #include "qdrant/service.h"
 #include "qdrant/snapshots.h"
-#include "serve/qdrant/store_access.h"
+#include "serve/qdrant/store_records.h"
 #include "serve/qdrant/store_settings.h"
 
 namespace malmoi::serve {
@@ -19,7 +19,7 @@ constexpr std::string_view kStoreTitle = "qdrant - vector search engine";
 constexpr std::string_view kStoreVersion = "1.20.0";
 
 // Qdrant's REST interface (version 1.20) over a qdrant::Service. The arguments outlive it;
-// without `counts` it keeps its own. The routes are those of Qdrant's OpenAPI document and the
+// without `records` it keeps its own. The routes are those of Qdrant's OpenAPI document and the
 // search, recommend and discover routes that came before; docs/api/qdrant.md lists what differs.
 class StoreServer {
  public:
@@ -27,7 +27,7 @@ class StoreServer {
   static Result<std::unique_ptr<StoreServer>> Start(qdrant::Service& service,
                                                     qdrant::Snapshots& snapshots,
                                                     const StoreSettings& settings,
-                                                    StoreCounts* counts = nullptr);
+                                                    StoreRecords* records = nullptr);
   // The same without a port, for use in a process: Answer alone.
   static std::unique_ptr<StoreServer> Local(qdrant::Service& service, qdrant::Snapshots& snapshots,
                                             const StoreSettings& settings);

@@ -36,6 +36,11 @@ struct Level {
   std::string prefix;
 };
 
+Error Wrong(const std::string& key, const std::string& value, std::string_view what) {
+  return Error(Code::kInvalidArgument,
+               "setting " + key + ": '" + value + "' is not " + std::string(what));
+}
+
 }  // namespace
 
 Result<std::map<std::string, std::string>> ParseYamlSettings(std::string_view text) {
@@ -77,22 +82,49 @@ std::map<std::string, std::string> EnvironmentSettings(const char* const* enviro
   return values;
 }
 
+namespace {
+
+// The keys of section "audit". False: it is none of them.
+Result<bool> ApplyAudit(const std::string& key, const std::string& value, AuditSettings* out) {
+  const bool flag = AsciiLower(value) == "true" || value == "1";
+  if (key == "audit.enabled") {
+    out->enabled = flag;
+  } else if (key == "audit.dir") {
+    out->directory = value;
+  } else if (key == "audit.rotation") {
+    const std::string name = AsciiLower(value);
+    if (name != "daily" && name != "hourly") return Wrong(key, value, "daily or hourly");
+    out->hourly = name == "hourly";
+  } else if (key == "audit.max_log_files") {
+    const auto number = ParseInt(value);
+    if (!number || *number < 0) return Wrong(key, value, "a number of files");
+    out->files_max = static_cast<std::size_t>(*number);
+  } else if (key == "audit.trust_forwarded_headers") {
+    out->trust_forwarded = flag;
+  } else if (key == "audit.log_api") {
+    out->log_api = flag;
+  } else {
+    return false;
+  }
+  return true;
+}
+
+}  // namespace
+
 Status ApplyStoreSettings(const std::map<std::string, std::string>& values, StoreSettings* out) {
-  const auto wrong = [](const std::string& key, const std::string& value, std::string_view what) {
-    return Error(Code::kInvalidArgument,
-                 "setting " + key + ": '" + value + "' is not " + std::string(what));
-  };
   for (const auto& [key, value] : values) {
+    MALMOI_TRY(const bool audit, ApplyAudit(key, value, &out->audit));
+    if (audit) continue;
     const auto number = ParseInt(value);
     const bool flag = AsciiLower(value) == "true" || value == "1";
     if (key == "service.host") {
       out->host = value;
     } else if (key == "service.http_port") {
-      if (!number || *number < 0 || *number > 65535) return wrong(key, value, "a port");
+      if (!number || *number < 0 || *number > 65535) return Wrong(key, value, "a port");
       out->http_port = static_cast<std::uint16_t>(*number);
     } else if (key == "service.grpc_port") {
       const bool none = value.empty() || AsciiLower(value) == "null" || value == "~";
-      if (!none && (!number || *number < 0 || *number > 65535)) return wrong(key, value, "a port");
+      if (!none && (!number || *number < 0 || *number > 65535)) return Wrong(key, value, "a port");
       out->grpc_port.reset();
       if (!none) out->grpc_port = static_cast<std::uint16_t>(*number);
     } else if (key == "storage.storage_path") {
@@ -121,14 +153,22 @@ Status ApplyStoreSettings(const std::map<std::string, std::string>& values, Stor
       out->verify_clients = flag;
     } else if (key == "tls.cert_ttl") {
       const bool none = value.empty() || AsciiLower(value) == "null" || value == "~";
-      if (!none && (!number || *number < 0)) return wrong(key, value, "seconds, or null");
+      if (!none && (!number || *number < 0)) return Wrong(key, value, "seconds, or null");
       out->tls_reload = none ? 0 : static_cast<std::uint64_t>(*number);
     } else if (key == "service.max_request_size_mb") {
-      if (!number || *number < 1 || *number > 4096) return wrong(key, value, "a size in MB");
+      if (!number || *number < 1 || *number > 4096) return Wrong(key, value, "a size in MB");
       out->max_request_mb = static_cast<std::uint64_t>(*number);
     } else if (key == "storage.memory_budget_mb") {
-      if (!number || *number < 0 || *number > 1 << 30) return wrong(key, value, "a size in MB");
+      if (!number || *number < 0 || *number > 1 << 30) {
+        return Wrong(key, value, "a whole number of MiB, such as 4096; 0 is no limit");
+      }
       out->memory_budget_mb = static_cast<std::uint64_t>(*number);
+    } else if (key == "service.slow_query_secs") {
+      const auto seconds = ParseDouble(value);
+      if (!seconds || *seconds < 0) return Wrong(key, value, "a number of seconds");
+      out->slow_query_seconds = *seconds;
+    } else if (key == "storage.recovery_mode") {
+      out->recovery_reason = value;
     } else if (key == "service.metrics_prefix") {
       out->metrics_prefix = value;
     } else if (key == "service.max_workers") {

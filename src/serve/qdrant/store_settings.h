@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "base/result.h"
+#include "serve/qdrant/audit_log.h"
 
 namespace malmoi::serve {
 
@@ -33,6 +34,9 @@ struct StoreSettings {
   std::string metrics_prefix;          // service.metrics_prefix
   std::size_t workers = 8;             // service.max_workers
   std::uint64_t memory_budget_mb = 0;  // storage.memory_budget_mb, malmoi's own; 0: none
+  double slow_query_seconds = 1.2;     // service.slow_query_secs: what /issues looks at
+  std::string recovery_reason;         // storage.recovery_mode; set: nothing is opened
+  AuditSettings audit;                 // audit.*
 };
 
 // The subset of YAML that such files use: maps by indentation, scalars, comments, quotes. Lists

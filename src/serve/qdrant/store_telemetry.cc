@@ -8,7 +8,8 @@
 #include "serve/qdrant/store_front_internal.h"
 #include "serve/qdrant/store_server.h"
 
-// GET /telemetry and GET /metrics, with Qdrant's members and names.
+// GET /telemetry and GET /metrics, with Qdrant's members and names. Neither opens a collection: of
+// one that nobody has used yet they tell what its list of files says.
 namespace malmoi::serve {
 namespace {
 
@@ -70,7 +71,7 @@ void PrintApp(const Front& front, std::uint64_t level, Writer* writer) {
     writer->Key("features").BeginObject();
     for (const std::string_view name :
          {"debug", "service_debug_feature", "recovery_mode", "gpu", "rocksdb", "staging"}) {
-      writer->Field(name, false);
+      writer->Field(name, name == "recovery_mode" && !front.settings.recovery_reason.empty());
     }
     writer->EndObject().Key("system").BeginObject().Field("is_docker", false);
     writer->Field("cores", std::thread::hardware_concurrency()).Field("cpu_flags", "");
@@ -80,16 +81,16 @@ void PrintApp(const Front& front, std::uint64_t level, Writer* writer) {
 }
 
 // One collection in full: a single shard, whose segments are vec's.
-void PrintInFull(const qdrant::CollectionDescription& description, Writer* writer) {
-  const vec::CollectionInfo& info = description.info;
-  writer->BeginObject().Field("id", description.collection->name).Field("init_time_ms", 0);
-  writer->Key("config").Put(qdrant::ShownConfig(description.config));
+void PrintInFull(const std::string& name, const vec::Glance& glance, Writer* writer) {
+  const vec::CollectionInfo& info = glance.info;
+  writer->BeginObject().Field("id", name).Field("init_time_ms", 0);
+  writer->Key("config").Put(qdrant::ShownConfig(glance.config));
   writer->Key("shards").BeginArray().BeginObject().Field("id", 0).Key("key").PutNull();
   writer->Key("local").BeginObject().Field("variant_name", "local shard");
   writer->Field("status", info.error ? "red" : "green").Field("total_optimized_points", 0);
   writer->Field("num_points", info.points).Field("num_vectors", VectorsOf(info));
   writer->Key("num_vectors_by_name").BeginObject();
-  for (const auto& [name, count] : info.with_vector) writer->Field(name, count);
+  for (const auto& [vector, count] : info.with_vector) writer->Field(vector, count);
   writer->EndObject().Key("segments").BeginArray().EndArray();
   writer->Key("optimizations").BeginObject().Field("status", "ok");
   writer->Key("optimizations").BeginObject().Field("count", 0).EndObject();
@@ -107,14 +108,14 @@ void PrintCollections(Front& front, std::uint64_t level, Writer* writer) {
   if (level >= 1) {
     writer->Key("collections").BeginArray();
     for (const std::string& name : names) {
-      const auto description = front.service.DescribeCollection(name);
-      if (!description.ok()) continue;
+      const auto glance = front.service.GlanceAtCollection(name);
+      if (!glance.ok()) continue;
       if (level >= 2) {
-        PrintInFull(description.value(), writer);
+        PrintInFull(name, glance.value(), writer);
         continue;
       }
-      const Value config = qdrant::ShownConfig(description.value().config);
-      writer->BeginObject().Field("vectors", VectorsOf(description.value().info));
+      const Value config = qdrant::ShownConfig(glance.value().config);
+      writer->BeginObject().Field("vectors", VectorsOf(glance.value().info));
       writer->Field("optimizers_status", "ok").Key("params").Put(*config.Find("params"));
       writer->EndObject();
     }
@@ -153,13 +154,13 @@ class MetricsText {
 void CollectionMetrics(Front& front, MetricsText* text) {
   const auto names = front.service.ListCollections();
   text->Gauge("collections_total", "number of collections", names.size());
-  std::vector<std::pair<std::string, qdrant::CollectionDescription>> all;
+  std::vector<std::pair<std::string, vec::Glance>> all;
   std::uint64_t vectors = 0;
   for (const std::string& name : names) {
-    auto description = front.service.DescribeCollection(name);
-    if (!description.ok()) continue;
-    vectors += VectorsOf(description.value().info);
-    all.emplace_back(name, std::move(description).value());
+    auto glance = front.service.GlanceAtCollection(name);
+    if (!glance.ok()) continue;
+    vectors += VectorsOf(glance.value().info);
+    all.emplace_back(name, std::move(glance).value());
   }
   text->Gauge("collections_vector_total", "total number of vectors in all collections", vectors);
   const auto each = [&](std::string_view name, std::string_view help, const auto& value) {
@@ -243,8 +244,8 @@ Result<Reply> AnswerTelemetry(Front& front, Call& call) {
   if (depth >= 1) {
     writer.Key("cluster").BeginObject().Field("enabled", false).EndObject();
     writer.Key("requests").BeginObject();
-    PrintResponses("rest", front.counts.rest, &writer);
-    PrintResponses("grpc", front.counts.grpc, &writer);
+    PrintResponses("rest", front.records.rest, &writer);
+    PrintResponses("grpc", front.records.grpc, &writer);
     writer.EndObject();
     const Memory memory = ReadMemory();
     writer.Key("memory").BeginObject().Field("active_bytes", memory.data);
@@ -261,11 +262,12 @@ Result<Reply> AnswerMetrics(Front& front, Call&) {
   MetricsText text(front.settings.metrics_prefix);
   text.Head("app_info", "gauge", "information about qdrant server");
   text.Line("{name=\"qdrant\",version=\"" + std::string(kStoreVersion) + "\"}", 1);
-  text.Gauge("app_status_recovery_mode", "is recovery mode enabled", 0);
+  text.Gauge("app_status_recovery_mode", "is recovery mode enabled",
+             front.settings.recovery_reason.empty() ? 0 : 1);
   CollectionMetrics(front, &text);
   text.Gauge("cluster_enabled", "is cluster support enabled", 0);
-  WireMetrics("rest", front.counts.rest, &text);
-  WireMetrics("grpc", front.counts.grpc, &text);
+  WireMetrics("rest", front.records.rest, &text);
+  WireMetrics("grpc", front.records.grpc, &text);
   const Memory memory = ReadMemory();
   text.Gauge("memory_active_bytes",
              "Total number of bytes in active pages allocated by the "

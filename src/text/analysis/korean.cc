@@ -26,6 +26,11 @@ bool IsContentTag(std::string_view tag) {
   return std::find(kTags.begin(), kTags.end(), tag) != kTags.end();
 }
 
+bool IsNounTag(std::string_view tag) {
+  return tag == "NNG" || tag == "NNP" || tag == "NNBC" || tag == "NR" || tag == "XR" ||
+         tag == "XSN";
+}
+
 // Stems so frequent that they say nothing: 하다, 되다, 있다, 없다, 않다, ...
 bool IsEmptyVerb(std::string_view stem) {
   static constexpr std::array<std::string_view, 8> kStems = {"하", "되", "있",   "없",
@@ -75,8 +80,17 @@ Feature ParseFeature(std::string_view feature) {
 void AddKoreanNode(std::string_view surface, std::string_view raw_feature, FormSink* sink) {
   if (!HasHangul(surface)) return;
   const Feature feature = ParseFeature(raw_feature);
+  const bool apart = sink->nouns() == FormSink::Nouns::kApart;
   if (feature.tag == "UNKNOWN" || feature.tag.empty()) {
-    sink->Add(StripKoreanEnding(surface), 1);
+    const std::string_view stripped = StripKoreanEnding(surface);
+    apart ? sink->Add(stripped, 1) : sink->AddNoun(stripped);
+    return;
+  }
+  if (!apart && IsNounTag(feature.tag) && feature.type != "Inflect") {
+    // "사람들" asks for "사람".
+    const bool plural = feature.tag == "XSN" && surface == "들";
+    if (!plural || sink->nouns() == FormSink::Nouns::kAllWords) sink->AddNoun(surface);
+    if (sink->nouns() == FormSink::Nouns::kAllWords) AddExpression(feature.expression, sink);
     return;
   }
   // Compound nouns stay whole: the parts as well cost .01 nDCG@10 on documentation, the parts
