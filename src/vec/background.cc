@@ -51,9 +51,12 @@ Workers::Workers(std::size_t threads, std::uint64_t memory_bytes)
              [](const std::shared_ptr<Store>& store) { (void)store->Sync().ok(); }),
       merger(std::chrono::milliseconds(0),
              [](const std::shared_ptr<Store>& store) { (void)store->Merge().ok(); }),
-      flusher(std::chrono::milliseconds(0), [this](const std::shared_ptr<Store>& store) {
-        if (store->Flush(false).ok()) merger.Wake(store);
-      }) {}
+      flusher(std::chrono::milliseconds(0),
+              [this](const std::shared_ptr<Store>& store) {
+                if (store->Flush(false).ok()) merger.Wake(store);
+              }),
+      opener(std::chrono::milliseconds(0),
+             [](const std::shared_ptr<Store>& store) { store->OpenGraphs(); }) {}
 
 void Workers::Add(const std::weak_ptr<Store>& store) {
   const std::lock_guard lock(stores_mutex_);

@@ -60,6 +60,7 @@ struct Workers {
   Background syncer;
   Background merger;   // Folds segments together.
   Background flusher;  // Makes segments of memtables.
+  Background opener;   // Opens graphs that were saved.
 
  private:
   std::vector<std::shared_ptr<Store>> Stores();

@@ -52,6 +52,7 @@ StoredCollection::StoredCollection(std::string name, std::unique_ptr<Store> stor
   store_->SetHooks({.dirty = [w = workers_.get(), weak] { w->syncer.Wake(weak); },
                     .full = [w = workers_.get(), weak] { w->flusher.Wake(weak); },
                     .work = [w = workers_.get(), weak] { w->optimizer.Wake(weak); },
+                    .saved = [w = workers_.get(), weak] { w->opener.Wake(weak); },
                     .threads = workers_->optimizer.threads()});
   workers_->Add(weak);
 }

@@ -262,6 +262,18 @@ bool LacksGraph(const Segment& segment, std::uint32_t field, const GraphPlan& pl
          graph->options().build_window != plan.build_window;
 }
 
+std::shared_ptr<const ann::Index> OpenGraph(os::Vfs& vfs, const std::string& path,
+                                            const Segment& segment, std::uint32_t field,
+                                            const Schema::Field& described, const GraphPlan& plan) {
+  const ann::Placement placement = plan.mapped ? ann::Placement::kFile
+                                   : plan.fine ? ann::Placement::kMemory
+                                               : ann::Placement::kCoarse;
+  auto saved = ann::Index::Open(vfs, path, placement);
+  const ann::IndexOptions options = OptionsOf(segment, field, described, plan);
+  if (!saved.ok() || !Same(saved.value()->options(), options)) return nullptr;
+  return std::move(saved).value();
+}
+
 Result<std::shared_ptr<const ann::Index>> MakeGraph(os::Vfs& vfs, const std::string& path,
                                                     const Segment& segment, std::uint32_t field,
                                                     const Schema::Field& described,
@@ -269,14 +281,7 @@ Result<std::shared_ptr<const ann::Index>> MakeGraph(os::Vfs& vfs, const std::str
                                                     os::ThreadPool& pool,
                                                     const std::function<bool()>& stop) {
   const ann::IndexOptions options = OptionsOf(segment, field, described, plan);
-  const auto open = [&]() -> std::shared_ptr<const ann::Index> {
-    const ann::Placement placement = plan.mapped ? ann::Placement::kFile
-                                     : plan.fine ? ann::Placement::kMemory
-                                                 : ann::Placement::kCoarse;
-    auto saved = ann::Index::Open(vfs, path, placement);
-    if (!saved.ok() || !Same(saved.value()->options(), options)) return nullptr;
-    return std::move(saved).value();
-  };
+  const auto open = [&] { return OpenGraph(vfs, path, segment, field, described, plan); };
   if (auto saved = open()) return saved;
   if (plan.saved_only) return Error(Code::kOverloaded, "no memory to build a graph in");
   MALMOI_TRY(auto built, Build(options, segment, field, described, base, pool, stop));

@@ -86,6 +86,12 @@ struct GraphBase {
   std::vector<std::uint32_t> to;            // ann::Index::Renumber's: its rows in the segment.
 };
 
+// The graph of one field of a segment from its file `path`. Null where that is missing, damaged, or
+// was not made of this segment by these settings. Cost: reading and checking the file.
+std::shared_ptr<const ann::Index> OpenGraph(os::Vfs& vfs, const std::string& path,
+                                            const Segment& segment, std::uint32_t field,
+                                            const Schema::Field& described, const GraphPlan& plan);
+
 // The graph of one field of a segment: from its file `path` if that is whole and was made of this
 // segment by these settings, else built and saved there (docs/formats/ann.md). A damaged file is
 // replaced; a file that cannot be written leaves the graph in memory. The result depends on the

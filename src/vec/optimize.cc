@@ -108,6 +108,21 @@ std::string Store::GraphPath(std::uint64_t segment, std::uint32_t field) const {
   return Path("ann", segment) + "-" + std::to_string(field);
 }
 
+void Store::OpenGraphs() {
+  const auto now = snapshot();
+  for (const auto& s : now->segments) {
+    for (std::uint32_t f = 0; f < now->plan->graphs.size() && !stopping_; ++f) {
+      GraphPlan plan = now->plan->graphs[f];
+      if (!LacksGraph(*s, f, plan)) continue;
+      const Schema::Field& field = now->schema->fields[f];
+      if (!now->budget->Take(GraphBytes(plan, field, s->rows()))) plan.mapped = true;
+      auto graph = OpenGraph(vfs_, GraphPath(s->info().id, f), *s, f, field, plan);
+      if (graph != nullptr) s->graphs().Put(f, std::move(graph));
+    }
+  }
+  Offer();
+}
+
 Status Store::MakeGraphs(const Snapshot& now, const Segment& segment, os::ThreadPool& pool,
                          const std::function<bool()>& stop, const SealJob* merge) {
   for (std::uint32_t f = 0; f < now.plan->graphs.size(); ++f) {

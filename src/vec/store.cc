@@ -164,6 +164,7 @@ void Store::RemoveUnreferenced() {
 void Store::SetHooks(Hooks hooks) {
   hooks_ = std::move(hooks);
   if (frozen_) hooks_.full();
+  if (hooks_.saved && HasWork()) return hooks_.saved();
   Offer();
 }
 

@@ -113,6 +113,7 @@ class Store {
     std::function<void()> dirty;  // Something is written that is not on disk yet: Sync soon.
     std::function<void()> full;   // A memtable waits for Flush.
     std::function<void()> work;   // Graphs or large merges are to be made.
+    std::function<void()> saved;  // Graphs may be in files: OpenGraphs. Null: left to `work`.
     std::size_t threads = 1;      // For the graph of a fresh segment.
   };
   void SetHooks(Hooks hooks);
@@ -127,6 +128,9 @@ class Store {
   Status Export(const std::string& directory);
   // The optimiser's work, each kind by one thread at a time, beside all others (optimize.cc).
   enum class Work : std::uint8_t { kNone, kDone, kLater };
+  // Opens graphs that files have, then offers what is left to the optimiser. Apart from it, because
+  // threads that give way would take seconds while searches scan.
+  void OpenGraphs();
   Work MakeOneGraph(os::ThreadPool& pool, const std::atomic<bool>& stop);
   Work MergeLarge(os::ThreadPool& pool, bool force, const std::atomic<bool>& stop);
   void Offer() const;    // Says so, if there is such work.
