@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <numeric>
+#include <thread>
 #include <vector>
 
 #include "os/cpu_info.h"
@@ -61,7 +62,17 @@ TEST_CASE("a lock is exclusive until it is let go") {
     REQUIRE(first.ok());
     CHECK(os::FileLock::Acquire(path).error().code() == Code::kAlreadyExists);
   }
-  CHECK(os::FileLock::Acquire(path).ok());
+  auto held = os::FileLock::Acquire(path);
+  REQUIRE(held.ok());
+  std::atomic<bool> asked{false}, got{false};
+  std::thread other([&] {
+    asked = true;
+    got = os::FileLock::Acquire(path).ok();
+  });
+  while (!asked) std::this_thread::yield();
+  { const os::FileLock released = std::move(held).value(); }
+  other.join();
+  CHECK(got);
 }
 
 TEST_CASE("ParallelFor visits every index once, also when nested") {

@@ -5,6 +5,7 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -239,7 +240,12 @@ std::string_view DirName(std::string_view path) {
 Result<FileLock> FileLock::Acquire(const std::string& path) {
   const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
   if (fd < 0) return ErrnoError("open", path);
-  if (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
+  // A child that a killed owner had just forked has the lock too, until it runs and ends.
+  constexpr int kTries = 50;
+  constexpr timespec kPause{0, 10'000'000};
+  int tries = 0;
+  while (::flock(fd, LOCK_EX | LOCK_NB) != 0 && ++tries < kTries) ::nanosleep(&kPause, nullptr);
+  if (tries == kTries) {
     ::close(fd);
     return Error(Code::kAlreadyExists, "'" + path + "' is locked by another process");
   }

@@ -83,7 +83,8 @@ std::string JoinPath(std::string_view directory, std::string_view name);
 std::string_view BaseName(std::string_view path);  // After the last '/'.
 std::string_view DirName(std::string_view path);   // Before the last '/'; "." where there is none.
 
-// An advisory lock on a file, held until destruction. kAlreadyExists when another process has it.
+// An advisory lock on a file, held until destruction. kAlreadyExists when another process has it
+// for longer than half a second: so long the children of one that was killed may live on.
 class FileLock {
  public:
   static Result<FileLock> Acquire(const std::string& path);
