@@ -86,6 +86,9 @@ class GraphIndex : public Index {
   // `rows` null: they have their codes already.
   void LinkBatch(std::span<const std::uint32_t> ids, const Rows* rows, os::ThreadPool* pool,
                  std::vector<Item>* items);
+  // Rows of a batch that do not see each other. `bound`: above every id of the batch.
+  void LinkWave(std::span<const std::uint32_t> ids, std::uint32_t bound, const Rows* rows,
+                os::ThreadPool* pool, std::vector<Item>* items);
   std::size_t BatchRows() const;
   std::uint32_t LinkLocked(std::uint32_t most, bool all, os::ThreadPool* pool);
   void InsertCodes(std::span<const std::uint32_t> ids, const Rows& rows, os::ThreadPool* pool);
@@ -93,7 +96,7 @@ class GraphIndex : public Index {
   void MakeLinked(std::uint32_t count, std::uint32_t bound);
   void EncodeRow(std::uint32_t id, const Rows& rows, std::vector<float>* rotated,
                  CodeQuery* query) const;
-  void Prepare(std::uint32_t id, const Rows* rows, Item* item) const;
+  void Prepare(std::uint32_t id, std::uint32_t bound, const Rows* rows, Item* item) const;
   // The row's links led past those of the bits `gone`, if there are such.
   void Renew(std::uint32_t id, const std::uint64_t* gone, Relinked* out,
              WalkScratch* scratch) const;

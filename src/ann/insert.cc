@@ -13,6 +13,7 @@ namespace {
 constexpr std::size_t kTrainRows = 4096;
 constexpr std::size_t kMaxBatch = 1024;
 constexpr std::uint32_t kBatchShare = 16;  // A batch is at most this part of what is linked.
+constexpr std::size_t kWaves = 5;           // Parts of a batch, of which each sees those before it.
 constexpr std::size_t kPreparedAtOnce = 8;
 constexpr std::size_t kShares = 16;  // Of targets that are offered links.
 constexpr std::uint32_t kAllRows = ~std::uint32_t{0};
@@ -116,7 +117,7 @@ Status GraphIndex::Insert(std::span<const std::uint32_t> ids, const Rows& rows,
   return Ok();
 }
 
-// Rows of a batch do not see each other, so it is small against what is there.
+// Searches see a batch when all of it is linked, so it is small against what is there.
 std::size_t GraphIndex::BatchRows() const {
   return std::min(kMaxBatch, std::size_t{linked_ / kBatchShare + 1});
 }
@@ -211,7 +212,34 @@ void GraphIndex::MakeLinked(std::uint32_t count, std::uint32_t bound) {
   if (linked_ - landmarks_at_ > landmarks_at_ / 4) RefreshLandmarks();
 }
 
-void GraphIndex::Prepare(std::uint32_t id, const Rows* rows, Item* item) const {
+// Rows that come together are often near each other (files of one folder, products of one kind), and
+// those that are linked at once do not see each other. So a batch goes in waves of rows drawn by
+// chance, a sixteenth of it, as many again, then as many as there were before.
+void GraphIndex::LinkBatch(std::span<const std::uint32_t> ids, const Rows* rows,
+                           os::ThreadPool* pool, std::vector<Item>* items) {
+  std::vector<std::pair<std::uint64_t, std::uint32_t>> drawn;
+  for (const std::uint32_t id : ids) {
+    drawn.emplace_back(Hash64({reinterpret_cast<const char*>(&id), sizeof(id)}, options_.seed), id);
+  }
+  std::sort(drawn.begin(), drawn.end());
+  std::vector<std::uint32_t> wave;
+  std::uint32_t bound = 0;
+  for (const std::uint32_t id : ids) bound = std::max(bound, id + 1);
+  bound = std::max(bound, linked_bound_.load(std::memory_order_relaxed));
+  std::size_t done = 0;
+  while (done < drawn.size()) {
+    const std::size_t least = (drawn.size() >> (kWaves - 1)) + 1;
+    const std::size_t n = std::min(drawn.size() - done, std::max(done, least));
+    wave.clear();
+    for (std::size_t i = done; i < done + n; ++i) wave.push_back(drawn[i].second);
+    std::sort(wave.begin(), wave.end());
+    LinkWave(wave, bound, rows, pool, items);
+    done += n;
+  }
+}
+
+void GraphIndex::Prepare(std::uint32_t id, std::uint32_t bound, const Rows* rows,
+                         Item* item) const {
   Visit visit(*this);
   WalkScratch& scratch = visit.scratch();
   item->id = id;
@@ -221,8 +249,7 @@ void GraphIndex::Prepare(std::uint32_t id, const Rows* rows, Item* item) const {
   } else {
     StoredQuery(arrays_, frame_.blocks, id, &scratch.query);
   }
-  Walk(arrays_, visit.landmarks(), linked_bound_.load(std::memory_order_acquire),
-       options_.build_window, &scratch);
+  Walk(arrays_, visit.landmarks(), bound, options_.build_window, &scratch);
   item->links.clear();
   const Pool& pool = scratch.pool;
   for (std::size_t i = 0; i < pool.size(); ++i) {
@@ -237,11 +264,11 @@ void GraphIndex::Prepare(std::uint32_t id, const Rows* rows, Item* item) const {
               &item->links, &scratch.links);
 }
 
-void GraphIndex::LinkBatch(std::span<const std::uint32_t> ids, const Rows* rows,
-                           os::ThreadPool* pool, std::vector<Item>* items) {
+void GraphIndex::LinkWave(std::span<const std::uint32_t> ids, std::uint32_t bound,
+                          const Rows* rows, os::ThreadPool* pool, std::vector<Item>* items) {
   if (items->size() < ids.size()) items->resize(ids.size());
   Share(pool, ids.size(), kPreparedAtOnce, [&](std::size_t begin, std::size_t end) {
-    for (std::size_t i = begin; i < end; ++i) Prepare(ids[i], rows, &(*items)[i]);
+    for (std::size_t i = begin; i < end; ++i) Prepare(ids[i], bound, rows, &(*items)[i]);
   });
   for (std::size_t i = 0; i < ids.size(); ++i) WriteLinks(&arrays_, ids[i], (*items)[i].links);
   // Each share is of some targets and goes through all items in order: what a target is offered,
