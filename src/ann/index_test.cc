@@ -141,6 +141,24 @@ TEST_CASE("recall holds while rows come, go, are relinked, saved and opened") {
   }
 }
 
+// Files of one folder, products of one kind: what comes together is often near each other.
+TEST_CASE("recall holds where rows come sorted by what they are about") {
+  const auto data = sample::Sorted(sample::Clustered(6000, 32, 60, 60));
+  const auto rows = data.source();
+  const SearchParams params{.window = 64, .rows = &rows};
+  const auto index = Built(data, Options(data));
+  CHECK(sample::MeanRecall(*index, data, params, kAll) > 0.97);
+
+  auto appended = Index::Create(Options(data));
+  REQUIRE(appended.ok());
+  REQUIRE(appended.value()->Train(sample::Ids(0, data.rows), rows).ok());
+  for (std::uint32_t from = 0; from < data.rows; from += 1000) {
+    REQUIRE(appended.value()->Append(sample::Ids(from, from + 1000), rows).ok());
+    REQUIRE(appended.value()->Link(data.rows, true).ok());
+  }
+  CHECK(sample::MeanRecall(*appended.value(), data, params, kAll) > 0.97);
+}
+
 TEST_CASE("recall holds under filters that keep much or little, here or elsewhere") {
   const auto data = sample::Clustered(6000, 32, 50, 30);
   const auto rows = data.source();

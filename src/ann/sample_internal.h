@@ -51,6 +51,22 @@ inline Data Clustered(std::uint32_t rows, std::uint32_t dim, std::uint32_t clust
   return out;
 }
 
+// The same rows, those of a cluster behind one another.
+inline Data Sorted(Data data) {
+  std::vector<std::uint32_t> order(data.rows);
+  for (std::uint32_t r = 0; r < data.rows; ++r) order[r] = r;
+  std::stable_sort(order.begin(), order.end(), [&](std::uint32_t a, std::uint32_t b) {
+    return data.cluster[a] < data.cluster[b];
+  });
+  Data out = data;
+  for (std::uint32_t r = 0; r < data.rows; ++r) {
+    out.cluster[r] = data.cluster[order[r]];
+    std::copy_n(data.x.begin() + std::ptrdiff_t{order[r]} * data.dim, data.dim,
+                out.x.begin() + std::ptrdiff_t{r} * data.dim);
+  }
+  return out;
+}
+
 inline double Score(Metric metric, std::span<const float> q, const float* row) {
   double dot = 0, qq = 0, rr = 0, distance = 0;
   for (std::size_t i = 0; i < q.size(); ++i) {
