@@ -93,12 +93,33 @@ class Centres {
   Arrays view_;  // The centres as rows.
 };
 
+// The least and the largest of some numbers, at least one; in lanes, which need not wait for each
+// other.
+std::pair<float, float> Limits(std::span<const float> x) {
+  constexpr std::size_t kLanes = 16;
+  float low[kLanes], high[kLanes];
+  std::fill_n(low, kLanes, x[0]);
+  std::fill_n(high, kLanes, x[0]);
+  std::size_t i = 0;
+  for (; i + kLanes <= x.size(); i += kLanes) {
+    for (std::size_t l = 0; l < kLanes; ++l) {
+      low[l] = x[i + l] < low[l] ? x[i + l] : low[l];
+      high[l] = x[i + l] > high[l] ? x[i + l] : high[l];
+    }
+  }
+  for (; i < x.size(); ++i) {
+    low[0] = std::min(low[0], x[i]);
+    high[0] = std::max(high[0], x[i]);
+  }
+  return {*std::min_element(low, low + kLanes), *std::max_element(high, high + kLanes)};
+}
+
 // The cells, those with the best centres first: by 512 steps of their scores, inside of one by
 // number.
 void OrderCells(std::span<const float> scores, std::vector<std::uint32_t>* out) {
   constexpr std::size_t kSteps = 512;
-  const auto [least, most] = std::minmax_element(scores.begin(), scores.end());
-  const float low = *least, span = *most - *least;
+  const auto [low, high] = Limits(scores);
+  const float span = high - low;
   const float scale = span > 0 ? static_cast<float>(kSteps - 1) / span : 0;
   const auto step = [&](float score) {
     return kSteps - 1 - static_cast<std::size_t>((score - low) * scale);
@@ -128,20 +149,6 @@ std::size_t Pick(std::span<const std::uint32_t> ids, const Keep& keep, std::uint
   return left;
 }
 
-// Those of rows[begin, end) whose bit is set, to out; their number.
-std::size_t Marked(const std::uint32_t* rows, const std::uint64_t* words, std::uint32_t begin,
-                   std::uint32_t end, std::uint32_t* out) {
-  std::size_t n = 0;
-  for (std::uint32_t at = begin; at < end;) {
-    const std::uint32_t last = std::min(end, (at / 64 + 1) * 64);
-    std::uint64_t word = words[at / 64] >> (at % 64);
-    if (last - at < 64) word &= (std::uint64_t{1} << (last - at)) - 1;
-    for (; word != 0; word &= word - 1) out[n++] = rows[at + std::countr_zero(word)];
-    at = last;
-  }
-  return n;
-}
-
 void PrefetchCell(const Cells& cells, std::uint32_t cell) {
   const std::uint32_t end = std::min(cells.starts[cell + 1], cells.starts[cell] + 256);
   for (std::uint32_t at = cells.starts[cell]; at < end; at += 16) {
@@ -155,7 +162,7 @@ std::shared_ptr<const CellBits> MarkCells(std::shared_ptr<const Cells> cells,
                                           std::span<const std::uint64_t> bits) {
   auto out = std::make_shared<CellBits>();
   const std::uint32_t n = cells->starts[cells->count];
-  out->words.resize((n + 63) / 64);
+  out->words.resize((n + 63) / 64 + 1);  // Marked may read one more.
   for (std::uint32_t i = 0; i < n; ++i) {
     const std::uint32_t id = cells->rows[i];
     if (id / 64 >= bits.size()) continue;
@@ -220,7 +227,7 @@ void SearchCells(const Arrays& arrays, const Cells& cells, std::uint64_t size, s
                                              static_cast<double>(window)) +
                     1;
   Scanner scanner(arrays, true, scratch);
-  std::uint32_t marked[kAtOnce], picked[kAtOnce + 16];
+  std::uint32_t marked[kAtOnce + 16], picked[kAtOnce + 16];
   std::size_t idle = 0;
   const std::vector<std::uint32_t>& order = scratch->cells;
   for (std::size_t c = 0; c < order.size(); ++c) {
@@ -233,7 +240,7 @@ void SearchCells(const Arrays& arrays, const Cells& cells, std::uint64_t size, s
       std::span<const std::uint32_t> rows(cells.rows + at, last - at);
       std::size_t n = 0;
       if (marks != nullptr) {
-        n = Marked(cells.rows, marks->words.data(), at, last, marked);
+        n = Scores().marked(marks->words.data(), cells.rows, at, last, marked);
         rows = {marked, n};
       }
       if (!sure) n = Pick(rows, keep, picked);

@@ -233,7 +233,7 @@ TEST_CASE("signs leave out few rows that are wanted, the same ones on every leve
   }
 }
 
-TEST_CASE("picked ids are those with their bits, on every level") {
+TEST_CASE("picked and marked ids are those with their bits, on every level") {
   std::mt19937 rng(2);
   std::vector<std::uint64_t> bits(9);
   for (auto& w : bits) w = std::uint64_t{rng()} << 32 | rng();
@@ -246,6 +246,15 @@ TEST_CASE("picked ids are those with their bits, on every level") {
         if (id < 576 && (bits[id / 64] >> (id % 64) & 1) != 0) expected.push_back(id);
       }
       out.resize(Scores().pick(bits.data(), 576, ids.data(), n, out.data()));
+      CHECK(out == expected);
+      // The same of a part of the ids, by a bit a place.
+      const auto begin = static_cast<std::uint32_t>(n / 3), end = static_cast<std::uint32_t>(n);
+      expected.clear();
+      for (std::uint32_t at = begin; at < end; ++at) {
+        if ((bits[at / 64] >> (at % 64) & 1) != 0) expected.push_back(ids[at]);
+      }
+      out.resize(n + 16);
+      out.resize(Scores().marked(bits.data(), ids.data(), begin, end, out.data()));
       CHECK(out == expected);
     }
     os::SetCpuLevelForTest(before);

@@ -13,7 +13,7 @@ namespace {
 constexpr std::size_t kTrainRows = 4096;
 constexpr std::size_t kMaxBatch = 1024;
 constexpr std::uint32_t kBatchShare = 16;  // A batch is at most this part of what is linked.
-constexpr std::size_t kWaves = 5;           // Parts of a batch, of which each sees those before it.
+constexpr std::size_t kWaves = 5;          // Parts of a batch, of which each sees those before it.
 constexpr std::size_t kPreparedAtOnce = 8;
 constexpr std::size_t kShares = 16;  // Of targets that are offered links.
 constexpr std::uint32_t kAllRows = ~std::uint32_t{0};
@@ -212,9 +212,9 @@ void GraphIndex::MakeLinked(std::uint32_t count, std::uint32_t bound) {
   if (linked_ - landmarks_at_ > landmarks_at_ / 4) RefreshLandmarks();
 }
 
-// Rows that come together are often near each other (files of one folder, products of one kind), and
-// those that are linked at once do not see each other. So a batch goes in waves of rows drawn by
-// chance, a sixteenth of it, as many again, then as many as there were before.
+// Rows that come together are often near each other (files of one folder, products of one kind),
+// and those that are linked at once do not see each other. So a batch goes in waves of rows drawn
+// by chance, a sixteenth of it, as many again, then as many as there were before.
 void GraphIndex::LinkBatch(std::span<const std::uint32_t> ids, const Rows* rows,
                            os::ThreadPool* pool, std::vector<Item>* items) {
   std::vector<std::pair<std::uint64_t, std::uint32_t>> drawn;
@@ -264,8 +264,8 @@ void GraphIndex::Prepare(std::uint32_t id, std::uint32_t bound, const Rows* rows
               &item->links, &scratch.links);
 }
 
-void GraphIndex::LinkWave(std::span<const std::uint32_t> ids, std::uint32_t bound,
-                          const Rows* rows, os::ThreadPool* pool, std::vector<Item>* items) {
+void GraphIndex::LinkWave(std::span<const std::uint32_t> ids, std::uint32_t bound, const Rows* rows,
+                          os::ThreadPool* pool, std::vector<Item>* items) {
   if (items->size() < ids.size()) items->resize(ids.size());
   Share(pool, ids.size(), kPreparedAtOnce, [&](std::size_t begin, std::size_t end) {
     for (std::size_t i = begin; i < end; ++i) Prepare(ids[i], bound, rows, &(*items)[i]);

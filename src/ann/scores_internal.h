@@ -87,6 +87,10 @@ struct ScoreTable {
   // `out` has room for 16 more.
   std::size_t (*pick)(const std::uint64_t* bits, std::uint32_t bound, const std::uint32_t* ids,
                       std::size_t n, std::uint32_t* out);
+  // Those of ids[begin, end) whose bit is set, bit i for ids[i], to out, in order; their number.
+  // One word more than the bits need can be read, and `out` has room for 16 more.
+  std::size_t (*marked)(const std::uint64_t* bits, const std::uint32_t* ids, std::uint32_t begin,
+                        std::uint32_t end, std::uint32_t* out);
   // Keeps those of ids[0, n) whose bound is above `least`, in order; their number. Rows are not
   // prefetched.
   std::size_t (*sift)(const SignQuery& query, std::uint32_t* ids, std::size_t n, float least);

@@ -70,6 +70,21 @@ std::size_t Pick(const std::uint64_t* bits, std::uint32_t bound, const std::uint
   }
   return picked;
 }
+
+std::size_t Marked(const std::uint64_t* bits, const std::uint32_t* ids, std::uint32_t begin,
+                   std::uint32_t end, std::uint32_t* out) {
+  std::size_t n = 0;
+  for (std::uint32_t at = begin; at < end;) {
+    const std::uint32_t next = (at / 64 + 1) * 64, last = next < end ? next : end;
+    std::uint64_t word = bits[at / 64] >> (at % 64);
+    if (last - at < 64) word &= (std::uint64_t{1} << (last - at)) - 1;
+    for (; word != 0; word &= word - 1) {
+      out[n++] = ids[at + static_cast<unsigned>(__builtin_ctzll(word))];
+    }
+    at = last;
+  }
+  return n;
+}
 #endif
 
 }  // namespace

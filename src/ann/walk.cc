@@ -34,15 +34,19 @@ void Start(const Landmarks& landmarks, std::uint32_t bound, const Keep* keep,
   WalkState& s = scratch->state;
   Scores().four(s.plane, s.blocks, landmarks.codes.data(), landmarks.order.data(), n, s.sums);
   s.distances += n;
+  for (std::size_t k = 0; k < n; ++k) {
+    const Factors& f = landmarks.factors[k];
+    s.scores[k] = s.scale * f.scale * (static_cast<float>(s.sums[k]) - s.middle) -
+                  s.half_weight * f.half_norm;
+  }
   Candidate best[kEntries + 1];
   std::size_t count = 0;
   for (int pass = 0; pass < 2 && count == 0; ++pass) {
     for (std::size_t k = 0; k < n; ++k) {
+      // Most are not among the best: no more is looked at.
+      if (count == kEntries && !(s.scores[k] >= best[count - 1].score)) continue;
       const std::uint32_t id = landmarks.ids[k];
-      const Factors& f = landmarks.factors[k];
-      const Candidate next{s.scale * f.scale * (static_cast<float>(s.sums[k]) - s.middle) -
-                               s.half_weight * f.half_norm,
-                           id};
+      const Candidate next{s.scores[k], id};
       if (count == kEntries && !Better(next, best[count - 1])) continue;
       if (id >= bound || (keep != nullptr && pass == 0 && !(*keep)(id))) continue;
       std::size_t at = count;

@@ -141,8 +141,8 @@ inline __attribute__((always_inline)) std::int32_t SignSum(const SignQuery& quer
 
 namespace malmoi::ann {
 
-const ScoreTable kAvx2Scores = {"avx2", Four,  Eight, Offer, WalkAll,
-                                Rotate, Split, Join,  Pick,  Sift};
+const ScoreTable kAvx2Scores = {"avx2", Four, Eight, Offer,  WalkAll, Rotate,
+                                Split,  Join, Pick,  Marked, Sift};
 
 }  // namespace malmoi::ann
 #endif

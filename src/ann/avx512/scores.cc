@@ -25,8 +25,8 @@ inline Sum Accumulate(Sum s, const std::uint8_t* code, const std::int8_t* low,
 
 namespace malmoi::ann {
 
-const ScoreTable kAvx512Scores = {"avx512", Four,  Eight, Offer, WalkAll,
-                                  Rotate,   Split, Join,  Pick,  Sift};
+const ScoreTable kAvx512Scores = {"avx512", Four, Eight, Offer,  WalkAll, Rotate,
+                                  Split,    Join, Pick,  Marked, Sift};
 
 }  // namespace malmoi::ann
 #endif

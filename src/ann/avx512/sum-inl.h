@@ -85,6 +85,22 @@ std::size_t Pick(const std::uint64_t* bits, std::uint32_t bound, const std::uint
   }
   return picked;
 }
+std::size_t Marked(const std::uint64_t* bits, const std::uint32_t* ids, std::uint32_t begin,
+                   std::uint32_t end, std::uint32_t* out) {
+  const auto* bytes = reinterpret_cast<const std::uint8_t*>(bits);
+  std::size_t n = 0;
+  for (std::uint32_t at = begin; at < end; at += 16) {
+    std::uint32_t word;
+    __builtin_memcpy(&word, bytes + at / 8, sizeof(word));
+    const auto here = static_cast<__mmask16>(end - at < 16 ? (1u << (end - at)) - 1 : 0xffffu);
+    const auto set = static_cast<__mmask16>(word >> (at % 8) & here);
+    // To a register first: compressing into memory is slow on Zen 4.
+    _mm512_storeu_si512(out + n,
+                        _mm512_maskz_compress_epi32(set, _mm512_maskz_loadu_epi32(here, ids + at)));
+    n += static_cast<unsigned>(__builtin_popcount(set));
+  }
+  return n;
+}
 #ifndef MALMOI_ANN_POPCNT
 // Bits of a row as a mask of the values; sums of two, at most 1,024 times, fit 16 bits.
 template <std::size_t Stride>

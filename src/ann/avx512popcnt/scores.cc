@@ -60,8 +60,8 @@ void Bounds(const SignQuery& q, std::size_t stride, const std::uint32_t* ids, st
 
 namespace malmoi::ann {
 
-const ScoreTable kAvx512PopcntScores = {"avx512popcnt", Four,  Eight, Offer, WalkAll,
-                                        Rotate,         Split, Join,  Pick,  Sift};
+const ScoreTable kAvx512PopcntScores = {"avx512popcnt", Four, Eight, Offer,  WalkAll, Rotate,
+                                        Split,          Join, Pick,  Marked, Sift};
 
 }  // namespace malmoi::ann
 #endif

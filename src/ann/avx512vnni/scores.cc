@@ -7,8 +7,8 @@
 
 namespace malmoi::ann {
 
-const ScoreTable kAvx512VnniScores = {"avx512vnni", Four,  Eight, Offer, WalkAll,
-                                      Rotate,       Split, Join,  Pick,  Sift};
+const ScoreTable kAvx512VnniScores = {"avx512vnni", Four, Eight, Offer,  WalkAll, Rotate,
+                                      Split,        Join, Pick,  Marked, Sift};
 
 }  // namespace malmoi::ann
 #endif

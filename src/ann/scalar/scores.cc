@@ -55,7 +55,7 @@ inline __attribute__((always_inline)) std::int32_t SignSum(const SignQuery& quer
 
 namespace malmoi::ann {
 
-const ScoreTable kScalarScores = {"scalar", Four,  Eight, Offer, WalkAll,
-                                  Rotate,   Split, Join,  Pick,  Sift};
+const ScoreTable kScalarScores = {"scalar", Four, Eight, Offer,  WalkAll, Rotate,
+                                  Split,    Join, Pick,  Marked, Sift};
 
 }  // namespace malmoi::ann
