@@ -38,6 +38,10 @@ class GraphIndex : public Index {
   Result<std::unique_ptr<Index>> Renumbered(std::span<const std::uint32_t> to,
                                             const IndexOptions& options,
                                             os::ThreadPool* pool) const;
+  // Index::Subset of this.
+  Result<std::unique_ptr<Index>> SubsetOf(std::span<const std::uint32_t> ids,
+                                          const std::function<bool()>& stop,
+                                          os::ThreadPool* pool) const;
   Status Partition(os::ThreadPool* pool) override;
   std::shared_ptr<const CellBits> InCells(std::span<const std::uint64_t> bits) const override;
   Status Delete(std::span<const std::uint32_t> ids) override;
@@ -105,6 +109,9 @@ class GraphIndex : public Index {
                WalkScratch* scratch) const;
   Result<std::vector<std::uint64_t>> GoneIn(std::span<const std::uint32_t> to,
                                             const IndexOptions& options) const;
+  // What an index has of a row besides links.
+  void CopyCodes(std::uint32_t id, std::uint32_t to, Arrays* out) const;
+  void Freeze();  // Gives back what insertion alone needs.
   void CopyRow(std::uint32_t id, std::span<const std::uint32_t> to, const std::uint64_t* gone,
                Relinked* links, WalkScratch* scratch, Arrays* out) const;
   void RefreshLandmarks();

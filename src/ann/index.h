@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <memory>
 #include <span>
@@ -191,6 +192,18 @@ class Index {
                                                  std::span<const std::uint32_t> to,
                                                  const IndexOptions& options,
                                                  os::ThreadPool* pool = nullptr);
+
+  // Some ids of an opened index as an index of their own: id i there is ids[i] here, with its code
+  // and the mean of `from`, and links among these ids alone. For a filter that comes often. It
+  // holds the 4-bit codes of its rows, is searched as SearchParams::coarse says, and does not
+  // change. Null where `stop`, asked every 2,048 rows, says so. Errors: kInvalidArgument (ids that
+  // do not rise or are not in the index), kUnsupported (an index that grows, 4-bit codes, no links,
+  // or kDot, of which a file does not keep what links need), kOverloaded. Cost: as inserting them;
+  // RowBytes of a writable index a row meanwhile.
+  static Result<std::unique_ptr<Index>> Subset(const Index& from,
+                                               std::span<const std::uint32_t> ids,
+                                               const std::function<bool()>& stop,
+                                               os::ThreadPool* pool = nullptr);
 
   // Divides the rows into cells around centres, which searches go through where a filter keeps few
   // of the rows, but too many to score them all; saved with the index. For an index that is whole:

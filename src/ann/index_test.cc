@@ -159,6 +159,56 @@ TEST_CASE("recall holds where rows come sorted by what they are about") {
   CHECK(sample::MeanRecall(*appended.value(), data, params, kAll) > 0.97);
 }
 
+TEST_CASE("some rows of an index are an index of their own") {
+  const auto data = sample::Clustered(4000, 40, 40, 40);
+  const auto rows = data.source();
+  os::FaultVfs vfs(1);
+  REQUIRE(vfs.MakeDirs("/d").ok());
+  const auto never = [] { return false; };
+  for (const Metric metric : {Metric::kCosine, Metric::kEuclid, Metric::kDot}) {
+    const auto built = Built(data, Options(data, metric));
+    REQUIRE(built->Save(vfs, "/d/index").ok());
+    const auto from = Index::Open(vfs, "/d/index", Placement::kCoarse);
+    REQUIRE(from.ok());
+    std::vector<std::uint32_t> ids;
+    for (std::uint32_t r = 1; r < data.rows; r += 3) ids.push_back(r);
+    CHECK(Index::Subset(*built, ids, never).error().code() == Code::kUnsupported);
+    if (metric == Metric::kDot) {
+      CHECK(Index::Subset(*from.value(), ids, never).error().code() == Code::kUnsupported);
+      continue;
+    }
+    os::ThreadPool pool(2, "test");
+    const auto part = Index::Subset(*from.value(), ids, never, &pool);
+    REQUIRE(part.ok());
+    CHECK(part.value()->Info().size == ids.size());
+    CHECK(part.value()->Info().update_bytes == 0);
+    CHECK(!part.value()->Insert(sample::Ids(0, 1), rows).ok());
+    const auto alone = Index::Subset(*from.value(), ids, never);
+    REQUIRE(alone.ok());
+    double recall = 0;
+    for (std::size_t q = 0; q < data.query_count(); ++q) {
+      const SearchParams params{.limit = 30, .window = 80, .coarse = true};
+      const auto found = part.value()->Search(data.query(q), params);
+      REQUIRE(found.ok());
+      // The same for any number of threads.
+      const auto again = alone.value()->Search(data.query(q), params);
+      REQUIRE(again.ok());
+      std::vector<Found> mapped;
+      for (std::size_t k = 0; k < found.value().size(); ++k) {
+        CHECK(found.value()[k].id == again.value()[k].id);
+        mapped.push_back({ids[found.value()[k].id], found.value()[k].score});
+      }
+      recall += sample::Recall(data, metric, q, 10, mapped, [](auto r) { return r % 3 == 1; });
+    }
+    CHECK(recall / static_cast<double>(data.query_count()) > 0.96);
+    CHECK(Index::Subset(*from.value(), ids, [] { return true; }).value() == nullptr);
+    ids.push_back(2);
+    CHECK(Index::Subset(*from.value(), ids, never).error().code() == Code::kInvalidArgument);
+    ids.back() = data.rows;
+    CHECK(Index::Subset(*from.value(), ids, never).error().code() == Code::kInvalidArgument);
+  }
+}
+
 TEST_CASE("recall holds under filters that keep much or little, here or elsewhere") {
   const auto data = sample::Clustered(6000, 32, 50, 30);
   const auto rows = data.source();

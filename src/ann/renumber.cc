@@ -41,10 +41,8 @@ Result<std::vector<std::uint64_t>> GraphIndex::GoneIn(std::span<const std::uint3
   return gone;
 }
 
-void GraphIndex::CopyRow(std::uint32_t id, std::span<const std::uint32_t> to,
-                         const std::uint64_t* gone, Relinked* links, WalkScratch* scratch,
-                         Arrays* out) const {
-  const std::size_t at = to[id];
+void GraphIndex::CopyCodes(std::uint32_t id, std::uint32_t to, Arrays* out) const {
+  const std::size_t at = to;
   const std::size_t bytes = arrays_.code_bytes;
   std::copy_n(arrays_.first + id * bytes, bytes, out->first + at * bytes);
   std::copy_n(arrays_.second + id * bytes, bytes, out->second + at * bytes);
@@ -53,6 +51,12 @@ void GraphIndex::CopyRow(std::uint32_t id, std::span<const std::uint32_t> to,
   out->factors[at] = arrays_.factors[id];
   out->fine_scale[at] = arrays_.fine_scale[id];
   if (out->extra != nullptr) out->extra[at] = arrays_.extra[id];
+}
+
+void GraphIndex::CopyRow(std::uint32_t id, std::span<const std::uint32_t> to,
+                         const std::uint64_t* gone, Relinked* links, WalkScratch* scratch,
+                         Arrays* out) const {
+  CopyCodes(id, to[id], out);
   Renew(id, gone, links, scratch);
   if (!links->changed) {
     std::vector<std::uint32_t>& ids = scratch->links.ids;
