@@ -53,6 +53,10 @@ StoredCollection::StoredCollection(std::string name, std::unique_ptr<Store> stor
                     .full = [w = workers_.get(), weak] { w->flusher.Wake(weak); },
                     .work = [w = workers_.get(), weak] { w->optimizer.Wake(weak); },
                     .saved = [w = workers_.get(), weak] { w->opener.Wake(weak); },
+                    .asked =
+                        [w = std::weak_ptr<Workers>(workers_), weak] {
+                          if (const auto held = w.lock()) held->optimizer.Wake(weak);
+                        },
                     .threads = workers_->optimizer.threads()});
   workers_->Add(weak);
 }

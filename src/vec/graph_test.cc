@@ -229,6 +229,56 @@ TEST_CASE("a graph that grew in memory goes over into its segment and on into me
   }
 }
 
+TEST_CASE("filters that come often get graphs of their own, whatever is deleted then" *
+          doctest::skip(kShort)) {
+  os::FaultVfs vfs(5);
+  auto db = Database::Open(vfs, "/db", 2).value();
+  for (const Distance distance : {Distance::kCosine, Distance::kEuclid}) {
+    const std::string name = distance == Distance::kCosine ? "a" : "b";
+    auto c = db->Create(name, Config(distance)).value();
+    Fill(*c, 0, kPoints, 3000);
+    REQUIRE(Optimize(*c).ok());
+    std::mt19937_64 random(4);
+    const auto v = Vector(3, random);
+    const auto scored = [&](const Filter& filter) { return Ask(*c, v, &filter, false).scored; };
+    const Filter third = Below("u", 333), clusters = Below("c", 10), most = Below("u", 900);
+    const std::uint64_t before = c->Info().memory_bytes;
+    for (const Filter* filter : {&third, &most}) {
+      for (int i = 0; i < 1200; ++i) scored(*filter);
+    }
+    REQUIRE(Optimize(*c).ok());
+    const std::uint64_t with_own = c->Info().memory_bytes;
+    CHECK(with_own >
+          before + kPoints / 4 * 100);  // A third of the rows have codes and links again,
+    CHECK(with_own < before + kPoints / 2 * 300);  // and those of `most` have not.
+    CHECK(Recall(*c, &third).recall >= 0.95);
+    const std::uint64_t alone = scored(third);
+    for (int i = 0; i < 1200; ++i) scored(clusters);
+    REQUIRE(Optimize(*c).ok());
+    CHECK(c->Info().memory_bytes > with_own + kPoints / 5 * 100);
+    CHECK(Recall(*c, &clusters).recall >= 0.95);
+
+    // A tenth of the points, then most of the filter's, which are then looked for as before.
+    std::vector<PointId> gone;
+    for (std::uint64_t id = 0; id < kPoints; id += 10) gone.push_back(id);
+    REQUIRE(c->Delete(gone).ok());
+    CHECK(Recall(*c, &third).recall >= 0.95);
+    CHECK(scored(third) >= alone);
+    const Filter within = Below("u", 250);
+    const auto ids = c->Scroll(std::nullopt, kPoints, &within, false);
+    REQUIRE(ids.ok());
+    gone.clear();
+    for (const auto& point : ids.value().points) gone.push_back(point.id);
+    REQUIRE(gone.size() > kPoints / 5);
+    REQUIRE(c->Delete(gone).ok());
+    CHECK(Recall(*c, &third).recall >= 0.95);
+    // New points beside it.
+    Fill(*c, kPoints, kPoints + 2000, 1000);
+    CHECK(Recall(*c, &third).recall >= 0.95);
+    CHECK(Recall(*c, &clusters).recall >= 0.95);
+  }
+}
+
 TEST_CASE("recall is kept with filters of every selectivity, correlated and not" *
           doctest::skip(kShort)) {
   os::FaultVfs vfs(2);

@@ -8,6 +8,8 @@ namespace {
 
 constexpr std::size_t kTextMax = 2'048;
 constexpr std::size_t kConditionsMax = 32;  // Of a filter; a nested one counts as one.
+constexpr std::uint64_t kAskedPerRow = 8;   // One question for so many rows earns an own graph.
+constexpr std::uint64_t kIdle = 1'000;      // Questions of others after which one may be dropped.
 
 }  // namespace
 
@@ -22,6 +24,74 @@ std::shared_ptr<const ann::CellBits> KeptRows::InCells(
   graph_ = graph;
   cells_ = cells;
   return cells;
+}
+
+std::uint64_t OwnGraph::memory_bytes() const {
+  return rows.size() * (sizeof(std::uint32_t) + ann::RowBytes(index->options(), false));
+}
+
+// Where most rows are kept, a walk over all of them costs the same.
+bool KeptRows::MayHaveOwn() const {
+  return count_ >= kOwnFrom &&
+         static_cast<double>(count_) <= KeptSet::kOwnShare * static_cast<double>(rows_.rows());
+}
+
+KeptRows::Slot* KeptRows::SlotOf(const std::shared_ptr<const ann::Index>& graph) const {
+  for (Slot& slot : slots_) {
+    if (slot.graph.lock() == graph) return &slot;
+  }
+  return nullptr;
+}
+
+std::shared_ptr<const OwnGraph> KeptRows::Own(const std::shared_ptr<const ann::Index>& graph,
+                                              bool* wanted) const {
+  *wanted = false;
+  if (!MayHaveOwn()) return nullptr;
+  const std::lock_guard lock(mutex_);
+  Slot* slot = SlotOf(graph);
+  if (slot == nullptr) {
+    std::erase_if(slots_, [](const Slot& s) { return s.graph.expired(); });
+    slot = &slots_.emplace_back(Slot{.graph = graph, .own = nullptr});
+  }
+  if (slot->own != nullptr || slot->refused) return slot->own;
+  // Again and again, should there be no room at first.
+  *wanted = ++slot->asked % (count_ / kAskedPerRow) == 0;
+  return nullptr;
+}
+
+bool KeptRows::WantsOwn(const std::shared_ptr<const ann::Index>& graph) const {
+  const std::lock_guard lock(mutex_);
+  const Slot* slot = SlotOf(graph);
+  return slot != nullptr && slot->own == nullptr && !slot->refused &&
+         slot->asked >= count_ / kAskedPerRow;
+}
+
+void KeptRows::PutOwn(const std::shared_ptr<const ann::Index>& graph,
+                      std::shared_ptr<const OwnGraph> own) const {
+  const std::lock_guard lock(mutex_);
+  Slot* slot = SlotOf(graph);
+  if (slot == nullptr) return;
+  slot->refused = own == nullptr;
+  slot->own = std::move(own);
+}
+
+void KeptRows::DropOwn() const {
+  const std::lock_guard lock(mutex_);
+  slots_.clear();
+}
+
+std::uint64_t KeptRows::own_rows() const {
+  const std::lock_guard lock(mutex_);
+  std::uint64_t rows = 0;
+  for (const Slot& slot : slots_) rows += slot.own != nullptr ? slot.own->rows.size() : 0;
+  return rows;
+}
+
+std::uint64_t KeptRows::memory_bytes() const {
+  const std::lock_guard lock(mutex_);
+  std::uint64_t bytes = 2 * rows_.words().size() * sizeof(std::uint64_t);
+  for (const Slot& slot : slots_) bytes += slot.own != nullptr ? slot.own->memory_bytes() : 0;
+  return bytes;
 }
 
 std::shared_ptr<const KeptRows> KeptSet::Get(const Key& key, std::uint32_t rows, bool* wanted) {
@@ -54,12 +124,34 @@ void KeptSet::Put(const Key& key, std::shared_ptr<const KeptRows> kept) {
   }
 }
 
+std::shared_ptr<const KeptRows> KeptSet::NextOwn(const std::shared_ptr<const ann::Index>& graph,
+                                                 std::uint32_t rows) {
+  const std::lock_guard lock(mutex_);
+  const double most = kOwnShare * static_cast<double>(rows);
+  for (const Entry& wanting : entries_) {
+    if (wanting.kept == nullptr || !wanting.kept->WantsOwn(graph)) continue;
+    std::uint64_t sum = wanting.kept->count();
+    for (const Entry& e : entries_) sum += e.kept != nullptr ? e.kept->own_rows() : 0;
+    for (const Entry& e : entries_) {
+      if (static_cast<double>(sum) <= most) break;
+      if (e.kept == nullptr || e.used + kIdle > now_) continue;
+      sum -= e.kept->own_rows();
+      e.kept->DropOwn();
+    }
+    const std::uint64_t bytes =
+        wanting.kept->count() * ann::RowBytes(graph->options(), /*writable=*/true);
+    if (static_cast<double>(sum) > most || (budget_ != nullptr && !budget_->Take(bytes))) continue;
+    return wanting.kept;
+  }
+  return nullptr;
+}
+
 std::size_t KeptSet::memory_bytes() const {
   const std::lock_guard lock(mutex_);
   std::size_t bytes = 0;
   for (const Entry& e : entries_) {
     bytes += sizeof(Entry) + e.key.text.capacity();
-    if (e.kept != nullptr) bytes += 2 * e.kept->rows().words().size() * sizeof(std::uint64_t);
+    if (e.kept != nullptr) bytes += e.kept->memory_bytes();
   }
   return bytes;
 }

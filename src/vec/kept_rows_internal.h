@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -12,6 +13,14 @@
 #include "vec/memory_budget_internal.h"
 
 namespace malmoi::vec {
+
+// A graph of a filter's rows alone.
+struct OwnGraph {
+  std::shared_ptr<const ann::Index> index;  // Its row i is row rows[i] of the segment.
+  std::vector<std::uint32_t> rows;          // Rising.
+
+  std::uint64_t memory_bytes() const;
+};
 
 // What a filter keeps of a segment, deleted rows among it. Immutable but for what is derived.
 class KeptRows {
@@ -25,12 +34,38 @@ class KeptRows {
   std::shared_ptr<const ann::CellBits> InCells(
       const std::shared_ptr<const ann::Index>& graph) const;
 
+  // The rows' own graph by the codes of a graph of the segment; null: none yet, or none ever. A
+  // filter of kOwnFrom rows or more, and not most of the segment, is to have one when it was asked
+  // for an eighth as often as it has rows. *wanted: it is time to make it (KeptSet::NextOwn).
+  // Thread-safe.
+  static constexpr std::uint64_t kOwnFrom = 512;  // Fewer are scanned in no more time.
+  std::shared_ptr<const OwnGraph> Own(const std::shared_ptr<const ann::Index>& graph,
+                                      bool* wanted) const;
+  // Whether Own waits for it.
+  bool WantsOwn(const std::shared_ptr<const ann::Index>& graph) const;
+  // Null: it cannot be made.
+  void PutOwn(const std::shared_ptr<const ann::Index>& graph,
+              std::shared_ptr<const OwnGraph> own) const;
+  void DropOwn() const;
+  std::uint64_t own_rows() const;
+  std::uint64_t memory_bytes() const;
+
  private:
+  struct Slot {
+    std::weak_ptr<const ann::Index> graph;
+    std::uint64_t asked = 0;
+    bool refused = false;
+    std::shared_ptr<const OwnGraph> own;
+  };
+  Slot* SlotOf(const std::shared_ptr<const ann::Index>& graph) const;  // Null: none.
+  bool MayHaveOwn() const;
+
   Bitmap rows_;
   std::uint64_t count_;
-  mutable std::mutex mutex_;  // guards: graph_, cells_
+  mutable std::mutex mutex_;  // guards: graph_, cells_, slots_
   mutable std::weak_ptr<const ann::Index> graph_;
   mutable std::shared_ptr<const ann::CellBits> cells_;
+  mutable std::vector<Slot> slots_;  // By graph: a point may have several vectors.
 };
 
 // What filters that come again keep of one segment: whose rows never change, so that it is true for
@@ -55,6 +90,12 @@ class KeptSet {
   // Null: not known yet. *wanted: it was asked for before and there is room, so find and Put it.
   std::shared_ptr<const KeptRows> Get(const Key& key, std::uint32_t rows, bool* wanted);
   void Put(const Key& key, std::shared_ptr<const KeptRows> kept);
+  // A filter that is to have its own graph beside `graph`, and for which there is room: own graphs
+  // have at most kOwnShare of the segment's rows in sum. Those of filters that did not come for
+  // long are dropped for it. Null: none.
+  static constexpr double kOwnShare = 0.6;
+  std::shared_ptr<const KeptRows> NextOwn(const std::shared_ptr<const ann::Index>& graph,
+                                          std::uint32_t rows);
   std::size_t memory_bytes() const;
   void Clear();
 

@@ -159,6 +159,28 @@ Store::Work Store::MakeOneGraph(os::ThreadPool& pool, const std::atomic<bool>& s
   return Work::kNone;
 }
 
+bool Store::MakeOwnGraph(const Snapshot& now, os::ThreadPool& pool,
+                         const std::function<bool()>& stop) {
+  for (const auto& s : now.segments) {
+    for (std::uint32_t f = 0; f < now.plan->graphs.size(); ++f) {
+      const auto graph = s->graphs().Get(f);
+      if (graph == nullptr || graph->options().degree == 0) continue;
+      const auto kept = s->kept().NextOwn(graph, s->rows());
+      if (kept == nullptr) continue;
+      auto own = std::make_shared<OwnGraph>();
+      kept->rows().ForEach([&](std::uint32_t row) {
+        if (s->Has(f, row)) own->rows.push_back(row);
+      });
+      auto made = ann::Index::Subset(*graph, own->rows, stop, &pool);
+      if (stop()) return false;
+      if (made.ok()) own->index = std::move(made).value();
+      kept->PutOwn(graph, own->index == nullptr ? nullptr : std::move(own));
+      return true;
+    }
+  }
+  return false;
+}
+
 // As RunJob, but the graphs come before the segment takes its sources' place, and the lock that
 // small merges and exports wait for is held for that step alone.
 Store::Work Store::MergeLarge(os::ThreadPool& pool, bool force, const std::atomic<bool>& stop) {
@@ -170,10 +192,11 @@ Store::Work Store::MergeLarge(os::ThreadPool& pool, bool force, const std::atomi
   SealJob job;
   job.large = true;
   job.eager = idle;
+  const auto halted = [&] { return stop.load() || stopping_.load(); };
   if (ChooseLargeMerge(*now, idle).empty()) {
+    if (MakeOwnGraph(*now, pool, halted)) return Work::kDone;
     return !idle && !ChooseLargeMerge(*now, true).empty() ? Work::kLater : Work::kNone;
   }
-  const auto halted = [&] { return stop.load() || stopping_.load(); };
   Status status = Ask(WriteRequest::Kind::kBegin, &job);
   if (status.ok() && job.idle) return Work::kNone;
   if (status.ok()) status = Build(job);

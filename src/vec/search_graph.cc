@@ -43,12 +43,20 @@ bool Searcher::Approximate(const Task& task, std::size_t part, const Kept* kept,
     std::vector<ann::Found> found;
     ann::IdFilter filter;
     std::shared_ptr<const ann::CellBits> cells;
-    if (kept != nullptr) {
-      if (kept->known != nullptr) cells = kept->known->InCells(graph);
-      filter = {kept->rows().words(), count, cells.get(), !kept->whole};
+    std::shared_ptr<const OwnGraph> own;
+    if (kept != nullptr && kept->known != nullptr) {
+      bool wanted = false;
+      own = kept->known->Own(graph, &wanted);
+      if (wanted && snapshot_.asked != nullptr && *snapshot_.asked) (*snapshot_.asked)();
     }
-    if (!FromGraph(task, segment, *graph, kept != nullptr ? &filter : nullptr, &found, best)) {
-      return false;
+    if (own == nullptr || !FromOwn(task, segment, *own, *kept, &found, best)) {
+      if (kept != nullptr) {
+        if (kept->known != nullptr) cells = kept->known->InCells(graph);
+        filter = {kept->rows().words(), count, cells.get(), !kept->whole};
+      }
+      if (!FromGraph(task, segment, *graph, kept != nullptr ? &filter : nullptr, &found, best)) {
+        return false;
+      }
     }
     for (const ann::Found& f : std::span(found).first(Sure(task, found.size()))) {
       segment.Prefetch(task.field, f.id);
@@ -63,6 +71,34 @@ bool Searcher::Approximate(const Task& task, std::size_t part, const Kept* kept,
   for (const ann::Found& f : all) segment.Prefetch(task.field, f.id);
   ScoreFound(task, row_of, all, best);
   return true;
+}
+
+// Searches the graph that a filter has for itself, which knows rows that were deleted since; false:
+// too many were, or much of what it keeps is asked for.
+bool Searcher::FromOwn(const Task& task, const Segment& segment, const OwnGraph& own,
+                       const Kept& kept, std::vector<ann::Found>* found, Best* best) const {
+  const std::size_t wanted = Wanted(task);
+  if (task.limit == 0 || wanted * 8 > own.rows.size()) return false;
+  const double gone =
+      kept.whole ? 0.0
+                 : 1 - static_cast<double>(kept.Count()) / static_cast<double>(kept.known->count());
+  if (gone > kDeletedMax) return false;
+  const GraphPlan& plan = snapshot_.plan->graphs[task.field];
+  const std::size_t window = std::max<std::size_t>(task.params->ef.value_or(plan.window), wanted);
+  const double more = 1 / (1 - gone);
+  ann::SearchParams params;
+  params.limit = static_cast<std::size_t>(static_cast<double>(wanted) * more);
+  params.window =
+      std::min(kWindowMax, static_cast<std::size_t>(static_cast<double>(window) * more));
+  params.coarse = true;
+  params.results = params.window;
+  auto searched = SearchPart(task, *own.index, params, segment.rows(), best);
+  if (!searched.ok()) return false;  // A number whose square is not finite.
+  *found = std::move(searched).value();
+  for (ann::Found& f : *found) f.id = own.rows[f.id];
+  if (kept.whole) return true;
+  std::erase_if(*found, [&](const ann::Found& f) { return !kept.rows().Has(f.id); });
+  return found->size() * 2 > wanted;
 }
 
 // Searches the rows of a memtable that are in its index; parts_[first] is its first block. The

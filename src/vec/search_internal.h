@@ -91,6 +91,8 @@ class Searcher {
   bool LeftOut(const Task& task, std::size_t part) const;
   bool FromGraph(const Task& task, const Segment& segment, const ann::Index& graph,
                  const ann::IdFilter* kept, std::vector<ann::Found>* visible, Best* best) const;
+  bool FromOwn(const Task& task, const Segment& segment, const OwnGraph& own, const Kept& kept,
+               std::vector<ann::Found>* found, Best* best) const;
   std::size_t FromMemory(const Task& task, const MemView& mem, std::size_t first,
                          std::span<const Kept> kept, Best* best) const;
   ann::IdFilter MemoryFilter(std::size_t first, std::size_t blocks, std::span<const Kept> kept,

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -41,6 +42,8 @@ struct Snapshot {
   std::shared_ptr<const IndexMap> indexes;
   std::shared_ptr<const OptimizerPlan> plan;  // Of schema and settings.
   std::shared_ptr<MemoryBudget> budget;
+  // Says that readers want something of the optimiser; empty: nobody listens. Set before reads.
+  std::shared_ptr<const std::function<void()>> asked;
   std::uint64_t checkpoint_seq = 0;  // What segments hold without the log.
   std::uint64_t live = 0;
   std::vector<std::uint64_t> live_with;  // By field.

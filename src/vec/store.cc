@@ -53,6 +53,7 @@ Result<std::unique_ptr<Store>> Store::Open(os::Vfs& vfs, const std::string& fold
                                            std::shared_ptr<MemoryBudget> budget) {
   std::unique_ptr<Store> store(new Store(vfs, folder));
   store->next_.budget = budget != nullptr ? std::move(budget) : std::make_shared<MemoryBudget>(0);
+  store->next_.asked = store->asked_;
   const std::string path = os::JoinPath(folder, "MANIFEST");
   auto bytes = os::ReadFile(vfs, path);
   if (!bytes.ok() && bytes.error().code() == Code::kNotFound) {
@@ -163,6 +164,7 @@ void Store::RemoveUnreferenced() {
 
 void Store::SetHooks(Hooks hooks) {
   hooks_ = std::move(hooks);
+  *asked_ = hooks_.asked;
   if (frozen_) hooks_.full();
   if (hooks_.saved && HasWork()) return hooks_.saved();
   Offer();

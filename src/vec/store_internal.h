@@ -114,6 +114,7 @@ class Store {
     std::function<void()> full;   // A memtable waits for Flush.
     std::function<void()> work;   // Graphs or large merges are to be made.
     std::function<void()> saved;  // Graphs may be in files: OpenGraphs. Null: left to `work`.
+    std::function<void()> asked;  // As `work`, from readers, who may outlive the store.
     std::size_t threads = 1;      // For the graph of a fresh segment.
   };
   void SetHooks(Hooks hooks);
@@ -133,6 +134,9 @@ class Store {
   void OpenGraphs();
   Work MakeOneGraph(os::ThreadPool& pool, const std::atomic<bool>& stop);
   Work MergeLarge(os::ThreadPool& pool, bool force, const std::atomic<bool>& stop);
+  // A graph for a filter that comes often (KeptRows::Own); false: none is wanted.
+  static bool MakeOwnGraph(const Snapshot& now, os::ThreadPool& pool,
+                           const std::function<bool()>& stop);
   void Offer() const;    // Says so, if there is such work.
   bool HasRoom() const;  // Few enough points await a graph.
   // Drops what reads make again where they want it, and makes a segment of all that was written.
@@ -201,6 +205,7 @@ class Store {
   std::string folder_;
   Uuid uuid_;
   Hooks hooks_;
+  std::shared_ptr<std::function<void()>> asked_ = std::make_shared<std::function<void()>>();
   std::atomic<bool> stopping_{false};
   std::atomic<bool> links_offered_{false};   // And not yet looked for by the optimiser.
   std::atomic<std::int64_t> last_write_{0};  // MonotonicNs.
