@@ -3,6 +3,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <initializer_list>
 #include <memory>
 #include <mutex>
 #include <span>
@@ -38,10 +39,11 @@ class GraphIndex : public Index {
   Result<std::unique_ptr<Index>> Renumbered(std::span<const std::uint32_t> to,
                                             const IndexOptions& options,
                                             os::ThreadPool* pool) const;
-  // Index::Subset of this.
-  Result<std::unique_ptr<Index>> SubsetOf(std::span<const std::uint32_t> ids,
-                                          const std::function<bool()>& stop,
-                                          os::ThreadPool* pool) const;
+  // Index::Subset of `from`.
+  static Result<std::unique_ptr<Index>> SubsetOf(std::shared_ptr<const GraphIndex> from,
+                                                 std::span<const std::uint32_t> ids, bool copy,
+                                                 const std::function<bool()>& stop,
+                                                 os::ThreadPool* pool);
   Status Partition(os::ThreadPool* pool) override;
   std::shared_ptr<const CellBits> InCells(std::span<const std::uint64_t> bits) const override;
   Status Delete(std::span<const std::uint32_t> ids) override;
@@ -111,6 +113,8 @@ class GraphIndex : public Index {
                                             const IndexOptions& options) const;
   // What an index has of a row besides links.
   void CopyCodes(std::uint32_t id, std::uint32_t to, Arrays* out) const;
+  void Borrow(std::shared_ptr<const GraphIndex> from);       // Its codes are those of `from`.
+  void GiveBack(std::initializer_list<const void*> arrays);  // Their memory.
   void Freeze();  // Gives back what insertion alone needs.
   void CopyRow(std::uint32_t id, std::span<const std::uint32_t> to, const std::uint64_t* gone,
                Relinked* links, WalkScratch* scratch, Arrays* out) const;
@@ -145,7 +149,8 @@ class GraphIndex : public Index {
   Frame frame_;
   Arrays arrays_;
   std::vector<Region> regions_;
-  os::Mapping mapping_;  // Of an opened index, unless it was copied.
+  std::shared_ptr<const GraphIndex> lender_;  // Of codes.
+  os::Mapping mapping_;                       // Of an opened index, unless it was copied.
   Region copy_;
   std::vector<std::uint64_t> deleted_bits_, present_bits_;  // Of an opened index.
   Placement placement_ = Placement::kMemory;

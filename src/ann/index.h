@@ -193,15 +193,16 @@ class Index {
                                                  const IndexOptions& options,
                                                  os::ThreadPool* pool = nullptr);
 
-  // Some ids of an opened index as an index of their own: id i there is ids[i] here, with its code
-  // and the mean of `from`, and links among these ids alone. For a filter that comes often. It
-  // holds the 4-bit codes of its rows, is searched as SearchParams::coarse says, and does not
-  // change. Null where `stop`, asked every 2,048 rows, says so. Errors: kInvalidArgument (ids that
-  // do not rise or are not in the index), kUnsupported (an index that grows, 4-bit codes, no links,
-  // or kDot, of which a file does not keep what links need), kOverloaded. Cost: as inserting them;
-  // RowBytes of a writable index a row meanwhile.
-  static Result<std::unique_ptr<Index>> Subset(const Index& from,
-                                               std::span<const std::uint32_t> ids,
+  // Some ids of an opened index with links among these alone: for a filter that comes often. With
+  // `copy` id i there is ids[i] here, and their 4-bit codes lie side by side; without it ids stay
+  // what they are, and the codes are those of `from`, which is then kept. It does not change, and
+  // is searched as SearchParams::coarse says. Null where `stop`, asked every 2,048 rows, says so.
+  // Errors: kInvalidArgument (ids that do not rise or are not in the index), kUnsupported (an index
+  // that grows, 4-bit codes, no links, or kDot, of which a file does not keep what links need),
+  // kOverloaded. Cost: as inserting the ids; 128 bytes of links a row of it (with degree 32), for
+  // as long as it is made as many again, and with `copy` what a row of an index takes.
+  static Result<std::unique_ptr<Index>> Subset(std::shared_ptr<const Index> from,
+                                               std::span<const std::uint32_t> ids, bool copy,
                                                const std::function<bool()>& stop,
                                                os::ThreadPool* pool = nullptr);
 

@@ -165,47 +165,51 @@ TEST_CASE("some rows of an index are an index of their own") {
   os::FaultVfs vfs(1);
   REQUIRE(vfs.MakeDirs("/d").ok());
   const auto never = [] { return false; };
+  os::ThreadPool pool(2, "test");
+  std::vector<std::uint32_t> ids;
+  for (std::uint32_t r = 1; r < data.rows; r += 3) ids.push_back(r);
   for (const Metric metric : {Metric::kCosine, Metric::kEuclid, Metric::kDot}) {
-    const auto built = Built(data, Options(data, metric));
+    std::shared_ptr<const Index> built = Built(data, Options(data, metric));
     REQUIRE(built->Save(vfs, "/d/index").ok());
-    const auto from = Index::Open(vfs, "/d/index", Placement::kCoarse);
-    REQUIRE(from.ok());
-    std::vector<std::uint32_t> ids;
-    for (std::uint32_t r = 1; r < data.rows; r += 3) ids.push_back(r);
-    CHECK(Index::Subset(*built, ids, never).error().code() == Code::kUnsupported);
-    if (metric == Metric::kDot) {
-      CHECK(Index::Subset(*from.value(), ids, never).error().code() == Code::kUnsupported);
-      continue;
-    }
-    os::ThreadPool pool(2, "test");
-    const auto part = Index::Subset(*from.value(), ids, never, &pool);
-    REQUIRE(part.ok());
-    CHECK(part.value()->Info().size == ids.size());
-    CHECK(part.value()->Info().update_bytes == 0);
-    CHECK(!part.value()->Insert(sample::Ids(0, 1), rows).ok());
-    const auto alone = Index::Subset(*from.value(), ids, never);
-    REQUIRE(alone.ok());
-    double recall = 0;
-    for (std::size_t q = 0; q < data.query_count(); ++q) {
-      const SearchParams params{.limit = 30, .window = 80, .coarse = true};
-      const auto found = part.value()->Search(data.query(q), params);
-      REQUIRE(found.ok());
-      // The same for any number of threads.
-      const auto again = alone.value()->Search(data.query(q), params);
-      REQUIRE(again.ok());
-      std::vector<Found> mapped;
-      for (std::size_t k = 0; k < found.value().size(); ++k) {
-        CHECK(found.value()[k].id == again.value()[k].id);
-        mapped.push_back({ids[found.value()[k].id], found.value()[k].score});
+    auto opened = Index::Open(vfs, "/d/index", Placement::kCoarse);
+    REQUIRE(opened.ok());
+    const std::shared_ptr<const Index> from = std::move(opened).value();
+    for (const bool copy : {true, false}) {
+      CHECK(Index::Subset(built, ids, copy, never).error().code() == Code::kUnsupported);
+      if (metric == Metric::kDot) {
+        CHECK(Index::Subset(from, ids, copy, never).error().code() == Code::kUnsupported);
+        continue;
       }
-      recall += sample::Recall(data, metric, q, 10, mapped, [](auto r) { return r % 3 == 1; });
+      const auto part = Index::Subset(from, ids, copy, never, &pool);
+      REQUIRE(part.ok());
+      CHECK(part.value()->Info().size == ids.size());
+      CHECK(part.value()->Info().update_bytes == 0);
+      CHECK(!part.value()->Insert(sample::Ids(0, 1), rows).ok());
+      const auto alone = Index::Subset(from, ids, copy, never);
+      REQUIRE(alone.ok());
+      double recall = 0;
+      for (std::size_t q = 0; q < data.query_count(); ++q) {
+        const SearchParams params{.limit = 30, .window = 80, .coarse = true};
+        const auto found = part.value()->Search(data.query(q), params);
+        // The same for any number of threads.
+        const auto again = alone.value()->Search(data.query(q), params);
+        REQUIRE(found.ok());
+        REQUIRE(again.ok());
+        std::vector<Found> mapped = found.value();
+        for (std::size_t k = 0; k < mapped.size(); ++k) {
+          CHECK(mapped[k].id == again.value()[k].id);
+          if (copy) mapped[k].id = ids[mapped[k].id];
+        }
+        recall += sample::Recall(data, metric, q, 10, mapped, [](auto r) { return r % 3 == 1; });
+      }
+      CHECK(recall / static_cast<double>(data.query_count()) > 0.96);
+      CHECK(Index::Subset(from, ids, copy, [] { return true; }).value() == nullptr);
+      for (const std::uint32_t wrong : {2u, data.rows}) {
+        auto more = ids;
+        more.push_back(wrong);
+        CHECK(Index::Subset(from, more, copy, never).error().code() == Code::kInvalidArgument);
+      }
     }
-    CHECK(recall / static_cast<double>(data.query_count()) > 0.96);
-    CHECK(Index::Subset(*from.value(), ids, [] { return true; }).value() == nullptr);
-    ids.push_back(2);
-    CHECK(Index::Subset(*from.value(), ids, never).error().code() == Code::kInvalidArgument);
-    ids.back() = data.rows;
-    CHECK(Index::Subset(*from.value(), ids, never).error().code() == Code::kInvalidArgument);
   }
 }
 

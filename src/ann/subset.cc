@@ -1,6 +1,6 @@
 // Some rows of an index as an index of their own.
 #include <algorithm>
-#include <iterator>
+#include <initializer_list>
 #include <numeric>
 
 #include "ann/graph_index_internal.h"
@@ -12,37 +12,45 @@ constexpr std::uint32_t kStep = 2048;  // Rows linked between two looks at `stop
 
 }  // namespace
 
-Result<std::unique_ptr<Index>> Index::Subset(const Index& from, std::span<const std::uint32_t> ids,
+Result<std::unique_ptr<Index>> Index::Subset(std::shared_ptr<const Index> from,
+                                             std::span<const std::uint32_t> ids, bool copy,
                                              const std::function<bool()>& stop,
                                              os::ThreadPool* pool) {
-  return static_cast<const GraphIndex&>(from).SubsetOf(ids, stop, pool);
+  return GraphIndex::SubsetOf(std::static_pointer_cast<const GraphIndex>(std::move(from)), ids,
+                              copy, stop, pool);
 }
 
-Result<std::unique_ptr<Index>> GraphIndex::SubsetOf(std::span<const std::uint32_t> ids,
+Result<std::unique_ptr<Index>> GraphIndex::SubsetOf(std::shared_ptr<const GraphIndex> from,
+                                                    std::span<const std::uint32_t> ids, bool copy,
                                                     const std::function<bool()>& stop,
-                                                    os::ThreadPool* pool) const {
-  if (writable_ || options_.codes != Codes::kEight || arrays_.degree == 0 ||
-      options_.metric == Metric::kDot) {
+                                                    os::ThreadPool* pool) {
+  IndexOptions options = from->options_;
+  if (from->writable_ || options.codes != Codes::kEight || options.degree == 0 ||
+      options.metric == Metric::kDot) {
     return Error(Code::kUnsupported, "a part of an index: what it was built from is not kept");
   }
-  const std::uint32_t bound = linked_bound_.load(std::memory_order_acquire);
+  const std::uint32_t bound = from->linked_bound_.load(std::memory_order_acquire);
   for (std::size_t i = 0; i < ids.size(); ++i) {
-    if (ids[i] < bound && TestBit(arrays_.present, ids[i]) && (i == 0 || ids[i] > ids[i - 1])) {
+    if (ids[i] < bound && TestBit(from->arrays_.present, ids[i]) &&
+        (i == 0 || ids[i] > ids[i - 1])) {
       continue;
     }
     return Error(Code::kInvalidArgument, "a part of an index: id " + std::to_string(ids[i]) +
                                              " is not in it, or not above the one before");
   }
-  IndexOptions options = options_;
-  options.capacity = std::max<std::uint32_t>(static_cast<std::uint32_t>(ids.size()), 1);
+  const auto n = static_cast<std::uint32_t>(ids.size());
+  if (copy) options.capacity = std::max(n, 1u);
   options.tag = 0;
   MALMOI_TRY(auto part, Make(options));
-  part->frame_.mean = frame_.mean;
+  part->frame_.mean = from->frame_.mean;
   part->trained_ = true;
-  const auto n = static_cast<std::uint32_t>(ids.size());
-  for (std::uint32_t i = 0; i < n; ++i) CopyCodes(ids[i], i, &part->arrays_);
-  std::vector<std::uint32_t> own(n);
-  std::iota(own.begin(), own.end(), 0u);
+  std::vector<std::uint32_t> own(ids.begin(), ids.end());
+  if (copy) {
+    std::iota(own.begin(), own.end(), 0u);
+    for (std::uint32_t i = 0; i < n; ++i) from->CopyCodes(ids[i], i, &part->arrays_);
+  } else {
+    part->Borrow(std::move(from));
+  }
   part->MakePresent(own);
   part->unlinked_ = n;
   for (std::uint32_t linked = 1; linked != 0;) {
@@ -53,12 +61,26 @@ Result<std::unique_ptr<Index>> GraphIndex::SubsetOf(std::span<const std::uint32_
   return std::unique_ptr<Index>(std::move(part));
 }
 
+void GraphIndex::GiveBack(std::initializer_list<const void*> arrays) {
+  std::erase_if(regions_, [&](const Region& region) {
+    return std::find(arrays.begin(), arrays.end(), region.data()) != arrays.end();
+  });
+}
+
+void GraphIndex::Borrow(std::shared_ptr<const GraphIndex> from) {
+  Arrays& a = arrays_;
+  GiveBack({a.first, a.second, a.signs, a.factors, a.fine_scale});
+  a.first = from->arrays_.first;
+  a.second = from->arrays_.second;
+  a.signs = from->arrays_.signs;
+  a.factors = from->arrays_.factors;
+  a.fine_scale = from->arrays_.fine_scale;
+  lender_ = std::move(from);
+}
+
 void GraphIndex::Freeze() {
   Arrays& a = arrays_;
-  const void* const unneeded[] = {a.second, a.fine_scale, a.link_distance};
-  std::erase_if(regions_, [&](const Region& region) {
-    return std::find(std::begin(unneeded), std::end(unneeded), region.data()) != std::end(unneeded);
-  });
+  GiveBack({a.second, a.fine_scale, a.link_distance});
   a.second = nullptr;
   a.fine_scale = a.link_distance = nullptr;
   options_.codes = Codes::kFour;

@@ -26,14 +26,16 @@ std::shared_ptr<const ann::CellBits> KeptRows::InCells(
   return cells;
 }
 
-std::uint64_t OwnGraph::memory_bytes() const {
-  return rows.size() * (sizeof(std::uint32_t) + ann::RowBytes(index->options(), false));
+std::uint64_t OwnGraph::Bytes(std::uint64_t kept, std::uint64_t rows,
+                              const ann::IndexOptions& options) {
+  if (!Copies(kept, rows)) return rows * options.degree * sizeof(std::uint32_t);
+  ann::IndexOptions coarse = options;
+  coarse.codes = ann::Codes::kFour;
+  return kept * (sizeof(std::uint32_t) + ann::RowBytes(coarse, false));
 }
 
-// Where most rows are kept, a walk over all of them costs the same.
-bool KeptRows::MayHaveOwn() const {
-  return count_ >= kOwnFrom &&
-         static_cast<double>(count_) <= KeptSet::kOwnShare * static_cast<double>(rows_.rows());
+std::uint64_t KeptRows::OwnAfter() const {
+  return std::max(kAskedLeast, count_ / kAskedPerRow);
 }
 
 KeptRows::Slot* KeptRows::SlotOf(const std::shared_ptr<const ann::Index>& graph) const {
@@ -46,7 +48,7 @@ KeptRows::Slot* KeptRows::SlotOf(const std::shared_ptr<const ann::Index>& graph)
 std::shared_ptr<const OwnGraph> KeptRows::Own(const std::shared_ptr<const ann::Index>& graph,
                                               bool* wanted) const {
   *wanted = false;
-  if (!MayHaveOwn()) return nullptr;
+  if (count_ < kOwnFrom) return nullptr;
   const std::lock_guard lock(mutex_);
   Slot* slot = SlotOf(graph);
   if (slot == nullptr) {
@@ -55,15 +57,14 @@ std::shared_ptr<const OwnGraph> KeptRows::Own(const std::shared_ptr<const ann::I
   }
   if (slot->own != nullptr || slot->refused) return slot->own;
   // Again and again, should there be no room at first.
-  *wanted = ++slot->asked % (count_ / kAskedPerRow) == 0;
+  *wanted = ++slot->asked % OwnAfter() == 0;
   return nullptr;
 }
 
 bool KeptRows::WantsOwn(const std::shared_ptr<const ann::Index>& graph) const {
   const std::lock_guard lock(mutex_);
   const Slot* slot = SlotOf(graph);
-  return slot != nullptr && slot->own == nullptr && !slot->refused &&
-         slot->asked >= count_ / kAskedPerRow;
+  return slot != nullptr && slot->own == nullptr && !slot->refused && slot->asked >= OwnAfter();
 }
 
 void KeptRows::PutOwn(const std::shared_ptr<const ann::Index>& graph,
@@ -72,6 +73,7 @@ void KeptRows::PutOwn(const std::shared_ptr<const ann::Index>& graph,
   Slot* slot = SlotOf(graph);
   if (slot == nullptr) return;
   slot->refused = own == nullptr;
+  slot->bytes = own != nullptr ? OwnGraph::Bytes(count_, rows_.rows(), graph->options()) : 0;
   slot->own = std::move(own);
 }
 
@@ -80,18 +82,15 @@ void KeptRows::DropOwn() const {
   slots_.clear();
 }
 
-std::uint64_t KeptRows::own_rows() const {
+std::uint64_t KeptRows::own_bytes() const {
   const std::lock_guard lock(mutex_);
-  std::uint64_t rows = 0;
-  for (const Slot& slot : slots_) rows += slot.own != nullptr ? slot.own->rows.size() : 0;
-  return rows;
+  std::uint64_t bytes = 0;
+  for (const Slot& slot : slots_) bytes += slot.bytes;
+  return bytes;
 }
 
 std::uint64_t KeptRows::memory_bytes() const {
-  const std::lock_guard lock(mutex_);
-  std::uint64_t bytes = 2 * rows_.words().size() * sizeof(std::uint64_t);
-  for (const Slot& slot : slots_) bytes += slot.own != nullptr ? slot.own->memory_bytes() : 0;
-  return bytes;
+  return 2 * rows_.words().size() * sizeof(std::uint64_t) + own_bytes();
 }
 
 std::shared_ptr<const KeptRows> KeptSet::Get(const Key& key, std::uint32_t rows, bool* wanted) {
@@ -127,20 +126,24 @@ void KeptSet::Put(const Key& key, std::shared_ptr<const KeptRows> kept) {
 std::shared_ptr<const KeptRows> KeptSet::NextOwn(const std::shared_ptr<const ann::Index>& graph,
                                                  std::uint32_t rows) {
   const std::lock_guard lock(mutex_);
-  const double most = kOwnShare * static_cast<double>(rows);
+  ann::IndexOptions options = graph->options();
+  options.codes = ann::Codes::kFour;
+  const double most = kOwnShare * static_cast<double>(rows * ann::RowBytes(options, false));
   for (const Entry& wanting : entries_) {
     if (wanting.kept == nullptr || !wanting.kept->WantsOwn(graph)) continue;
-    std::uint64_t sum = wanting.kept->count();
-    for (const Entry& e : entries_) sum += e.kept != nullptr ? e.kept->own_rows() : 0;
+    std::uint64_t sum = OwnGraph::Bytes(wanting.kept->count(), rows, options);
+    for (const Entry& e : entries_) sum += e.kept != nullptr ? e.kept->own_bytes() : 0;
     for (const Entry& e : entries_) {
       if (static_cast<double>(sum) <= most) break;
       if (e.kept == nullptr || e.used + kIdle > now_) continue;
-      sum -= e.kept->own_rows();
+      sum -= e.kept->own_bytes();
       e.kept->DropOwn();
     }
-    const std::uint64_t bytes =
-        wanting.kept->count() * ann::RowBytes(graph->options(), /*writable=*/true);
-    if (static_cast<double>(sum) > most || (budget_ != nullptr && !budget_->Take(bytes))) continue;
+    // For a while twice as much, and distances besides.
+    const std::uint64_t meanwhile = 2 * OwnGraph::Bytes(wanting.kept->count(), rows, options);
+    if (static_cast<double>(sum) > most || (budget_ != nullptr && !budget_->Take(meanwhile))) {
+      continue;
+    }
     return wanting.kept;
   }
   return nullptr;

@@ -14,12 +14,16 @@
 
 namespace malmoi::vec {
 
-// A graph of a filter's rows alone.
+// A graph of a filter's rows alone. Of few rows it has the codes too, side by side; of many only
+// links, which takes less memory from a third of the rows on.
 struct OwnGraph {
-  std::shared_ptr<const ann::Index> index;  // Its row i is row rows[i] of the segment.
-  std::vector<std::uint32_t> rows;          // Rising.
+  std::shared_ptr<const ann::Index> index;
+  std::vector<std::uint32_t> rows;  // Its row i is row rows[i] of the segment; empty: row i.
 
-  std::uint64_t memory_bytes() const;
+  static bool Copies(std::uint64_t kept, std::uint64_t rows) { return kept * 3 < rows; }
+  // Of a filter that keeps so many of so many rows.
+  static std::uint64_t Bytes(std::uint64_t kept, std::uint64_t rows,
+                             const ann::IndexOptions& options);
 };
 
 // What a filter keeps of a segment, deleted rows among it. Immutable but for what is derived.
@@ -35,10 +39,10 @@ class KeptRows {
       const std::shared_ptr<const ann::Index>& graph) const;
 
   // The rows' own graph by the codes of a graph of the segment; null: none yet, or none ever. A
-  // filter of kOwnFrom rows or more, and not most of the segment, is to have one when it was asked
-  // for an eighth as often as it has rows. *wanted: it is time to make it (KeptSet::NextOwn).
+  // filter of kOwnFrom rows or more is to have one when it was asked for an eighth as often as it
+  // has rows, and kAskedLeast times. *wanted: it is time to make it (KeptSet::NextOwn).
   // Thread-safe.
-  static constexpr std::uint64_t kOwnFrom = 512;  // Fewer are scanned in no more time.
+  static constexpr std::uint64_t kOwnFrom = 100, kAskedLeast = 64;
   std::shared_ptr<const OwnGraph> Own(const std::shared_ptr<const ann::Index>& graph,
                                       bool* wanted) const;
   // Whether Own waits for it.
@@ -47,7 +51,7 @@ class KeptRows {
   void PutOwn(const std::shared_ptr<const ann::Index>& graph,
               std::shared_ptr<const OwnGraph> own) const;
   void DropOwn() const;
-  std::uint64_t own_rows() const;
+  std::uint64_t own_bytes() const;
   std::uint64_t memory_bytes() const;
 
  private:
@@ -56,9 +60,10 @@ class KeptRows {
     std::uint64_t asked = 0;
     bool refused = false;
     std::shared_ptr<const OwnGraph> own;
+    std::uint64_t bytes = 0;  // Of it.
   };
   Slot* SlotOf(const std::shared_ptr<const ann::Index>& graph) const;  // Null: none.
-  bool MayHaveOwn() const;
+  std::uint64_t OwnAfter() const;                                      // Questions.
 
   Bitmap rows_;
   std::uint64_t count_;
@@ -91,9 +96,9 @@ class KeptSet {
   std::shared_ptr<const KeptRows> Get(const Key& key, std::uint32_t rows, bool* wanted);
   void Put(const Key& key, std::shared_ptr<const KeptRows> kept);
   // A filter that is to have its own graph beside `graph`, and for which there is room: own graphs
-  // have at most kOwnShare of the segment's rows in sum. Those of filters that did not come for
-  // long are dropped for it. Null: none.
-  static constexpr double kOwnShare = 0.6;
+  // take at most kOwnShare of the memory of the segment's in sum. Those of filters that did not
+  // come for long are dropped for it. Null: none.
+  static constexpr double kOwnShare = 0.65;
   std::shared_ptr<const KeptRows> NextOwn(const std::shared_ptr<const ann::Index>& graph,
                                           std::uint32_t rows);
   std::size_t memory_bytes() const;

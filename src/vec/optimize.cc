@@ -167,14 +167,20 @@ bool Store::MakeOwnGraph(const Snapshot& now, os::ThreadPool& pool,
       if (graph == nullptr || graph->options().degree == 0) continue;
       const auto kept = s->kept().NextOwn(graph, s->rows());
       if (kept == nullptr) continue;
-      auto own = std::make_shared<OwnGraph>();
+      std::vector<std::uint32_t> rows;
       kept->rows().ForEach([&](std::uint32_t row) {
-        if (s->Has(f, row)) own->rows.push_back(row);
+        if (s->Has(f, row)) rows.push_back(row);
       });
-      auto made = ann::Index::Subset(*graph, own->rows, stop, &pool);
+      const bool copy = OwnGraph::Copies(kept->count(), s->rows());
+      auto made = ann::Index::Subset(graph, rows, copy, stop, &pool);
       if (stop()) return false;
-      if (made.ok()) own->index = std::move(made).value();
-      kept->PutOwn(graph, own->index == nullptr ? nullptr : std::move(own));
+      std::shared_ptr<OwnGraph> own;
+      if (made.ok()) {
+        if (!copy) rows.clear();
+        own = std::make_shared<OwnGraph>(
+            OwnGraph{.index = std::move(made).value(), .rows = std::move(rows)});
+      }
+      kept->PutOwn(graph, std::move(own));
       return true;
     }
   }

@@ -10,6 +10,7 @@ namespace {
 constexpr std::size_t kWindowMax = 65'536;   // The index's limit.
 constexpr std::uint64_t kScoredAtOnce = 64;  // So few rows are scored themselves, all of them.
 constexpr double kDeletedMax = 0.3;          // Up to it deleted rows are left out afterwards.
+constexpr std::uint64_t kOwnScanned = 384;   // Of a filter's own rows fewer are all looked at.
 constexpr std::size_t kSureRows = 8;         // At least so many are scored to know codes' errors.
 constexpr float kErrors = 4;                 // A row may be off by so many standard errors.
 
@@ -78,7 +79,8 @@ bool Searcher::Approximate(const Task& task, std::size_t part, const Kept* kept,
 bool Searcher::FromOwn(const Task& task, const Segment& segment, const OwnGraph& own,
                        const Kept& kept, std::vector<ann::Found>* found, Best* best) const {
   const std::size_t wanted = Wanted(task);
-  if (task.limit == 0 || wanted * 8 > own.rows.size()) return false;
+  const std::uint64_t rows = own.index->bound();
+  if (task.limit == 0 || wanted * (rows < kOwnScanned ? 1 : 8) > rows) return false;
   const double gone =
       kept.whole ? 0.0
                  : 1 - static_cast<double>(kept.Count()) / static_cast<double>(kept.known->count());
@@ -92,10 +94,13 @@ bool Searcher::FromOwn(const Task& task, const Segment& segment, const OwnGraph&
       std::min(kWindowMax, static_cast<std::size_t>(static_cast<double>(window) * more));
   params.coarse = true;
   params.results = params.window;
+  params.exhaustive = rows < kOwnScanned;
   auto searched = SearchPart(task, *own.index, params, segment.rows(), best);
   if (!searched.ok()) return false;  // A number whose square is not finite.
   *found = std::move(searched).value();
-  for (ann::Found& f : *found) f.id = own.rows[f.id];
+  if (!own.rows.empty()) {
+    for (ann::Found& f : *found) f.id = own.rows[f.id];
+  }
   if (kept.whole) return true;
   std::erase_if(*found, [&](const ann::Found& f) { return !kept.rows().Has(f.id); });
   return found->size() * 2 > wanted;
