@@ -34,6 +34,11 @@ std::uint64_t OwnGraph::Bytes(std::uint64_t kept, std::uint64_t rows,
   return kept * (sizeof(std::uint32_t) + ann::RowBytes(coarse, false));
 }
 
+// Where most rows are kept, a walk past the others costs little more.
+bool KeptRows::MayHaveOwn() const {
+  return count_ >= kOwnFrom && count_ * 4 <= std::uint64_t{rows_.rows()} * 3;
+}
+
 std::uint64_t KeptRows::OwnAfter() const {
   return std::max(kAskedLeast, count_ / kAskedPerRow);
 }
@@ -48,7 +53,7 @@ KeptRows::Slot* KeptRows::SlotOf(const std::shared_ptr<const ann::Index>& graph)
 std::shared_ptr<const OwnGraph> KeptRows::Own(const std::shared_ptr<const ann::Index>& graph,
                                               bool* wanted) const {
   *wanted = false;
-  if (count_ < kOwnFrom) return nullptr;
+  if (!MayHaveOwn()) return nullptr;
   const std::lock_guard lock(mutex_);
   Slot* slot = SlotOf(graph);
   if (slot == nullptr) {
