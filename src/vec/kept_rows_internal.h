@@ -63,7 +63,8 @@ class KeptRows {
     std::uint64_t bytes = 0;  // Of it.
   };
   Slot* SlotOf(const std::shared_ptr<const ann::Index>& graph) const;  // Null: none.
-  std::uint64_t OwnAfter() const;                                      // Questions.
+  bool MayHaveOwn() const;
+  std::uint64_t OwnAfter() const;  // So many questions.
 
   Bitmap rows_;
   std::uint64_t count_;
