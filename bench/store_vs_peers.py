@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Recall and queries per second of malmoi's index and of other engines on one data set.
 
-    store_vs_peers.py DIR [--engines malmoi,hnswlib,...] [--filters] [--two] [--keep] [--build]
+    store_vs_peers.py DIR [--engines malmoi,hnswlib,...] [--filters] [--settle S] [--two] [--keep] [--build]
                       [--out results.json] [--plot p]
 
 DIR holds x.npy and q.npy: f32 rows, normalised (cosine). Exact neighbours are computed once and kept
@@ -11,7 +11,9 @@ queries each. "native" in a measurement of malmoi is the same queries from C++, 
 process is reported, not skipped in silence. --keep: what was built stays in DIR/kept and is opened
 by the next run; --build: nothing is searched. The best of --rounds passes counts, for each engine
 alike. --filters: engines that have payloads also search with filters, of 0.1 to 90 % of the points:
-"u" is independent of the vectors, "a" follows one direction of them. JSON: one object per measurement.
+"u" is independent of the vectors, "a" follows one direction of them. --settle S: before a filter is
+measured it is asked for S seconds and then not for S, by each engine alike, so that what an engine
+makes for filters that come often is made. JSON: one object per measurement.
 """
 import argparse
 import ctypes
@@ -391,6 +393,17 @@ def more(engine, q, rounds, two, kept):
     return out
 
 
+def settle(engine, q, kept, seconds):
+    """Asks with a filter, and gives the engine as long without questions."""
+    if seconds <= 0:
+        return
+    engine.set(FEW[0], kept)
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        one_pass(engine, q)
+    time.sleep(seconds)
+
+
 def measure(name, args, emit):
     """In the engine's own process."""
     folder, rounds, two = args.folder, args.rounds, args.two
@@ -422,6 +435,7 @@ def measure(name, args, emit):
             for key in "ua":
                 for kept in KEPT:
                     part = exact(x, few, tags[key] < kept)
+                    settle(engine, few, (key, kept), args.settle)
                     curve(name, engine, FEW, few, part, rounds, emit, (key, kept))
         if hasattr(engine, "close"):
             engine.close()
@@ -482,6 +496,7 @@ def main():
     parser.add_argument("--engines", default=",".join(ENGINES))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--filters", action="store_true")
+    parser.add_argument("--settle", type=float, default=0, metavar="S")
     parser.add_argument("--two", action="store_true")
     parser.add_argument("--keep", action="store_true")
     parser.add_argument("--build", action="store_true")

@@ -200,7 +200,9 @@ Store::Work Store::MergeLarge(os::ThreadPool& pool, bool force, const std::atomi
   job.eager = idle;
   const auto halted = [&] { return stop.load() || stopping_.load(); };
   if (ChooseLargeMerge(*now, idle).empty()) {
-    if (MakeOwnGraph(*now, pool, halted)) return Work::kDone;
+    // A merge does not wait for it.
+    const auto due = [&] { return halted() || !ChooseLargeMerge(*snapshot(), false).empty(); };
+    if (MakeOwnGraph(*now, pool, due)) return Work::kDone;
     return !idle && !ChooseLargeMerge(*now, true).empty() ? Work::kLater : Work::kNone;
   }
   Status status = Ask(WriteRequest::Kind::kBegin, &job);
