@@ -156,8 +156,12 @@ std::string FolderOf(const std::string& model) {
 Status CheckFolders(const std::vector<std::string>& folders) {
   for (const std::string& folder : folders) {
     for (const char* file : {"corpus.jsonl", "queries.jsonl", "qrels/test.tsv"}) {
-      MALMOI_TRY(
-          os::PosixVfs().Stat(os::JoinPath(folder, file)).With("embed quality '" + folder + "'"));
+      const auto found = os::PosixVfs().Stat(os::JoinPath(folder, file));
+      if (found.ok()) continue;
+      return Error(found.error().code(),
+                   "embed quality '" + folder + "': " + found.error().message() +
+                       "; give folders in BEIR form: each has corpus.jsonl, queries.jsonl and "
+                       "qrels/test.tsv");
     }
   }
   return Ok();

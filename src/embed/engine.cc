@@ -289,13 +289,17 @@ Status SetPrompts(const json::Value& config, EngineOptions* options, EngineInfo*
     return Error(Code::kInvalidArgument,
                  "--default-prompt and --default-prompt-name cannot be given together");
   }
+  std::string known;
   for (const auto& [name, text] : info->prompts) {
     if (name == *options->default_prompt_name) options->default_prompt = text;
+    known += (known.empty() ? "" : ", ") + name;
   }
   if (options->default_prompt) return Ok();
   return Error(Code::kInvalidArgument,
                "--default-prompt-name '" + *options->default_prompt_name +
-                   "' is not among the prompts of config_sentence_transformers.json");
+                   "' is not among the prompts of config_sentence_transformers.json (" +
+                   (known.empty() ? "it has none" : known) +
+                   "); give one of these, or the text itself with --default-prompt");
 }
 
 }  // namespace

@@ -157,7 +157,7 @@ inline V16 Finished(const RawGemm& g, const ColumnTerms& t, const char* sums, st
   } else {
     v = Add(Load(reinterpret_cast<const float*>(sums)), t.bias);
   }
-  if constexpr (kActivation == 1) v = kQuick ? GeluQuick(v) : Gelu(v);
+  if constexpr (kActivation == 1) v = kInts ? GeluCoarse(v) : kQuick ? GeluQuick(v) : Gelu(v);
   if constexpr (kActivation == 2) v = GeluTanh(v);
   return v;
 }

@@ -5,25 +5,40 @@
 namespace malmoi::kernels {
 namespace {
 
+struct RowRange {
+  float least, most;
+};
+
+// Four chains each, that one does not wait for the other's latency. NaN is passed over but in x[0].
+inline RowRange RangeOfRow(const float* x, std::size_t n) {
+  const V16 first = Set(x[0]);
+  V16 most[4] = {first, first, first, first}, least[4] = {first, first, first, first};
+  const auto take = [&](std::size_t chain, V16 v) {
+    most[chain] = Max(v, most[chain]);
+    least[chain] = Min(v, least[chain]);
+  };
+  std::size_t i = 0;
+  for (; i + 64 <= n; i += 64) {
+    take(0, Load(x + i));
+    take(1, Load(x + i + 16));
+    take(2, Load(x + i + 32));
+    take(3, Load(x + i + 48));
+  }
+  for (; i + 16 <= n; i += 16) take(0, Load(x + i));
+  if (i < n) take(1, LoadPart(x + i, n - i, first));
+  const V16 low = Min(Min(least[0], least[1]), Min(least[2], least[3]));
+  return {-MaxLane(Sub(Set(0), low)), MaxLane(Max(Max(most[0], most[1]), Max(most[2], most[3])))};
+}
+
 // q = round((x - least) / scale) of 0..255: the zero of the integers is the row's least value, so
 // all 256 of them are used. A row of equal values gets scale 0. NaN counts as the least value.
 inline RowScale QuantizeRow(const float* x, std::size_t n, bool bytes, char* out) {
-  const V16 first = Set(x[0]), zero = Set(0);
-  V16 most = first, least = first;
+  const RowRange range = RangeOfRow(x, n);
+  const V16 zero = Set(0);
   const std::size_t whole = n / 16 * 16;
-  for (std::size_t i = 0; i < whole; i += 16) {
-    const V16 v = Load(x + i);
-    most = Max(v, most);
-    least = Min(v, least);
-  }
-  if (whole < n) {
-    const V16 v = LoadPart(x + whole, n - whole, first);
-    most = Max(v, most);
-    least = Min(v, least);
-  }
   RowScale row{};
-  row.least = -MaxLane(Sub(zero, least));
-  row.scale = (MaxLane(most) - row.least) * (1.0f / 255);
+  row.least = range.least;
+  row.scale = (range.most - row.least) * (1.0f / 255);
   if (!(row.scale > 1e-30f)) row.scale = 0;
   const V16 inverse = Set(row.scale > 0 ? 1.0f / row.scale : 0.0f);
   const V16 base = Set(row.least);

@@ -64,12 +64,13 @@ struct LayerNames {
   std::string out, attention_norm;
   std::vector<std::string> up;
   std::string down, feed_norm;
+  std::int64_t following = 0;  // Layers after this one.
 };
 // As transformers names them in its own NomicBERT and GTE.
-LayerNames GatedNames(const std::string& layer);
-// In int8 the values' product stays in bfloat16, as AttentionLayer::value: it is a twelfth of the
-// products, and what int8 loses there is more than in all others together
-// (docs/decisions/0009-own-products.md).
+LayerNames GatedNames(const std::string& layer, std::int64_t following);
+// In int8 the values' product stays in bfloat16, as AttentionLayer::value, in the last five layers:
+// what int8 loses there reaches the result undiminished, and is more than in all other products
+// together (docs/decisions/0009-own-products.md).
 Result<Layer> LoadPostNormLayer(const WeightReader& reader, const Stack& stack, float eps,
                                 const LayerNames& names);
 

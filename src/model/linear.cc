@@ -61,7 +61,7 @@ Linear::Linear(std::span<const float> w, std::size_t n, std::size_t k, std::span
 
 Linear Linear::WithWideInputs(std::span<float> w, std::size_t n, std::size_t k,
                               std::span<const float> bias) {
-  constexpr std::size_t kMost = 64;
+  constexpr std::size_t kMost = 32;
   const std::size_t count = std::min(kMost, k / 16);
   WideInputs wide;
   wide.at = Widest(w, n, k, count);

@@ -60,7 +60,7 @@ class Linear {
   Linear(std::span<const float> w, std::size_t n, std::size_t k, std::span<const float> bias,
          kernels::Precision precision = kernels::Precision::kFloat32);
   // In int8 with the inputs of greatest weight (by the norm of their column of W) as WideInputs: a
-  // sixteenth of k, at most 64. `w` is overwritten. Takes only kBias and kBiasResidual.
+  // sixteenth of k, at most 32. `w` is overwritten. Takes only kBias and kBiasResidual.
   static Linear WithWideInputs(std::span<float> w, std::size_t n, std::size_t k,
                                std::span<const float> bias);
 

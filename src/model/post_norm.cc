@@ -17,6 +17,9 @@ constexpr std::size_t kRowBlockInt8 = 48;
 // drive itself out: one line more spreads them.
 constexpr std::size_t kAlias = 512;
 
+constexpr std::size_t kLine = 64;
+constexpr std::size_t kWordsAhead = 2;
+
 std::size_t MiddleStride(const Stack& stack) {
   return stack.width * sizeof(float) % kAlias == 0 ? stack.width + kMiddlePadding : stack.width;
 }
@@ -45,13 +48,14 @@ class Pass {
         precision_(stack.precision()),
         level_(stack.level()),
         bf16_attention_(AttendsInBf16(stack)),
-        values_apart_(!stack.layers.front().attention.value.empty()) {}
+        next_(&stack.layers.front()) {}
 
   void Run(const Probe* probe) {
     Embed();
     See(probe, 0);
     std::size_t done = 0;
     for (const Layer& layer : stack_.layers) {
+      next_ = &layer == &stack_.layers.back() ? nullptr : &layer + 1;
       ProjectQkv(layer.attention);
       Attend();
       const std::size_t block = precision_ == Precision::kInt8 ? kRowBlockInt8 : kRowBlock;
@@ -77,6 +81,14 @@ class Pass {
     return {count * part_ / parts_, count * (part_ + 1) / parts_};
   }
 
+  // Rows of the table of words lie anywhere in memory: a token's is asked for some tokens before.
+  void AskForWord(const InputEmbedding& input, std::size_t t) const {
+    if (t >= batch_.ids.size()) return;
+    const std::size_t bytes = hidden_ * tensor::DTypeSize(input.words->dtype);
+    const char* row = input.words->bytes.data() + static_cast<std::size_t>(batch_.ids[t]) * bytes;
+    for (std::size_t at = 0; at < bytes; at += kLine) __builtin_prefetch(row + at);
+  }
+
   // x = norm(word + type + position).
   void Embed() {
     const InputEmbedding& input = stack_.input;
@@ -88,6 +100,7 @@ class Pass {
         const auto place = static_cast<std::size_t>(padding ? input.padding_id : position++);
         const std::size_t row = t - first_;
         if (row < mine.begin || row >= mine.end) continue;
+        AskForWord(input, t + kWordsAhead);
         EmbedToken(input, batch_, t, place, {arena_.x.data() + row * hidden_, hidden_});
       }
     }
@@ -253,7 +266,7 @@ class Pass {
 
   // Rows that the next layer's projections read.
   void NormalizeLast(const Norm& norm, std::size_t row, std::size_t rows) {
-    if (values_apart_) {
+    if (next_ != nullptr && !next_->attention.value.empty()) {
       const Range mine = Mine(rows);
       NormalizeMine(norm, row, mine);
       kernels::Narrow(Precision::kBfloat16, level_, arena_.x.data() + (row + mine.begin) * hidden_,
@@ -287,7 +300,7 @@ class Pass {
   const Precision precision_;
   const os::CpuLevel level_;
   const bool bf16_attention_;
-  const bool values_apart_;
+  const Layer* next_;  // Whose projections read the rows that a layer leaves; null after the last.
 };
 
 }  // namespace
@@ -306,7 +319,8 @@ void NarrowArena::Grow(const Stack& stack, std::size_t tokens) {
   x.Grow(precision, stack.level(), tokens, stack.hidden);
   context.Grow(precision, stack.level(), tokens, stack.hidden);
   middle.Grow(precision, stack.level(), std::min(tokens, kRowBlock), stack.width);
-  if (!stack.layers.front().attention.value.empty()) {
+  const auto apart = [](const Layer& layer) { return !layer.attention.value.empty(); };
+  if (std::any_of(stack.layers.begin(), stack.layers.end(), apart)) {
     value.Grow(Precision::kBfloat16, stack.level(), tokens, stack.hidden);
   }
   const std::size_t wides = stack.layers.front().feed.down.wide().at.size();

@@ -33,6 +33,11 @@ def test_help_names_every_command_and_usage_errors_exit_2(fresh):
     fresh.run("search", "x", "--filter", "nonsense", expect=2)
 
 
+def test_a_set_that_is_not_there_is_named_with_the_remedy(fresh, tmp_path):
+    told = fresh.run("embed", "quality", tmp_path / "none", expect=3).stderr
+    assert f"{tmp_path}/none/corpus.jsonl" in told and "give folders in BEIR form" in told
+
+
 def test_search_without_an_index_fails_with_the_remedy(fresh):
     done = fresh.run("search", "x", expect=3)
     assert "malmoi index" in done.stderr

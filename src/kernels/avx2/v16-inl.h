@@ -74,6 +74,15 @@ inline V16 Pow2(V16 shifted) {
   return {_mm256_castsi256_ps(_mm256_slli_epi32(lo, 23)),
           _mm256_castsi256_ps(_mm256_slli_epi32(hi, 23))};
 }
+inline __m256 Choose8(const float* table, __m256 index) {
+  const __m256i i = _mm256_castps_si256(index);
+  return _mm256_blendv_ps(_mm256_permutevar8x32_ps(_mm256_loadu_ps(table), i),
+                          _mm256_permutevar8x32_ps(_mm256_loadu_ps(table + 8), i),
+                          _mm256_castsi256_ps(_mm256_slli_epi32(i, 28)));
+}
+inline V16 Choose(const float* table, V16 index) {
+  return {Choose8(table, index.lo), Choose8(table, index.hi)};
+}
 inline float Sum(V16 a) {
   const __m256 s8 = _mm256_add_ps(a.lo, a.hi);
   const __m128 s4 = _mm_add_ps(_mm256_castps256_ps128(s8), _mm256_extractf128_ps(s8, 1));

@@ -66,6 +66,10 @@ inline V16 Pow2(V16 shifted) {
       _mm512_add_epi32(_mm512_castps_si512(shifted.v), _mm512_set1_epi32(127 - 0x4b400000));
   return {_mm512_castsi512_ps(_mm512_slli_epi32(bits, 23))};
 }
+// table[i] for the i in the low four bits of each lane.
+inline V16 Choose(const float* table, V16 index) {
+  return {_mm512_permutexvar_ps(_mm512_castps_si512(index.v), _mm512_loadu_ps(table))};
+}
 
 // Halves are combined: lane i with i + 8, then i + 4, i + 2, i + 1.
 inline float Sum(V16 a) {

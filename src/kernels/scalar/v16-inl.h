@@ -90,6 +90,9 @@ inline V16 Pow2(const V16& shifted) {
     return BitsOf<float>(bits << 23);
   });
 }
+inline V16 Choose(const float* table, const V16& index) {
+  return ForLanes([&](int i) { return table[BitsOf<std::uint32_t>(index.v[i]) & 15u]; });
+}
 inline float Sum(V16 a) {
   for (int half = 8; half >= 1; half /= 2) {
     for (int i = 0; i < half; ++i) a.v[i] = a.v[i] + a.v[i + half];

@@ -19,7 +19,8 @@ class Loader {
                                 "embeddings.word_embeddings.weight");
     MALMOI_TRY(LoadInput());
     MALMOI_TRY(out_.stack.layers, LoadLayers(out_.config.layers, [&](std::int64_t i) {
-                 return LoadLayer("encoder.layer." + std::to_string(i) + ".");
+                 return LoadLayer("encoder.layer." + std::to_string(i) + ".",
+                                  out_.config.layers - 1 - i);
                }));
     const Task task = source_.task;
     if (task == Task::kClassification || task == Task::kReranker) MALMOI_TRY(LoadClassifier());
@@ -82,7 +83,7 @@ class Loader {
     return Ok();
   }
 
-  Result<Layer> LoadLayer(const std::string& name) const {
+  Result<Layer> LoadLayer(const std::string& name, std::int64_t following) const {
     const std::string self = name + "attention.self.", output = name + "attention.output.";
     return LoadPostNormLayer(source_.reader, out_.stack, out_.config.layer_norm_eps,
                              {.qkv = {self + "query", self + "key", self + "value"},
@@ -90,7 +91,8 @@ class Loader {
                               .attention_norm = output + "LayerNorm",
                               .up = {name + "intermediate.dense"},
                               .down = name + "output.dense",
-                              .feed_norm = name + "output.LayerNorm"});
+                              .feed_norm = name + "output.LayerNorm",
+                              .following = following});
   }
 
   Status LoadClassifier() {

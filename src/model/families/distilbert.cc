@@ -6,14 +6,15 @@ namespace {
 
 constexpr float kEps = 1e-12f;  // Fixed in the reference.
 
-LayerNames NamesOf(const std::string& layer) {
+LayerNames NamesOf(const std::string& layer, std::int64_t following) {
   const std::string self = layer + "attention.";
   return {.qkv = {self + "q_lin", self + "k_lin", self + "v_lin"},
           .out = self + "out_lin",
           .attention_norm = layer + "sa_layer_norm",
           .up = {layer + "ffn.lin1"},
           .down = layer + "ffn.lin2",
-          .feed_norm = layer + "output_layer_norm"};
+          .feed_norm = layer + "output_layer_norm",
+          .following = following};
 }
 
 Status LoadHeads(const WeightReader& base, Task task, FamilyModel* out) {
@@ -61,8 +62,9 @@ Result<FamilyModel> LoadDistilBert(FamilySource source) {
              r.Load("embeddings.position_embeddings.weight", {c.positions, c.hidden}));
   MALMOI_TRY(input.norm, r.LayerNorm("embeddings.LayerNorm", input.width, kEps));
   MALMOI_TRY(out.stack.layers, LoadLayers(c.layers, [&](std::int64_t i) {
-               return LoadPostNormLayer(r, out.stack, kEps,
-                                        NamesOf("transformer.layer." + std::to_string(i) + "."));
+               return LoadPostNormLayer(
+                   r, out.stack, kEps,
+                   NamesOf("transformer.layer." + std::to_string(i) + ".", c.layers - 1 - i));
              }));
   MALMOI_TRY(LoadHeads(r, source.task, &out));
   return out;

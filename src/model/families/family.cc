@@ -91,18 +91,22 @@ Result<std::vector<Layer>> LoadLayers(std::int64_t count,
   return out;
 }
 
-LayerNames GatedNames(const std::string& layer) {
+LayerNames GatedNames(const std::string& layer, std::int64_t following) {
   const std::string self = layer + "self_attn.", mlp = layer + "mlp.";
   return {.qkv = {self + "q_proj", self + "k_proj", self + "v_proj"},
           .out = self + "o_proj",
           .attention_norm = layer + "post_attention_layernorm",
           .up = {mlp + "gate_proj", mlp + "up_proj"},
           .down = mlp + "down_proj",
-          .feed_norm = layer + "post_mlp_layernorm"};
+          .feed_norm = layer + "post_mlp_layernorm",
+          .following = following};
 }
 
-Status LoadQkv(const WeightReader& reader, const std::vector<std::string>& names, std::size_t h,
+constexpr std::int64_t kLayersOfFineValues = 5;
+
+Status LoadQkv(const WeightReader& reader, const LayerNames& layer, std::size_t h,
                AttentionLayer* to) {
+  const std::vector<std::string>& names = layer.qkv;
   const bool stacked = names.size() == 1;
   std::vector<WeightReader::Part> parts;
   if (stacked) {
@@ -112,7 +116,7 @@ Status LoadQkv(const WeightReader& reader, const std::vector<std::string>& names
   }
   WeightReader::Part value{.name = names.back(), .rows = h};
   if (stacked) value = {.name = names[0], .rows = h, .first = 2 * h, .whole = 3 * h};
-  if (reader.precision() == kernels::Precision::kInt8) {
+  if (reader.precision() == kernels::Precision::kInt8 && layer.following < kLayersOfFineValues) {
     MALMOI_TRY(to->value, reader.Stacked({value}, h, kernels::Precision::kBfloat16));
   } else {
     parts.push_back(value);
@@ -127,7 +131,7 @@ Result<Layer> LoadPostNormLayer(const WeightReader& reader, const Stack& stack, 
   std::vector<WeightReader::Part> up;
   for (const std::string& name : names.up) up.push_back({name, stack.width});
   Layer layer;
-  MALMOI_TRY(LoadQkv(reader, names.qkv, h, &layer.attention));
+  MALMOI_TRY(LoadQkv(reader, names, h, &layer.attention));
   MALMOI_TRY(layer.attention.out, reader.One(names.out, h, h));
   MALMOI_TRY(layer.attention.result, reader.LayerNorm(names.attention_norm, h, eps));
   MALMOI_TRY(layer.feed.up, reader.Stacked(up, h));

@@ -30,7 +30,7 @@ class Loader {
     const bool packed = r.Has("encoder.layer.0.mlp.up_gate_proj.weight");
     MALMOI_TRY(out_.stack.layers, LoadLayers(c.layers, [&](std::int64_t i) {
                  return packed ? OwnLayer("encoder.layer." + std::to_string(i) + ".")
-                               : NamedLayer("layers." + std::to_string(i) + ".");
+                               : NamedLayer("layers." + std::to_string(i) + ".", c.layers - 1 - i);
                }));
     MALMOI_TRY(LoadHeads());
     return std::move(out_);
@@ -92,9 +92,9 @@ class Loader {
     return layer;
   }
 
-  Result<Layer> NamedLayer(const std::string& name) const {
+  Result<Layer> NamedLayer(const std::string& name, std::int64_t following) const {
     MALMOI_TRY(auto layer, LoadPostNormLayer(source_.reader, out_.stack, out_.config.layer_norm_eps,
-                                             GatedNames(name)));
+                                             GatedNames(name, following)));
     layer.attention.rope = out_.stack.ropes.empty() ? -1 : 0;
     return layer;
   }

@@ -26,14 +26,15 @@ std::int64_t Bucket(std::int64_t distance) {
   return side + std::min<std::int64_t>(exact + static_cast<std::int64_t>(part), half - 1);
 }
 
-LayerNames NamesOf(const std::string& layer) {
+LayerNames NamesOf(const std::string& layer, std::int64_t following) {
   const std::string self = layer + "attention.attn.";
   return {.qkv = {self + "q", self + "k", self + "v"},
           .out = self + "o",
           .attention_norm = layer + "attention.LayerNorm",
           .up = {layer + "intermediate.dense"},
           .down = layer + "output.dense",
-          .feed_norm = layer + "output.LayerNorm"};
+          .feed_norm = layer + "output.LayerNorm",
+          .following = following};
 }
 
 Status LoadHeads(const WeightReader& base, Task task, FamilyModel* out) {
@@ -95,8 +96,9 @@ Result<FamilyModel> LoadMpnet(FamilySource source) {
     return (*bias)[static_cast<std::size_t>(Bucket(distance)) * heads + head];
   };
   MALMOI_TRY(out.stack.layers, LoadLayers(c.layers, [&](std::int64_t i) {
-               return LoadPostNormLayer(r, out.stack, c.layer_norm_eps,
-                                        NamesOf("encoder.layer." + std::to_string(i) + "."));
+               return LoadPostNormLayer(
+                   r, out.stack, c.layer_norm_eps,
+                   NamesOf("encoder.layer." + std::to_string(i) + ".", c.layers - 1 - i));
              }));
   MALMOI_TRY(LoadHeads(r, source.task, &out));
   return out;

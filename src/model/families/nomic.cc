@@ -27,8 +27,9 @@ class Loader {
     MALMOI_TRY(input.norm, Norm(r.Has("emb_ln.weight") ? "emb_ln" : "embeddings.LayerNorm"));
     const bool own = r.Has("encoder.layers.0.norm1.weight");
     MALMOI_TRY(out_.stack.layers, LoadLayers(c.layers, [&](std::int64_t i) {
-                 return own ? OwnLayer("encoder.layers." + std::to_string(i) + ".")
-                            : LoadLayer(GatedNames("layers." + std::to_string(i) + "."));
+                 const std::int64_t following = c.layers - 1 - i;
+                 return own ? OwnLayer("encoder.layers." + std::to_string(i) + ".", following)
+                            : LoadLayer(GatedNames("layers." + std::to_string(i) + ".", following));
                }));
     MALMOI_TRY(LoadHeads());
     return std::move(out_);
@@ -94,13 +95,14 @@ class Loader {
     return source_.reader.LayerNorm(name, out_.stack.hidden, out_.config.layer_norm_eps);
   }
 
-  Result<Layer> OwnLayer(const std::string& name) const {
+  Result<Layer> OwnLayer(const std::string& name, std::int64_t following) const {
     LayerNames names{.qkv = {name + "attn.Wqkv"},
                      .out = name + "attn.out_proj",
                      .attention_norm = name + "norm1",
                      .up = {name + "mlp.fc1"},
                      .down = name + "mlp.fc2",
-                     .feed_norm = name + "norm2"};
+                     .feed_norm = name + "norm2",
+                     .following = following};
     if (out_.stack.gated) names.up = {name + "mlp.fc12", name + "mlp.fc11"};
     return LoadLayer(names);
   }

@@ -371,6 +371,7 @@ class HfTokenizer : public Tokenizer {
 
   void Normalize(Work* work) const {
     work->scratch.drifted = false;
+    work->scratch.piece_begin = work->text.spans.empty() ? 0 : work->text.spans[0].begin;
     work->scratch.max_text = kLongText + 32 * work->text.text.size();
     if (stages_.normalizer != nullptr) stages_.normalizer->Normalize(&work->text, &work->scratch);
   }

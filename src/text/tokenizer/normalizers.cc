@@ -139,7 +139,8 @@ class PrependNormalizer : public Normalizer {
   std::string prefix_;
 };
 
-// Replaces each match. All of the new text stands for the last character of the match.
+// Replaces each match. All of the new text stands for the last character of the match; where an
+// empty match has none before it, for the empty beginning of the piece.
 class ReplaceNormalizer : public Normalizer {
  public:
   ReplaceNormalizer(TextPattern pattern, std::string content)
@@ -149,7 +150,7 @@ class ReplaceNormalizer : public Normalizer {
     if (text->text.empty()) return;
     pattern_.FindAll(text->text, &scratch->regex, &scratch->matches);
     if (scratch->matches.empty()) return;
-    const std::uint32_t start = text->spans[0].begin;
+    const std::uint32_t start = scratch->piece_begin;
     Normalized& out = scratch->swap;
     out.Clear();
     std::size_t done = 0;

@@ -54,6 +54,9 @@ struct TokenizerScratch {
   std::vector<Piece> pieces;
   Regex::Scratch regex;
   std::vector<Regex::Match> matches;
+  // Where the piece that a normalizer gets begins in the caller's text, whatever an earlier one
+  // took from its beginning.
+  std::uint32_t piece_begin = 0;
   // Stages that make a text longer stop at this size in bytes: files can be made whose stages
   // multiply it without end. No model in use comes near.
   std::size_t max_text = SIZE_MAX;

@@ -215,6 +215,22 @@ TEST_CASE("tiny tokenizers give the package's ids, offsets and text") {
   }
 }
 
+// What an empty match adds before everything stands for the piece's empty beginning, also where an
+// earlier normalizer took its first character.
+TEST_CASE("an empty match before everything is at the beginning of its piece") {
+  const auto tokenizer = FromJson(R"json({"version": "1.0", "truncation": null, "padding": null,
+    "added_tokens": [{"id": 4, "content": "<s>", "single_word": false, "lstrip": false,
+      "rstrip": false, "normalized": false, "special": true}],
+    "normalizer": {"type": "Sequence", "normalizers": [{"type": "Nmt"}, {"type": "Replace",
+      "pattern": {"Regex": "x*"}, "content": "-"}]},
+    "pre_tokenizer": null, "post_processor": null, "decoder": null,
+    "model": {"type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##",
+      "max_input_chars_per_word": 100, "vocab": {"[UNK]": 0, "-": 1, "##a": 2, "##-": 3}}})json");
+  const Encoding encoding = tokenizer->Encode("a<s>\002a");
+  CHECK(encoding.ids == std::vector<std::int32_t>{1, 2, 3, 4, 1, 2, 3});
+  CHECK(SpansOf(encoding) == Spans{{0, 0}, {0, 1}, {0, 1}, {1, 4}, {4, 4}, {5, 6}, {5, 6}});
+}
+
 TEST_CASE("special tokens, limits and ill-formed bytes") {
   const auto tokenizer = FromJson(kUnigram);
   CHECK(tokenizer->Encode("ab ab ab").ids == std::vector<std::int32_t>{0, 6, 6, 6});

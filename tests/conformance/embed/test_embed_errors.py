@@ -197,7 +197,8 @@ def test_flags_that_do_not_fit(malmoi_binary, malmoi_assets, serve):
             ([], "--model-id"), (["--model-id", "none-such"], "none-such"),
             (["--model-id", "all-MiniLM-L6-v2", "--max-batch-tokens", "128",
               "--auto-truncate", "false"], "--max-batch-tokens"),
-            (["--model-id", "all-MiniLM-L6-v2", "--default-prompt-name", "x"], "'x'"),
+            (["--model-id", "all-MiniLM-L6-v2", "--default-prompt-name", "x"],
+             "(it has none)"),
             (["--model-id", "all-MiniLM-L6-v2", "--pooling", "best"], "best")):
         server = serve(*flags)
         done = subprocess.run(server.command, env=server.environment, capture_output=True,
