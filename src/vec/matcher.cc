@@ -157,7 +157,7 @@ bool Matcher::Holds(const Node& node, Subject& subject) {
   if (const auto* slice = std::get_if<Slice>(&test)) {
     return SliceHash(subject.Id()) % slice->total == slice->index;
   }
-  if (std::holds_alternative<Nested>(test)) {
+  if (node.elements != nullptr || std::holds_alternative<Nested>(test)) {
     class ElementSubject : public Subject {
      public:
       ElementSubject(Subject& point, const Packed& element) : point_(point), element_(element) {}
