@@ -12,7 +12,7 @@ struct DecimalsRead {
 };
 
 // Reads decimal fractions as writers of JSON make them, "-0.123,": a minus or none, one digit, a
-// point, 1 to 13 digits (with AVX-512 up to 19, as doubles are written) and a comma, without
+// point, 1 to 13 digits (with AVX2 up to 19, as doubles are written) and a comma, without
 // blanks. From text[at] on, as many as stand there and `out` has room for; each becomes the float
 // nearest to the double nearest to it, as strtod and a cast give. Stops before anything else,
 // before a number that is too near to the middle between two floats to be decided here, and
