@@ -341,6 +341,31 @@ TEST_CASE("a nested index asks each object of the array whether its field is the
   check(false);
 }
 
+TEST_CASE("presence inside of a field condition is of each value, and of the point with an index") {
+  // Answers of qdrant-edge-py 0.9.0.
+  os::FaultVfs vfs(1);
+  auto db = Database::Open(vfs, "/db", 1).value();
+  const auto c = Make(*db);
+  REQUIRE(c->Upsert(std::vector<Point>{
+                        {.id = std::uint64_t{0}, .payload = R"({"o":[{"p":[]},{"p":2}]})"},
+                        {.id = std::uint64_t{1}, .payload = R"({"o":[{"p":null},{"p":2}]})"},
+                        {.id = std::uint64_t{2}, .payload = R"({"o":[{"p":2}]})"},
+                        {.id = std::uint64_t{3}}})
+              .ok());
+  const auto count = [&](const char* test) {
+    const Filter filter = FilterOf(R"({"key":"o[].p",)" + std::string(test) + "}");
+    return c->Count(&filter).value();
+  };
+  for (const bool indexed : {false, true}) {
+    CAPTURE(indexed);
+    if (indexed) Index(*c, "o[].p", {.kind = IndexKind::kInteger});
+    CHECK(count(R"("is_empty":true)") == (indexed ? 1 : 3));
+    CHECK(count(R"("is_empty":false)") == 3);
+    CHECK(count(R"("is_null":true)") == 1);
+    CHECK(count(R"("is_null":false)") == (indexed ? 3 : 4));
+  }
+}
+
 TEST_CASE("the field of a nested index is inside of one array") {
   os::FaultVfs vfs(1);
   auto db = Database::Open(vfs, "/db", 1).value();

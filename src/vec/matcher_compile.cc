@@ -127,6 +127,7 @@ Status Matcher::CompileField(const FieldCondition& field, const IndexMap& indexe
   MALMOI_TRY(node->path, ParsePath(field.key));
   const auto index = indexes.find(field.key);
   const bool indexed = index != indexes.end();
+  node->whole = indexed;
   if (const auto* any = std::get_if<MatchAny>(&field.test)) {
     CompileValues(any->values, indexed && index->second.kind == IndexKind::kUuid, node);
   } else if (const auto* except = std::get_if<MatchExcept>(&field.test)) {

@@ -83,6 +83,7 @@ class Matcher {
     std::vector<std::int64_t> integers;
     bool bools[2] = {false, false};
     bool typed_except = false;  // An index decides which values count.
+    bool whole = false;         // An index knows of the point, not of each value, what is missing.
     std::unique_ptr<TextMatcher> text;
     std::vector<ColumnSpec> columns;  // Which answer the condition; empty: none can.
   };
