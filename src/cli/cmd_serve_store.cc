@@ -53,7 +53,15 @@ Result<int> CmdServeStore(const Context& context) {
   MALMOI_TRY(const auto settings, ReadSettings(context.arguments.store));
   os::Vfs& vfs = os::PosixVfs();
   MALMOI_TRY(vfs.MakeDirs(settings.storage));
-  MALMOI_TRY(const auto lock, os::FileLock::Acquire(os::JoinPath(settings.storage, ".lock")));
+  const auto lock = os::FileLock::Acquire(os::JoinPath(settings.storage, ".lock"));
+  if (!lock.ok() && lock.error().code() == Code::kAlreadyExists) {
+    return Error(
+        Code::kAlreadyExists,
+        "the storage '" + settings.storage +
+            "' is in use by another process, a server or a program with the library: end " +
+            "it, or name another --storage");
+  }
+  if (!lock.ok()) return lock.error().Clone();
   const auto asked = static_cast<std::size_t>(context.settings.GetInt("threads"));
   const std::size_t threads = asked == 0 ? os::UsableCores() : asked;
   const auto models = serve::MakeStoreModels(threads);

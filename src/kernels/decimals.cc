@@ -10,7 +10,9 @@ namespace {
 // left goes one number at a time.
 DecimalsKernel Wide() {
 #if defined(__x86_64__)
-  if (os::BaseCpuLevel(os::ActiveCpuLevel()) == os::CpuLevel::kAvx512) return Avx512Decimals;
+  const os::CpuLevel level = os::BaseCpuLevel(os::ActiveCpuLevel());
+  if (level == os::CpuLevel::kAvx512) return Avx512Decimals;
+  if (level == os::CpuLevel::kAvx2) return Avx2Decimals;
 #endif
   return nullptr;
 }

@@ -14,6 +14,8 @@ inline constexpr int kDecimalsMax = 13;  // Behind the point: with the digit bef
 std::size_t ScalarDecimals(const char* begin, const char** at, const char* end, float* out,
                            std::size_t room);
 #if defined(__x86_64__)
+std::size_t Avx2Decimals(const char* begin, const char** at, const char* end, float* out,
+                         std::size_t room);
 std::size_t Avx512Decimals(const char* begin, const char** at, const char* end, float* out,
                            std::size_t room);
 #endif

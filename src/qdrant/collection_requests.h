@@ -25,6 +25,7 @@ enum class ConfigKind : std::uint8_t {
   kQuantization,
   kStrictMode,
   kPayloadStorage,
+  kIdTracker,
   kSparseIndex,
   kCollectionParams
 };
@@ -63,6 +64,7 @@ struct CreateCollection {
   std::optional<std::uint32_t> write_consistency_factor;
   std::optional<bool> on_disk_payload;
   std::optional<ConfigObject> payload;
+  std::optional<ConfigObject> id_tracker;
   std::optional<ConfigObject> hnsw_config;
   std::optional<ConfigObject> wal_config;
   std::optional<ConfigObject> optimizers_config;

@@ -63,6 +63,21 @@ Value ShownSparse(const vec::SparseParams& params) {
   return With(settings, "modifier", Value::String("idf"));
 }
 
+// "auto" is no number of threads, also where there was one: shown as null.
+Value WithoutAuto(const Value& optimizer) {
+  if (optimizer.GetString("max_optimization_threads") != "auto") return optimizer;
+  return With(optimizer, "max_optimization_threads", Value());
+}
+
+vec::Datatype DatatypeOf(std::string_view name) {
+  if (name == "float16") return vec::Datatype::kFloat16;
+  if (name == "uint8") return vec::Datatype::kUint8;
+  if (name == "turbo4") return vec::Datatype::kTurbo4;
+  if (name == "turbo8") return vec::Datatype::kTurbo8;
+  if (name == "turbo16") return vec::Datatype::kTurbo16;
+  return vec::Datatype::kFloat32;
+}
+
 }  // namespace
 
 Value ParseObject(const std::string& text) {
@@ -76,8 +91,7 @@ vec::DenseParams ToDenseParams(const VectorParams& params) {
   stored.dim = static_cast<std::uint32_t>(params.size);
   stored.distance = params.distance;
   stored.multivector = params.multivector;
-  if (params.datatype == "float16") stored.datatype = vec::Datatype::kFloat16;
-  if (params.datatype == "uint8") stored.datatype = vec::Datatype::kUint8;
+  if (params.datatype) stored.datatype = DatatypeOf(*params.datatype);
   Members settings;
   Put(&settings, "hnsw_config", params.hnsw_config);
   Put(&settings, "quantization_config", params.quantization_config);
@@ -113,19 +127,31 @@ vec::CollectionConfig ToStoredConfig(const CreateCollection& request) {
                       Value::Uint(request.write_consistency_factor.value_or(1)));
   params.emplace_back("on_disk_payload", Value::Bool(request.on_disk_payload.value_or(true)));
   Put(&params, "payload", request.payload);
+  Put(&params, "id_tracker", request.id_tracker);
   Members settings;
   settings.emplace_back("params", Value::Object(std::move(params)));
   settings.emplace_back("hnsw_config", Merge(ConfigDefaults(ConfigKind::kHnsw),
                                              request.hnsw_config.value_or(Value::Object({}))));
   settings.emplace_back("optimizer_config",
-                        Merge(ConfigDefaults(ConfigKind::kOptimizers),
-                              request.optimizers_config.value_or(Value::Object({}))));
+                        WithoutAuto(Merge(ConfigDefaults(ConfigKind::kOptimizers),
+                                          request.optimizers_config.value_or(Value::Object({})))));
   settings.emplace_back("wal_config", Merge(ConfigDefaults(ConfigKind::kWal),
                                             request.wal_config.value_or(Value::Object({}))));
   Put(&settings, "quantization_config", request.quantization_config);
   Put(&settings, "strict_mode_config", request.strict_mode_config);
   config.settings = Value::Object(std::move(settings)).Dump();
   return config;
+}
+
+void SetCreatedAt(const std::string& time, vec::CollectionConfig* config) {
+  config->settings = With(ParseObject(config->settings), "created_at", Value::String(time)).Dump();
+}
+
+std::optional<std::string> CreatedAt(const vec::CollectionConfig& config) {
+  const Value settings = ParseObject(config.settings);
+  const Value* time = settings.Find("created_at");
+  if (time == nullptr || !time->is_string()) return std::nullopt;
+  return std::string(*time->AsString());
 }
 
 Result<vec::SetSettingsOp> ToStoredChange(const vec::CollectionConfig& config,
@@ -139,11 +165,8 @@ Result<vec::SetSettingsOp> ToStoredChange(const vec::CollectionConfig& config,
   merge("hnsw_config", request.hnsw_config);
   merge("optimizer_config", request.optimizers_config);
   merge("strict_mode_config", request.strict_mode_config);
-  // "auto" takes a number of threads away again.
-  if (const Value* optimizer = settings.Find("optimizer_config");
-      optimizer != nullptr && optimizer->GetString("max_optimization_threads") == "auto") {
-    settings =
-        With(settings, "optimizer_config", With(*optimizer, "max_optimization_threads", Value()));
+  if (const Value* optimizer = settings.Find("optimizer_config"); optimizer != nullptr) {
+    settings = With(settings, "optimizer_config", WithoutAuto(*optimizer));
   }
   settings = Requantized(settings, request.quantization_config);
   op.settings = settings.Dump();

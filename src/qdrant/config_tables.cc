@@ -72,7 +72,8 @@ constexpr Member kStrictMode[] = {
     {"max_payload_index_count"},
     {.name = "max_resident_memory_percent", .min = 1, .max = 100},
 };
-constexpr Member kPayloadStorage[] = {
+// Of payloads and of the point ids.
+constexpr Member kPlacement[] = {
     {.name = "memory", .type = Type::kName, .choices = kMemory},
 };
 constexpr Member kSparseIndex[] = {
@@ -137,7 +138,8 @@ std::span<const Member> MembersOf(ConfigKind kind) {
     case ConfigKind::kStrictMode:
       return kStrictMode;
     case ConfigKind::kPayloadStorage:
-      return kPayloadStorage;
+    case ConfigKind::kIdTracker:
+      return kPlacement;
     case ConfigKind::kSparseIndex:
       return kSparseIndex;
     case ConfigKind::kCollectionParams:
@@ -283,11 +285,13 @@ bool ReadConfig(ConfigKind kind, const Value& value, ConfigObject* out, Why* why
   if (kind == ConfigKind::kQuantization) return ReadQuantization(value, out, why);
   if (!ReadMembers(MembersOf(kind), value, out, why)) return false;
   if (kind != ConfigKind::kCollectionParams) return true;
-  const Value* payload = value.Find("payload");
-  if (payload == nullptr || payload->is_null()) return true;
-  Value inner;
-  if (!ReadMembers(kPayloadStorage, *payload, &inner, why)) return false;
-  *out = Merge(*out, Value::Object({{"payload", std::move(inner)}}));
+  for (const std::string_view name : {"payload", "id_tracker"}) {
+    const Value* part = value.Find(name);
+    if (part == nullptr || part->is_null()) continue;
+    Value inner;
+    if (!ReadMembers(kPlacement, *part, &inner, why)) return false;
+    *out = Merge(*out, Value::Object({{std::string(name), std::move(inner)}}));
+  }
   return true;
 }
 

@@ -113,8 +113,9 @@ bool CheckIndexMembers(const Value& value, Why* why) {
        {"is_tenant", "is_principal", "on_disk", "enable_hnsw", "prefix", "lookup", "range"}) {
     fields.Optional(key, &flag);
   }
-  std::string nested;
+  std::optional<std::string> nested;
   fields.Optional("nested", &nested);
+  if (nested && !vec::ParsePath(*nested).ok()) fields.Fail("Invalid json path: '" + *nested + "'");
   if (const Value* scoring = fields.Member("scoring"); scoring != nullptr && !scoring->is_null() &&
                                                        !scoring->is_bool() &&
                                                        scoring->GetString("type") != "bm25") {
@@ -242,6 +243,7 @@ bool Read(const Value& value, CreateCollection* out, Why* why) {
     out->sharding_method = std::string(*method->AsString());
   }
   OptionalConfig(&fields, "payload", ConfigKind::kPayloadStorage, &out->payload);
+  OptionalConfig(&fields, "id_tracker", ConfigKind::kIdTracker, &out->id_tracker);
   OptionalConfig(&fields, "hnsw_config", ConfigKind::kHnsw, &out->hnsw_config);
   OptionalConfig(&fields, "wal_config", ConfigKind::kWal, &out->wal_config);
   OptionalConfig(&fields, "optimizers_config", ConfigKind::kOptimizers, &out->optimizers_config);

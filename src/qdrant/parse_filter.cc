@@ -229,17 +229,11 @@ bool ReadField(const Value& value, vec::Condition* out, Why* why) {
     vec::FieldCondition field;
     field.key = key;
     if (name == "is_empty") {
-      field.test = vec::IsEmpty{};
+      field.test = vec::ValueEmpty{*wanted};
     } else {
-      field.test = vec::IsNull{};
+      field.test = vec::ValueNull{*wanted};
     }
-    if (*wanted) {
-      add(std::move(field));
-    } else {
-      auto negated = std::make_shared<vec::Filter>();
-      negated->must_not.push_back({.test = std::move(field)});
-      tests.push_back({.test = std::shared_ptr<const vec::Filter>(std::move(negated))});
-    }
+    add(std::move(field));
   }
   if (tests.empty()) {
     *why = "!filter: Validation error: At least one field condition must be specified [{}]";

@@ -206,7 +206,9 @@ void PrintCollection(const CollectionDescription& description, Writer* writer) {
     }
     writer->Field("points", index.points).EndObject();
   }
-  writer->EndObject().Key("update_queue").BeginObject().Field("length", 0).EndObject().EndObject();
+  writer->EndObject().Key("update_queue").BeginObject().Field("length", 0).EndObject();
+  if (const auto time = CreatedAt(description.config)) writer->Field("created_at", *time);
+  writer->EndObject();
 }
 
 void PrintSnapshot(const SnapshotDescription& snapshot, Writer* writer) {

@@ -292,10 +292,24 @@ Result<Ranked> QueryRun::RunVector(const Prefetch& node, const FilterPtr& filter
     return RunText(node, *text, filter, limit);
   }
   if (!HasVector(node.using_vector)) return VectorNameMissing(node.using_vector);
+  const auto* context = std::get_if<ContextQuery>(&*node.query);
+  if (context != nullptr && context->context.empty()) return RunNoPairs(node, filter, limit);
   MALMOI_TRY(auto plan, Plan(node));
   if (node.params.idf_corpus != nullptr) MALMOI_TRY(ApplyCorpus(node, &plan));
   if (plan.mmr) return RunMmr(node, plan, filter, limit);
   return Search(node, plan, filter, limit);
+}
+
+// A context of no pairs: no point is on a wrong side, and all have 0.
+Result<Ranked> QueryRun::RunNoPairs(const Prefetch& node, const FilterPtr& filter,
+                                    std::size_t limit) {
+  auto with_vector = std::make_shared<vec::Filter>();
+  with_vector->must.push_back({vec::HasVector{node.using_vector}});
+  if (filter != nullptr) with_vector->must.push_back({filter});
+  MALMOI_TRY(auto ranked, RunScroll(with_vector, limit));
+  for (ScoredId& hit : ranked) hit.score = 0;
+  DropBelow(&ranked, node.score_threshold);
+  return ranked;
 }
 
 vec::VectorQuery QueryRun::ToStored(const Prefetch& node, const VectorPlan& plan,

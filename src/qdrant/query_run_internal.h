@@ -97,6 +97,7 @@ class QueryRun {
   Result<Ranked> RunLeaf(const Prefetch& node, const FilterPtr& filter, std::size_t limit);
   Result<Ranked> Rescore(const Prefetch& node, const std::vector<Ranked>& lists, std::size_t limit);
   Result<Ranked> RunVector(const Prefetch& node, const FilterPtr& filter, std::size_t limit);
+  Result<Ranked> RunNoPairs(const Prefetch& node, const FilterPtr& filter, std::size_t limit);
   Result<Ranked> RunMmr(const Prefetch& node, const VectorPlan& plan, const FilterPtr& filter,
                         std::size_t limit);
   Result<Ranked> RunOrderBy(const OrderByQuery& query, const FilterPtr& filter, std::size_t limit);

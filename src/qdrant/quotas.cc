@@ -69,9 +69,9 @@ QuotaUsage Quotas::Measured() const {
   if (measured_at_ != 0 && SecondsSince(measured_at_) < kMeasuredSeconds) return usage_;
   const os::MemoryUsage memory = os::ReadMemoryUsage();
   usage_ = {};
-  if (memory.resident > 0 && memory.available > 0) {
+  if (memory.anonymous > 0 && memory.available > 0) {
     usage_.resident_memory_percent = static_cast<unsigned>(
-        static_cast<double>(memory.resident) / static_cast<double>(memory.available) * 100);
+        static_cast<double>(memory.anonymous) / static_cast<double>(memory.available) * 100);
   }
   usage_.disk_usage_percent = os::DiskUsedPercent(storage_);
   measured_at_ = MonotonicNs();

@@ -13,6 +13,8 @@ namespace malmoi::qdrant {
 
 // Limits of the whole node, as Qdrant's GET and PUT /quotas have them. Percents of the memory that
 // the process may have (the cgroup's limit, else the machine's) and of the storage's file system.
+// Memory is what the process holds beside mapped files, as the budget (vec::MemoryBudget) measures
+// it; Qdrant's is its allocator's, which has no mapped files either.
 struct QuotaConfig {
   bool enabled = false;
   std::optional<std::uint64_t> max_resident_memory_percent = {};  // 1 to 100

@@ -110,7 +110,9 @@ Status Service::CreateCollection(const std::string& name, const qdrant::CreateCo
   }
   const std::lock_guard change(change_mutex_);
   if (CollectionExists(name)) return AlreadyThere("Collection `" + name + "` already exists!");
-  auto store = database_->Create(name, ToStoredConfig(request));
+  vec::CollectionConfig config = ToStoredConfig(request);
+  SetCreatedAt(vec::FormatDatetime(WallNs() / 1000), &config);
+  auto store = database_->Create(name, config);
   if (!store.ok()) return FromStore(std::move(store.error()));
   return Remember(name, std::move(store).value());
 }

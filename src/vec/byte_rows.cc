@@ -21,7 +21,8 @@ constexpr double kLeastStep = 512 * 1e-30;  // Rows of a smaller one have all by
 bool ByteRows::Fits(const Schema::Field& field) {
   const bool products = field.distance == Distance::kCosine || field.distance == Distance::kDot ||
                         field.distance == Distance::kEuclid;
-  return products && field.kind == FieldKind::kDense && field.datatype != Datatype::kUint8 &&
+  const bool wide = field.datatype == Datatype::kFloat32 || field.datatype == Datatype::kFloat16;
+  return products && field.kind == FieldKind::kDense && wide &&
          os::ActiveCpuLevel() != os::CpuLevel::kScalar;
 }
 

@@ -70,9 +70,9 @@ struct ValuesCount {  // Number of values: of an array its elements, else 1, 0 w
 };
 struct IsEmpty {};  // Missing, null or [].
 struct IsNull {};   // Null, or an array that has a null.
-// is_empty and is_null inside of a field condition: of the values under the key, each by itself,
-// one is (or is not) empty or null; a missing field counts as empty and not null. They differ from
-// the above where the key has brackets.
+// is_empty and is_null inside of a field condition: one of the values under the key is (or is not)
+// empty or null; a missing field counts as empty and not null. Where the key has an index they are
+// the above or its opposite, as in Qdrant; they differ where it has brackets and no index.
 struct ValueEmpty {
   bool expected = true;
 };

@@ -309,14 +309,17 @@ TEST_CASE("recall is kept with filters of every selectivity, correlated and not"
 TEST_CASE("graphs serve every distance and datatype that has them" * doctest::skip(kShort)) {
   for (const Distance distance :
        {Distance::kDot, Distance::kEuclid, Distance::kCosine, Distance::kManhattan}) {
-    for (const Datatype datatype : {Datatype::kFloat32, Datatype::kFloat16, Datatype::kUint8}) {
+    for (const Datatype datatype : {Datatype::kFloat32, Datatype::kFloat16, Datatype::kUint8,
+                                    Datatype::kTurbo4, Datatype::kTurbo8}) {
       CAPTURE(static_cast<int>(distance));
       CAPTURE(static_cast<int>(datatype));
       os::FaultVfs vfs(3);
       auto db = Database::Open(vfs, "/db", 2).value();
       auto c = db->Create("c", Config(distance, datatype)).value();
       std::vector<Point> points;
-      for (std::uint64_t id = 0; id < 2500; ++id) {
+      // Rows of 28 bytes: as many as are more than the threshold of 100 KB.
+      const std::uint64_t count = datatype == Datatype::kTurbo4 ? 4500 : 2500;
+      for (std::uint64_t id = 0; id < count; ++id) {
         points.push_back(MakePoint(id));
         if (datatype != Datatype::kUint8) continue;
         for (float& x : points.back().vectors.dense["d"]) x = 100 + 80 * x;

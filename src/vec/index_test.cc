@@ -281,3 +281,112 @@ TEST_CASE("Korean, Japanese and Chinese nouns are found before particles and ins
     REQUIRE(c->Checkpoint().ok());
   }
 }
+
+TEST_CASE("a nested index asks each object of the array whether its field is there") {
+  // Answers of qdrant-edge-py 0.9.0.
+  const char* const payloads[] = {R"({"o":[{"p":1,"y":1},{"y":2}]})",
+                                  R"({"o":[{"p":1},{"p":5}]})",
+                                  R"({"o":[]})",
+                                  R"({"o":null})",
+                                  R"({})",
+                                  R"({"o":[{}]})",
+                                  R"({"o":{"p":3}})",
+                                  R"({"o":[{"p":null}]})",
+                                  R"({"o":[{"p":[]},{"p":2}]})",
+                                  R"({"o":[[{"p":7}]]})",
+                                  R"({"o":[3]})",
+                                  R"({"o":[3,{"p":4}]})",
+                                  R"({"o":[{"p":[1,2]}]})",
+                                  R"({"o":"s"})"};
+  const struct {
+    const char* condition;
+    const char *plain, *nested;
+  } kTable[] = {
+      {R"({"is_empty":{"key":"o[].p"}})", "2 3 4 5 6 7 9 10 13", "0 5 7 8"},
+      {R"({"must_not":[{"is_empty":{"key":"o[].p"}}]})", "0 1 8 11 12", "1 2 3 4 6 9 10 11 12 13"},
+      {R"({"key":"o[].p","is_empty":false})", "0 1 8 11 12", "0 1 8 11 12"},
+      {R"({"is_null":{"key":"o[].p"}})", "7", "7"},
+      {R"({"key":"o[].p","is_null":false})", "0 1 2 3 4 5 6 8 9 10 11 12 13", "0 1 5 8 11 12"},
+      {R"({"key":"o[].p","match":{"value":1}})", "0 1 12", "0 1 12"},
+      {R"({"key":"o[].p","range":{"gte":4}})", "1 11", "1 11"},
+      {R"({"nested":{"key":"o","filter":{"must":[{"is_empty":{"key":"p"}}]}}})", "0 5 7 8",
+       "0 5 7 8"},
+  };
+  os::FaultVfs vfs(1);
+  auto db = Database::Open(vfs, "/db", 1).value();
+  const auto c = Make(*db);
+  std::vector<Point> points;
+  for (std::uint64_t id = 0; id < std::size(payloads); ++id) {
+    points.push_back({.id = id, .payload = payloads[id]});
+  }
+  REQUIRE(c->Upsert(points).ok());
+  const auto check = [&](bool nested) {
+    for (const auto& row : kTable) {
+      CAPTURE(std::string(row.condition));
+      const Filter filter = FilterOf(row.condition);
+      std::string found;
+      const auto page = c->Scroll(std::nullopt, 100, &filter, false).value();
+      for (const Point& p : page.points) {
+        found += (found.empty() ? "" : " ") + ToString(p.id);
+      }
+      CHECK(found == std::string(nested ? row.nested : row.plain));
+    }
+  };
+  check(false);
+  Index(*c, "o[].p", {.kind = IndexKind::kInteger, .settings = R"({"nested":"o"})"});
+  check(true);
+  REQUIRE(c->Checkpoint().ok());
+  check(true);
+  Index(*c, "o[].p", {.kind = IndexKind::kInteger});
+  check(false);
+}
+
+TEST_CASE("presence inside of a field condition is of each value, and of the point with an index") {
+  // Answers of qdrant-edge-py 0.9.0.
+  os::FaultVfs vfs(1);
+  auto db = Database::Open(vfs, "/db", 1).value();
+  const auto c = Make(*db);
+  REQUIRE(c->Upsert(std::vector<Point>{
+                        {.id = std::uint64_t{0}, .payload = R"({"o":[{"p":[]},{"p":2}]})"},
+                        {.id = std::uint64_t{1}, .payload = R"({"o":[{"p":null},{"p":2}]})"},
+                        {.id = std::uint64_t{2}, .payload = R"({"o":[{"p":2}]})"},
+                        {.id = std::uint64_t{3}}})
+              .ok());
+  const auto count = [&](const char* test) {
+    const Filter filter = FilterOf(R"({"key":"o[].p",)" + std::string(test) + "}");
+    return c->Count(&filter).value();
+  };
+  for (const bool indexed : {false, true}) {
+    CAPTURE(indexed);
+    if (indexed) Index(*c, "o[].p", {.kind = IndexKind::kInteger});
+    CHECK(count(R"("is_empty":true)") == (indexed ? 1 : 3));
+    CHECK(count(R"("is_empty":false)") == 3);
+    CHECK(count(R"("is_null":true)") == 1);
+    CHECK(count(R"("is_null":false)") == (indexed ? 3 : 4));
+  }
+}
+
+TEST_CASE("the field of a nested index is inside of one array") {
+  os::FaultVfs vfs(1);
+  auto db = Database::Open(vfs, "/db", 1).value();
+  const auto c = Make(*db);
+  const auto refused = [&](const std::string& key, const std::string& nested) {
+    const Operation op = CreateIndexOp{
+        .key = key,
+        .params = {.kind = IndexKind::kInteger, .settings = R"({"nested":")" + nested + R"("})"}};
+    const auto outcome = c->Write({&op, 1});
+    return outcome.ok() ? "" : outcome.error().message();
+  };
+  CHECK(refused("offers[].price", "offers[]") == "");
+  CHECK(refused("a.offers[].price", "a.offers") == "");
+  CHECK(refused("o[].offers[].price", "o") == "");
+  CHECK(refused("offers[].price", "other") ==
+        "Validation failed: field `offers[].price` must be inside the elements of nested "
+        "`other[]`, like `other[].price`");
+  for (const char* key : {"offers.price", "offers", "offers[]", "offers[0].price"}) {
+    CHECK(refused(key, "offers").starts_with("Validation failed: field `" + std::string(key)));
+  }
+  CHECK(refused("o[].offers[].price", "o[].offers") ==
+        "Validation failed: nested `o[].offers[]` must point to a single array level, like "
+        "`offers` or `offers[]`");
+}

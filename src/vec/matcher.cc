@@ -124,6 +124,10 @@ bool Matcher::HoldsPayload(const Node& node, const Packed& payload) {
   if (std::holds_alternative<IsNull>(test)) return Walk(payload, node.path, HasNullValue);
   bool any = false;
   if (const auto* empty = std::get_if<ValueEmpty>(&test)) {
+    if (node.whole) {
+      return Walk(payload, node.path, [](const Packed& v) { return !IsEmptyValue(v); }) !=
+             empty->expected;
+    }
     const bool found = Walk(payload, node.path, [&](const Packed& v) {
       any = true;
       return IsEmptyValue(v) == empty->expected;
@@ -131,6 +135,7 @@ bool Matcher::HoldsPayload(const Node& node, const Packed& payload) {
     return found || (!any && empty->expected);
   }
   if (const auto* null = std::get_if<ValueNull>(&test)) {
+    if (node.whole) return Walk(payload, node.path, HasNullValue) == null->expected;
     const bool found = Walk(payload, node.path, [&](const Packed& v) {
       any = true;
       return HasNullValue(v) == null->expected;
@@ -157,7 +162,7 @@ bool Matcher::Holds(const Node& node, Subject& subject) {
   if (const auto* slice = std::get_if<Slice>(&test)) {
     return SliceHash(subject.Id()) % slice->total == slice->index;
   }
-  if (std::holds_alternative<Nested>(test)) {
+  if (node.elements != nullptr || std::holds_alternative<Nested>(test)) {
     class ElementSubject : public Subject {
      public:
       ElementSubject(Subject& point, const Packed& element) : point_(point), element_(element) {}

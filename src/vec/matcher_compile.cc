@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "vec/matcher_internal.h"
+#include "vec/nested_index_internal.h"
 
 namespace malmoi::vec {
 namespace {
@@ -100,11 +101,33 @@ void Matcher::ChooseColumns(const IndexMap& indexes, Node* node) {
   }
 }
 
+Result<bool> Matcher::CompileElements(const FieldCondition& field, const Schema& schema,
+                                      const IndexMap& indexes, Node* node) {
+  const auto& test = field.test;
+  const bool presence =
+      std::holds_alternative<IsEmpty>(test) || std::holds_alternative<IsNull>(test) ||
+      std::holds_alternative<ValueEmpty>(test) || std::holds_alternative<ValueNull>(test);
+  const auto index = indexes.find(field.key);
+  if (!presence || index == indexes.end()) return false;
+  MALMOI_TRY(const auto nested, NestedOf(field.key, index->second));
+  if (!nested) return false;
+  auto filter = std::make_shared<Filter>();
+  filter->must.push_back({FieldCondition{nested->rest, test}});
+  node->elements = std::move(filter);
+  MALMOI_TRY(node->path, ParsePath(nested->array));
+  node->path.push_back({.kind = PathStep::Kind::kEach});
+  static const IndexMap kNone;
+  MALMOI_TRY(auto inner, Create(*node->elements, schema, kNone));
+  node->filter = std::make_unique<Matcher>(std::move(inner));
+  return true;
+}
+
 Status Matcher::CompileField(const FieldCondition& field, const IndexMap& indexes, Node* node) {
   node->field = &field;
   MALMOI_TRY(node->path, ParsePath(field.key));
   const auto index = indexes.find(field.key);
   const bool indexed = index != indexes.end();
+  node->whole = indexed;
   if (const auto* any = std::get_if<MatchAny>(&field.test)) {
     CompileValues(any->values, indexed && index->second.kind == IndexKind::kUuid, node);
   } else if (const auto* except = std::get_if<MatchExcept>(&field.test)) {
@@ -133,7 +156,8 @@ Result<Matcher::Nodes> Matcher::Compile(const std::vector<Condition>& conditions
     Node node;
     node.condition = &c;
     if (const auto* field = std::get_if<FieldCondition>(&c.test)) {
-      MALMOI_TRY(CompileField(*field, indexes, &node));
+      MALMOI_TRY(const bool elements, CompileElements(*field, schema, indexes, &node));
+      if (!elements) MALMOI_TRY(CompileField(*field, indexes, &node));
     } else if (const auto* has = std::get_if<HasId>(&c.test)) {
       node.ids = has->ids;
       SortUnique(&node.ids);

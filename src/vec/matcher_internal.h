@@ -74,12 +74,16 @@ class Matcher {
     std::vector<PathStep> path;
     std::vector<PointId> ids;         // Sorted.
     std::unique_ptr<Matcher> filter;  // Of a nested filter, and of a Nested condition.
+    // What each object of the array at `path` is asked, by `filter`, where the condition's index is
+    // a nested one (nested_index_internal.h); null: it is not.
+    std::shared_ptr<const Filter> elements;
     // The values of a match, sorted, by type.
     std::vector<std::string_view> strings;
     std::vector<Uuid> uuids;  // On a uuid index.
     std::vector<std::int64_t> integers;
     bool bools[2] = {false, false};
     bool typed_except = false;  // An index decides which values count.
+    bool whole = false;         // An index knows of the point, not of each value, what is missing.
     std::unique_ptr<TextMatcher> text;
     std::vector<ColumnSpec> columns;  // Which answer the condition; empty: none can.
   };
@@ -87,6 +91,9 @@ class Matcher {
 
   static Result<Nodes> Compile(const std::vector<Condition>& conditions, const Schema& schema,
                                const IndexMap& indexes);
+  // False: the condition looks at the whole point.
+  static Result<bool> CompileElements(const FieldCondition& field, const Schema& schema,
+                                      const IndexMap& indexes, Node* node);
   static Status CompileField(const FieldCondition& field, const IndexMap& indexes, Node* node);
   static void CompileValues(const std::vector<MatchValue>& values, bool uuid, Node* node);
   static void ChooseColumns(const IndexMap& indexes, Node* node);

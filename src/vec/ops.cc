@@ -281,7 +281,7 @@ Result<Schema::Field> DecodeField(std::string_view body) {
   field.dropped = (flags & 2) != 0;
   field.settings = in.GetString();
   if (!in.ok() || in.left() > 0 || field.kind > FieldKind::kMulti ||
-      field.distance > Distance::kManhattan || field.datatype > Datatype::kUint8 ||
+      field.distance > Distance::kManhattan || field.datatype > Datatype::kTurbo16 ||
       !CheckField(field).ok()) {
     return IllFormed("a vector's description");
   }

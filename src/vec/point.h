@@ -34,7 +34,8 @@ enum class Distance : std::uint8_t { kCosine, kDot, kEuclid, kManhattan };
 
 // How numbers are stored. f16: rounded to nearest even. u8: cut to an integer in 0..255, the query
 // as well; cosine then divides by both lengths at query time (nothing is normalised), as Qdrant.
-enum class Datatype : std::uint8_t { kFloat32, kFloat16, kUint8 };
+// Turbo: codes of 4, 8 or 16 bits of the rotated vector (vec/turbo_internal.h), the query as it is.
+enum class Datatype : std::uint8_t { kFloat32, kFloat16, kUint8, kTurbo4, kTurbo8, kTurbo16 };
 
 // The vectors of a point by name; "" is the unnamed one. A point may lack any of them.
 struct NamedVectors {
@@ -63,6 +64,9 @@ struct DenseParams {
   // on_disk, memory. What the engine comes to need it reads from there.
   std::string settings = "{}";
 };
+// Bytes that one stored vector takes.
+std::uint64_t RowBytes(const DenseParams& params);
+
 struct SparseParams {
   // Query values are multiplied by ln(1 + (N - df + 0.5) / (df + 0.5)) at query time, N and df
   // counted over the collection's live points that have this vector (Qdrant's modifier "idf").

@@ -3,6 +3,7 @@
 
 #include "base/bytes.h"
 #include "vec/limits.h"
+#include "vec/nested_index_internal.h"
 #include "vec/payload_edit_internal.h"
 #include "vec/resolve_internal.h"
 
@@ -224,6 +225,7 @@ Status Resolver::Do(const PayloadOp& op, std::uint64_t* changed) {
 Status Resolver::Do(const CreateIndexOp& op, std::uint64_t*) {
   MALMOI_TRY(ParsePath(op.key));
   MALMOI_TRY(CheckJsonObject(op.params.settings, "settings of the index"));
+  MALMOI_TRY(NestedOf(op.key, op.params));
   if (op.params.kind == IndexKind::kText) MALMOI_TRY(TextRules::For(op.params.text));
   if (indexes_.size() >= kLimits.payload_indexes_max && !indexes_.contains(op.key)) {
     return Error(Code::kOutOfRange,

@@ -8,6 +8,7 @@
 #include "kernels/vector.h"
 #include "vec/limits.h"
 #include "vec/schema_internal.h"
+#include "vec/turbo_internal.h"
 
 namespace malmoi::vec {
 namespace {
@@ -93,7 +94,12 @@ std::string ToString(const PointId& id) {
   return std::get<Uuid>(id).ToString();
 }
 
+std::uint64_t RowBytes(const DenseParams& params) {
+  return FieldOf("", params).row_bytes();
+}
+
 std::size_t Schema::Field::row_bytes() const {
+  if (IsTurbo(datatype)) return TurboRowBytes(datatype, dim);
   const std::size_t each = datatype == Datatype::kFloat32   ? 4
                            : datatype == Datatype::kFloat16 ? 2
                                                             : 1;
@@ -249,6 +255,10 @@ void AppendDense(const Schema::Field& field, std::span<const float> v, std::stri
     out->append(reinterpret_cast<const char*>(v.data()), v.size() * 4);
   } else if (field.datatype == Datatype::kFloat16) {
     for (const float x : v) Put(out, FloatToHalf(x));
+  } else if (IsTurbo(field.datatype)) {
+    for (std::size_t at = 0; at < v.size(); at += field.dim) {
+      AppendTurbo(field.datatype, v.subspan(at, field.dim), out);
+    }
   } else {
     for (const float x : v) {
       *out += static_cast<char>(static_cast<std::uint8_t>(x <= 0 ? 0 : x >= 255 ? 255 : x));
@@ -263,6 +273,11 @@ std::vector<float> LoadDense(const Schema::Field& field, const char* rows, std::
   } else if (field.datatype == Datatype::kFloat16) {
     for (std::size_t i = 0; i < out.size(); ++i) {
       out[i] = HalfToFloat(Load<std::uint16_t>(rows + i * 2));
+    }
+  } else if (IsTurbo(field.datatype)) {
+    for (std::size_t r = 0; r < count; ++r) {
+      LoadTurbo(field.datatype, rows + r * field.row_bytes(),
+                std::span(out).subspan(r * field.dim, field.dim));
     }
   } else {
     for (std::size_t i = 0; i < out.size(); ++i) out[i] = static_cast<std::uint8_t>(rows[i]);

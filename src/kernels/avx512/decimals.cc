@@ -3,70 +3,14 @@
 
 #include <cstddef>
 
+#include "kernels/decimals-inl.h"
 #include "kernels/decimals_internal.h"
 
 namespace malmoi::kernels {
 namespace {
 
-constexpr double kTenths[] = {1e-0, 1e-1, 1e-2,  1e-3,  1e-4,  1e-5,  1e-6,  1e-7,
-                              1e-8, 1e-9, 1e-10, 1e-11, 1e-12, 1e-13, 1e-14, 1e-15};
-constexpr unsigned kRead = 15;       // Digits behind the point that are read.
-constexpr unsigned kMore = 4;        // At most of those that only have to be some.
-constexpr double kLongLeast = 1e-4;  // Of what has more digits than are read.
-// What those are worth is below 1e-15: at kLongLeast and above less than 2^17 steps of a double, of
-// the 2^29 that stand for one float. So near to the middle between two nothing is decided.
-constexpr long long kMiddle = 0x10000000 - 0x20000, kAround = 0x40000;
-
-// Four numbers: where their commas stand, where what is read of them ends, how many digits behind
-// the point that are, and their signs.
-struct Four {
-  unsigned comma[4];
-  unsigned end[4];
-  unsigned some[4];
-  __mmask8 negative = 0;
-  bool longer = false;  // One has more digits than are read.
-};
-
 unsigned long long Commas(const char* at) {
   return _mm512_cmpeq_epi8_mask(_mm512_loadu_si512(at), _mm512_set1_epi8(','));
-}
-
-// Whether all characters from `at` on to the comma, at most kMore, are digits.
-bool AreDigits(const char* at, unsigned count) {
-  if (count > kMore) return false;
-  unsigned char wrong = 0;
-  for (unsigned i = 0; i < count; ++i) {
-    wrong |= static_cast<unsigned char>(at[i] - '0') > 9 ? 1 : 0;
-  }
-  return wrong == 0;
-}
-
-// With their commas, four numbers as f32 are written have 64 characters, and two of any have.
-bool Find(const char* at, Four* four) {
-  unsigned long long commas = Commas(at);
-  const bool twice = __builtin_popcountll(commas) < 4;
-  unsigned start = 0, window = 0, wrong = 0;
-  for (int i = 0; i < 4; ++i) {
-    if (i == 2 && twice) commas = Commas(at + (window = start));
-    if (commas == 0) return false;
-    const unsigned comma = window + static_cast<unsigned>(__builtin_ctzll(commas));
-    commas &= commas - 1;
-    const unsigned minus = at[start] == '-' ? 1 : 0;
-    const unsigned some = comma - start - 2 - minus;
-    wrong |= some - 1 >= kRead + kMore ? 1u : 0u;
-    const unsigned taken = some < kRead ? some : kRead;
-    four->comma[i] = comma;
-    four->some[i] = taken;
-    four->end[i] = comma - some + taken;
-    four->negative = static_cast<__mmask8>(four->negative | minus << i);
-    four->longer = four->longer || some > kRead;
-    start = comma + 1;
-  }
-  if (wrong != 0) return false;
-  for (int i = 0; four->longer && i < 4; ++i) {
-    if (!AreDigits(at + four->end[i], four->comma[i] - four->end[i])) return false;
-  }
-  return true;
 }
 
 // The 16 characters before each end, less `before`.
@@ -112,7 +56,7 @@ std::size_t Avx512Decimals(const char* begin, const char** at_io, const char* en
   while (count + 4 <= room && end - at >= 128 && at - begin >= 17) {
     Four four;
     __m256i digits;
-    if (!Find(at, &four) || !Digits(at, four, &digits)) break;
+    if (!Find(at, &four, Commas) || !Digits(at, four, &digits)) break;
     const __m256d tenths = _mm256_set_pd(kTenths[four.some[3]], kTenths[four.some[2]],
                                          kTenths[four.some[1]], kTenths[four.some[0]]);
     const __m256d values = _mm256_mul_pd(_mm256_cvtepu64_pd(digits), tenths);
@@ -123,7 +67,8 @@ std::size_t Avx512Decimals(const char* begin, const char** at_io, const char* en
       break;
     }
     const __m128 floats = _mm256_cvtpd_ps(values);
-    _mm_storeu_ps(out + count, _mm_mask_xor_ps(floats, four.negative, floats, _mm_set1_ps(-0.0f)));
+    _mm_storeu_ps(out + count, _mm_mask_xor_ps(floats, static_cast<__mmask8>(four.negative), floats,
+                                               _mm_set1_ps(-0.0f)));
     count += 4;
     at += four.comma[3] + 1;
   }

@@ -7,6 +7,7 @@
 #include "rpc/qdrant/filter.pb.h"
 #include "rpc/qdrant/forms_internal.h"
 #include "rpc/qdrant/queries.pb.h"
+#include "vec/filter.h"
 
 namespace malmoi::rpc::store {
 namespace {
@@ -400,6 +401,11 @@ bool FillSpecial(const Value& value, Message* message) {
     static_cast<pb::StopwordsSet&>(*message).add_languages(std::string(*value.AsString()));
   } else if (name == "PayloadIndexParams") {
     FillIndex(value, message);
+  } else if (name == "Timestamp") {
+    const auto time = vec::ParseDatetime(value.AsString().value_or(""));
+    auto& stamp = static_cast<google::protobuf::Timestamp&>(*message);
+    if (time) stamp.set_seconds(*time / 1'000'000);
+    if (time) stamp.set_nanos(static_cast<int>(*time % 1'000'000 * 1000));
   } else if (name == "Value") {
     Payload one;
     FromJson(Value::Object({{"value", value}}), &one);

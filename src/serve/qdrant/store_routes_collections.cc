@@ -163,10 +163,7 @@ Result<Reply> Memory(Front& front, Call& call) {
     const auto count = info.with_vector.find(name);
     const std::uint64_t points = count == info.with_vector.end() ? 0 : count->second;
     writer.BeginObject().Field("name", name);
-    const std::uint64_t bytes = params.datatype == vec::Datatype::kFloat32   ? 4
-                                : params.datatype == vec::Datatype::kFloat16 ? 2
-                                                                             : 1;
-    PrintMemory("storage", points * params.dim * bytes, 0, &writer);
+    PrintMemory("storage", points * vec::RowBytes(params), 0, &writer);
     PrintMemory("index", 0, 0, &writer);
     writer.EndObject();
   }

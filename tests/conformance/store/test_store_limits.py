@@ -88,3 +88,19 @@ def test_quotas_are_enforced_and_kept(malmoi_binary, openapi, tmp_path):
         http("PUT", "/collections/c/points?wait=true", point)
         status, text = http.error("PUT", "/quotas", {"enabled": True, "max_disk_usage_percent": 101})
         assert status == 422 and "max_disk_usage_percent" in text
+
+
+def test_a_context_without_pairs_finds_all_points_that_have_the_vector(http, collection):
+    path = collection({"a": {"size": 2, "distance": "Dot"}, "b": {"size": 2, "distance": "Dot"}})
+    http("PUT", f"{path}/points?wait=true", {"points": [
+        {"id": i, "vector": {"ab"[i % 2]: [1, i]}, "payload": {"n": i}} for i in range(6)]})
+
+    def found(**more):
+        body = {"query": {"context": []}, "using": "a", **more}
+        return [(p["id"], p["score"]) for p in http.result("POST", f"{path}/points/query", body)["points"]]
+
+    assert sorted(found()) == [(0, 0), (2, 0), (4, 0)]  # As qdrant-edge-py 0.9.0.
+    assert sorted(found(filter={"must": {"key": "n", "range": {"gte": 2}}})) == [(2, 0), (4, 0)]
+    assert found(score_threshold=0.1) == []
+    assert len(found(limit=2)) == 2
+    assert sorted(found(prefetch={"query": [1, 1], "using": "a", "limit": 2})) == [(2, 0), (4, 0)]

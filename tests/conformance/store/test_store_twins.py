@@ -223,6 +223,8 @@ def test_configurations(twins, i):
         client.delete_collection(name)
         client.create_collection(name, **CONFIGURATIONS[i])
         shown += [plain(c.get_collection(name)) for c in pair]
+    times = [info.pop("created_at") for info in shown]
+    assert times[0] == times[1] <= times[2] == times[3]  # Two collections over both wires.
     for other in shown[1:]:
         same(shown[0], other)
     for name, client in zip(("of_rest", "of_grpc"), pair):
@@ -231,7 +233,9 @@ def test_configurations(twins, i):
             optimizers_config=M.OptimizersConfigDiff(max_optimization_threads="auto"),
             quantization_config=M.Disabled.DISABLED, strict_mode_config=M.StrictModeConfig(
                 enabled=True, max_timeout=5))
-    same(*[plain(c.get_collection(n)) for c, n in zip(pair, ("of_rest", "of_grpc"))])
+    shown = [plain(c.get_collection(n)) for c, n in zip(pair, ("of_rest", "of_grpc"))]
+    assert [info.pop("created_at") for info in shown] == [times[0], times[3]]
+    same(*shown)
 
 
 def test_refusals(twins):
