@@ -1,8 +1,6 @@
 #include "serve/store_copy.h"
 
 #include <algorithm>
-#include <optional>
-#include <span>
 
 #include "json/value.h"
 #include "json/writer.h"
@@ -94,68 +92,35 @@ class Copier {
       if (options_.cancel != nullptr && options_.cancel->IsSet()) {
         return Error(Code::kCancelled, "stopped; run again with --resume to go on");
       }
-      MALMOI_TRY(const Value page, from_.Call("POST", path + "/points/scroll", ScrollBody(offset)));
-      const Value* points = page.Find("points");
-      if (points == nullptr) return Error(Code::kInternal, "a scroll gave no points");
+      MALMOI_TRY(const auto page, from_.Scroll(name, offset, options_.batch));
+      const std::size_t count = page->size();
+      if (!page->next.is_null() && (count == 0 || page->next.Dump() == offset.Dump())) {
+        return Error(Code::kInternal, "the source's pages do not end: the one from " +
+                                          offset.Dump() + " leads to " + page->next.Dump());
+      }
       bool all_there = false;
-      if (there && !points->items().empty()) {
-        MALMOI_TRY(all_there, AllThere(path, points->items()));
+      if (there && count > 0) {
+        MALMOI_TRY(all_there, AllThere(path, *page));
       }
+      offset = page->next;
       if (all_there) {
-        copied->skipped += points->items().size();
+        copied->skipped += count;
       } else {
-        MALMOI_TRY(Upsert(path, points->items()));
+        MALMOI_TRY(to_.Upsert(name, *page));
       }
-      copied->points += points->items().size();
+      copied->points += count;
       progress_(name, copied->points, std::max(total, copied->points));
-      const Value* next = page.Find("next_page_offset");
-      offset = next == nullptr ? Value() : *next;
     } while (!offset.is_null());
     return Ok();
   }
 
-  std::string ScrollBody(const Value& offset) const {
+  Result<bool> AllThere(const std::string& path, const remote::PointPage& page) const {
+    MALMOI_TRY(const Value ids, page.Ids());
     Writer writer;
-    writer.BeginObject().Field("limit", options_.batch).Field("with_payload", true);
-    writer.Field("with_vector", true);
-    if (!offset.is_null()) writer.Key("offset").Put(offset);
-    writer.EndObject();
-    return std::move(writer).Take();
-  }
-
-  Result<bool> AllThere(const std::string& path, const std::vector<Value>& points) const {
-    Writer writer;
-    writer.BeginObject().Key("ids").BeginArray();
-    for (const Value& point : points) {
-      if (const Value* id = point.Find("id")) writer.Put(*id);
-    }
-    writer.EndArray().Field("with_payload", false).Field("with_vector", false).EndObject();
+    writer.BeginObject().Key("ids").Put(ids);
+    writer.Field("with_payload", false).Field("with_vector", false).EndObject();
     MALMOI_TRY(const Value found, to_.Call("POST", path + "/points", writer.text()));
-    return found.items().size() == points.size();
-  }
-
-  // A batch that is too large for the other side goes in halves.
-  Status Upsert(const std::string& path, std::span<const Value> points) const {
-    if (points.empty()) return Ok();
-    Writer writer;
-    writer.BeginObject().Key("points").BeginArray();
-    for (const Value& point : points) {
-      writer.BeginObject();
-      for (const std::string_view name : {"id", "vector", "payload"}) {
-        const Value* member = point.Find(name);
-        if (member != nullptr && !member->is_null()) writer.Key(name).Put(*member);
-      }
-      writer.EndObject();
-    }
-    writer.EndArray().EndObject();
-    auto done = to_.Call("PUT", path + "/points?wait=true", std::move(writer).Take());
-    if (done.ok()) return Ok();
-    const bool large = done.error().code() == Code::kOutOfRange ||
-                       done.error().message().find("larger than allowed") != std::string::npos;
-    if (!large || points.size() == 1) return std::move(done.error());
-    const std::size_t half = points.size() / 2;
-    MALMOI_TRY(Upsert(path, points.first(half)));
-    return Upsert(path, points.subspan(half));
+    return found.items().size() == page.size();
   }
 
   const Side& from_;
@@ -196,7 +161,12 @@ Result<std::vector<CopiedCollection>> CopyStore(const StoreAddress& from, const 
   Copier copier(source, destination, options, progress);
   for (const std::string& name : names) {
     auto one = copier.Copy(name);
-    if (!one.ok()) return std::move(one.error()).With("copy collection '" + name + "'");
+    if (!one.ok()) {
+      // A side refused what the other one gave: no fault of who asked for the copy.
+      const Code code = one.error().code();
+      return Error(code == Code::kInvalidArgument ? Code::kInternal : code, one.error().message())
+          .With("copy collection '" + name + "'");
+    }
     copied.push_back(std::move(one).value());
   }
   if (options.collections.empty()) MALMOI_TRY(CopyAliases(source, destination));
