@@ -264,10 +264,10 @@ TEST_CASE("writes over gRPC leave what REST leaves") {
     const std::string path = "/collections/" + std::string(name);
     REQUIRE(client->Call("PUT", path, kCollection).ok());
     REQUIRE(client->Call("PUT", path + "/points?wait=true", Points()).ok());
-    for (const auto& [target, body] : kWrites) {
-      CAPTURE(target);
+    for (const auto& write : kWrites) {
+      const std::string text = write.first, body = write.second;
+      CAPTURE(text);
       CAPTURE(body);
-      const std::string text = target;
       const std::size_t blank = text.find(' ');
       const auto done =
           client->Call(text.substr(0, blank), path + text.substr(blank + 1) + "?wait=true", body);
