@@ -216,6 +216,8 @@ void AddStoreCopy(Builder* b, Arguments* out) {
   copy->add_flag(
       "--resume", out->resume,
       "go on with a copy that was interrupted: points that are there are not sent again");
+  copy->add_flag("--verify", out->verify,
+                 "compare all points afterwards; exit code 1 where some differ");
   for (const auto& [name, help] :
        {std::pair{"key", "API key of that side"},
         std::pair{"ca", "PEM file: authorities that side's certificate may be from"},

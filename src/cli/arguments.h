@@ -31,7 +31,8 @@ struct Arguments {
   std::map<std::string, std::string> store;
   // store copy: from-key, to-key too; store import: storage, collection, checksum.
   bool resume = false;
-  bool force = false;  // store import
+  bool verify = false;  // store copy
+  bool force = false;   // store import
   // bench store
   bool writes = false;
   std::size_t points = 100'000;

@@ -80,7 +80,9 @@ Result<Place> OpenFolder(const std::string& path, bool create, bool grpc, std::s
   return place;
 }
 
-bool IsGrpc(const std::string& text) {
+// A folder takes whatever wire there is: gRPC, whose points need no text, where it was built in.
+bool TakesGrpc(const std::string& text) {
+  if (!remote::IsStoreUrl(text)) return rpc::store::HasGrpc();
   const auto url = serve::StoreUrl(text);
   return url.ok() && remote::IsGrpcUrl(url.value());
 }
@@ -92,8 +94,8 @@ struct Wanted {
   bool create = false;
 };
 Result<Place> Open(const Wanted& wanted, std::size_t threads) {
-  if (wanted.text.find("://") == std::string::npos) {
-    return OpenFolder(wanted.text, wanted.create, IsGrpc(wanted.other), threads);
+  if (!remote::IsStoreUrl(wanted.text)) {
+    return OpenFolder(wanted.text, wanted.create, TakesGrpc(wanted.other), threads);
   }
   Place place;
   MALMOI_TRY(place.address, rpc::store::StoreAddressOf(wanted.text, wanted.key, wanted.tls));
@@ -125,6 +127,7 @@ Result<int> CmdStoreCopy(const Context& context) {
   serve::CopyOptions options;
   options.collections = arguments.only;
   options.resume = arguments.resume;
+  options.verify = arguments.verify;
   options.cancel = context.cancel;
   std::unique_ptr<obs::Progress> bar;
   std::string shown;
@@ -142,10 +145,19 @@ Result<int> CmdStoreCopy(const Context& context) {
   MALMOI_TRY(const auto copied, serve::CopyStore(from.address, to.address, options, progress));
   if (bar) bar->Finish();
   json::Writer writer;
+  std::uint64_t different = 0;
   writer.BeginObject().Key("copied").BeginArray();
   for (const auto& one : copied) {
     writer.BeginObject().Field("collection", one.name).Field("points", one.points);
-    writer.Field("skipped", one.skipped).EndObject();
+    writer.Field("skipped", one.skipped);
+    if (arguments.verify) writer.Field("different", one.different);
+    writer.EndObject();
+    different += one.different;
+    if (!arguments.json && arguments.verify) {
+      std::fprintf(context.out, "%s: %llu of %llu points differ\n", one.name.c_str(),
+                   static_cast<unsigned long long>(one.different),
+                   static_cast<unsigned long long>(one.points));
+    }
     if (!arguments.json) {
       std::fprintf(context.out, "%s: %llu points, %llu of them there before\n", one.name.c_str(),
                    static_cast<unsigned long long>(one.points),
@@ -154,7 +166,7 @@ Result<int> CmdStoreCopy(const Context& context) {
   }
   writer.EndArray().EndObject();
   if (arguments.json) std::fprintf(context.out, "%s\n", writer.text().c_str());
-  return copied.empty() ? kNothing : kFound;
+  return copied.empty() || different > 0 ? kNothing : kFound;
 }
 
 }  // namespace malmoi::cli

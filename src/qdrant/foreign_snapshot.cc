@@ -162,9 +162,8 @@ std::vector<Place> Newest(const std::vector<const Segment*>& segments) {
     if (a.point->id != b.point->id) return a.point->id < b.point->id;
     return a.point->version > b.point->version;
   });
-  const auto same = std::ranges::unique(
-      places, [](const Place& a, const Place& b) { return a.point->id == b.point->id; });
-  places.erase(same.begin(), same.end());
+  const auto same = [](const Place& a, const Place& b) { return a.point->id == b.point->id; };
+  places.erase(std::unique(places.begin(), places.end(), same), places.end());
   std::ranges::sort(places, [](const Place& a, const Place& b) {
     return std::tuple(a.segment, a.point->offset) < std::tuple(b.segment, b.point->offset);
   });

@@ -1,6 +1,8 @@
 #include "serve/store_copy.h"
 
 #include <algorithm>
+#include <cmath>
+#include <map>
 
 #include "json/value.h"
 #include "json/writer.h"
@@ -53,6 +55,35 @@ std::string IndexBody(const std::string& field, const Value& info) {
   return std::move(writer).Take();
 }
 
+// Equal members, items and texts; numbers equal to `tolerance` of themselves (0: in value and
+// kind).
+bool Same(const Value& a, const Value& b, double tolerance) {
+  if (a.is_number() && b.is_number() && tolerance > 0) {
+    const double x = *a.AsDouble(), y = *b.AsDouble();
+    return std::abs(x - y) <= tolerance * std::max({1.0, std::abs(x), std::abs(y)});
+  }
+  if (a.kind() != b.kind() || a.items().size() != b.items().size() ||
+      a.members().size() != b.members().size()) {
+    return false;
+  }
+  for (std::size_t i = 0; i < a.items().size(); ++i) {
+    if (!Same(a.items()[i], b.items()[i], tolerance)) return false;
+  }
+  for (const auto& [name, member] : a.members()) {
+    const Value* other = b.Find(name);
+    if (other == nullptr || !Same(member, *other, tolerance)) return false;
+  }
+  const bool leaf = !a.is_array() && !a.is_object();
+  return !leaf || a.Dump() == b.Dump();
+}
+
+// A member, or an empty object where there is none.
+const Value& Part(const Value& point, std::string_view name) {
+  static const Value kEmpty = Value::Object({});
+  const Value* part = point.Find(name);
+  return part == nullptr || part->is_null() ? kEmpty : *part;
+}
+
 class Copier {
  public:
   Copier(const Side& from, const Side& to, const CopyOptions& options, const CopyProgress& progress)
@@ -80,6 +111,11 @@ class Copier {
       return Error(Code::kInternal, "collection '" + name + "': " + std::to_string(copied.points) +
                                         " points were read, but the destination counts " +
                                         std::to_string(now) + "; run again with --resume");
+    }
+    if (options_.verify) {
+      // float16 that is normalised once more may change in its last bit.
+      const bool half = info.Dump().find("\"float16\"") != std::string::npos;
+      MALMOI_TRY(Compare(path, name, half ? 1e-3 : 1e-6, &copied));
     }
     return copied;
   }
@@ -110,6 +146,39 @@ class Copier {
       }
       copied->points += count;
       progress_(name, copied->points, std::max(total, copied->points));
+    } while (!offset.is_null());
+    return Ok();
+  }
+
+  Status Compare(const std::string& path, const std::string& name, double tolerance,
+                 CopiedCollection* copied) {
+    const std::string label = name + ": comparing";
+    Value offset;
+    std::uint64_t done = 0;
+    do {
+      if (options_.cancel != nullptr && options_.cancel->IsSet()) {
+        return Error(Code::kCancelled, "stopped while comparing; all points were copied");
+      }
+      MALMOI_TRY(const auto page, from_.Scroll(name, offset, options_.batch));
+      offset = page->next;
+      if (page->size() == 0) break;
+      MALMOI_TRY(const Value ids, page->Ids());
+      MALMOI_TRY(const Value points, page->Points());
+      Writer writer;
+      writer.BeginObject().Key("ids").Put(ids);
+      writer.Field("with_payload", true).Field("with_vector", true).EndObject();
+      MALMOI_TRY(const Value found, to_.Call("POST", path + "/points", writer.text()));
+      std::map<std::string, const Value*> there;
+      for (const Value& point : found.items()) there[Part(point, "id").Dump()] = &point;
+      for (const Value& point : points.items()) {
+        const auto other = there.find(Part(point, "id").Dump());
+        const bool same = other != there.end() &&
+                          Same(Part(point, "payload"), Part(*other->second, "payload"), 0) &&
+                          Same(Part(point, "vector"), Part(*other->second, "vector"), tolerance);
+        copied->different += same ? 0 : 1;
+      }
+      done += page->size();
+      progress_(label, done, std::max(copied->points, done));
     } while (!offset.is_null());
     return Ok();
   }

@@ -90,11 +90,19 @@ Result<std::shared_ptr<remote::StoreLink>> ConnectStore(const LinkOptions& optio
   return std::shared_ptr<remote::StoreLink>(std::make_shared<GrpcLink>(std::move(channel)));
 }
 
+bool HasGrpc() {
+  return true;
+}
+
 }  // namespace malmoi::rpc::store
 
 #else
 
 namespace malmoi::rpc::store {
+
+bool HasGrpc() {
+  return false;
+}
 
 Result<std::shared_ptr<remote::StoreLink>> ConnectStore(const LinkOptions& options) {
   return Error(Code::kUnsupported, "reach " + options.url +

@@ -33,6 +33,9 @@ struct LinkOptions {
 // server's text. Thread-safe.
 Result<std::shared_ptr<remote::StoreLink>> ConnectStore(const LinkOptions& options);
 
+// Whether the program was built with gRPC.
+bool HasGrpc();
+
 // The address that `text` names (remote::StoreUrl), with a link where it is one of gRPC.
 Result<remote::StoreAddress> StoreAddressOf(const std::string& text, const std::string& key,
                                             const remote::StoreTls& tls);

@@ -36,9 +36,10 @@ def test_both_ways_over_both_wires(malmoi_binary, tmp_path):
         for here, far in (("grpc", "grpc"), ("grpc", "rest"), ("rest", "grpc")):
             for name in ("full", "empty"):
                 there("DELETE", f"/collections/{name}")
-            code, out, err = copy(malmoi_binary, of_a[here], of_b[far], "--to-key", "secret")
+            code, out, err = copy(malmoi_binary, of_a[here], of_b[far], "--to-key", "secret", "--verify")
             assert code == 0, err
             assert {c["collection"]: c["points"] for c in out["copied"]} == {"full": 701, "empty": 0}
+            assert all(c["different"] == 0 for c in out["copied"])
             assert everything(there) == wanted, (here, far)
         code, _, err = copy(malmoi_binary, of_a["grpc"], of_b["grpc"], "--to-key", "secret")
         assert code == 3 and "already" in err and "--resume" in err
@@ -54,6 +55,21 @@ def test_both_ways_over_both_wires(malmoi_binary, tmp_path):
         code, _, err = copy(malmoi_binary, tmp_path / "c", f"grpc://127.0.0.1:{d.grpc_port}")
         assert code == 0, err
         assert everything(Http(d.url, None)) == wanted
+
+
+def test_a_comparison_finds_what_differs(malmoi_binary, tmp_path):
+    with Store(malmoi_binary, tmp_path / "a") as a, Store(malmoi_binary, tmp_path / "b") as b:
+        fill(Http(a.url, None))
+        there = Http(b.url, None)
+        at, to = f"grpc://127.0.0.1:{a.grpc_port}", f"qdrant://127.0.0.1:{b.port}"
+        assert copy(malmoi_binary, at, to)[0] == 0
+        path = "/collections/full/points"
+        there("POST", f"{path}/payload?wait=true", {"payload": {"n": 1.0}, "points": [1]})
+        there("PUT", f"{path}/vectors?wait=true", {"points": [{"id": 2, "vector": {"s": {
+            "indices": [2], "values": [2.5]}}}]})
+        there("POST", f"{path}/vectors/delete?wait=true", {"points": [4], "vector": ["late"]})
+        code, out, _ = copy(malmoi_binary, at, to, "--resume", "--verify", "--only", "full")
+        assert code == 1 and out["copied"][0]["different"] == 3, out
 
 
 def many(http, n=10_000):
