@@ -197,18 +197,18 @@ def test_cut_and_changed_files_change_nothing(malmoi_binary, tmp_path):
         assert http.raw("GET", "/healthz")[0] == 200
 
 
-def test_other_seeds(malmoi_binary, tmp_path):
+@pytest.mark.parametrize("seed, count", [(2, 500), (3, 3000), (4, 20_000)])
+def test_other_seeds(malmoi_binary, tmp_path, seed, count):
     pytest.importorskip("qdrant_edge")
     if not os.environ.get("MALMOI_FULL"):
         pytest.skip("the long form: MALMOI_FULL=1")
-    for seed, count in ((2, 500), (3, 3000), (4, 20_000)):
-        made = tmp_path / str(seed)
-        subprocess.run([sys.executable, ROOT / "tools" / "qdrant_snapshot.py", made, "--points",
-                        str(count), "--seed", str(seed)], check=True)
-        for kind in KINDS:
-            snapshot, wanted = unpacked(kind, tmp_path, made)
-            done = command(malmoi_binary, snapshot, "--storage", tmp_path / f"{kind}{seed}",
-                           "--collection", "c")
-            assert done.returncode == 0, done.stderr
-            with Store(malmoi_binary, tmp_path / f"{kind}{seed}") as store:
-                same(points(Http(store.url, None)), wanted, exact=kind != "waiting")
+    made = tmp_path / str(seed)
+    subprocess.run([sys.executable, ROOT / "tools" / "qdrant_snapshot.py", made, "--points",
+                    str(count), "--seed", str(seed)], check=True)
+    for kind in KINDS:
+        snapshot, wanted = unpacked(kind, tmp_path, made)
+        done = command(malmoi_binary, snapshot, "--storage", tmp_path / f"{kind}{seed}",
+                       "--collection", "c")
+        assert done.returncode == 0, done.stderr
+        with Store(malmoi_binary, tmp_path / f"{kind}{seed}") as store:
+            same(points(Http(store.url, None)), wanted, exact=kind != "waiting")
