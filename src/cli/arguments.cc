@@ -43,8 +43,12 @@ class Builder {
   }
   void Store(CLI::App* command) {
     Setting(command, "store",
-            "where chunks lie: qdrant://HOST:PORT in place of the data directory");
+            "where chunks lie: qdrant://HOST:PORT (qdrant+grpc:// for gRPC, qdrants:// for TLS) in "
+            "place of the data directory");
     Setting(command, "store-key", "API key of that store");
+    Setting(command, "store-ca", "PEM file: authorities that store's certificate may be from");
+    Setting(command, "store-cert", "PEM file: certificate to show to that store");
+    Setting(command, "store-cert-key", "PEM file: key of that certificate");
   }
   void Retrieval(CLI::App* command, bool many_modes) {
     auto* mode = command->add_option("--mode", out_->modes,
@@ -171,12 +175,40 @@ void AddServeStore(CLI::App* serve, Arguments* out) {
   option("memory-budget", "MiB that the process may hold beside mapped files (default: no limit)");
 }
 
+void AddStoreImport(Builder* b, CLI::App* store, Arguments* out) {
+  CLI::App* import =
+      b->Add("import", "puts a snapshot, this program's or Qdrant's, into a store's folder", store);
+  import
+      ->add_option("snapshot", out->positional,
+                   "SNAPSHOT: a .snapshot file of a collection or a shard, or a qdrant-edge folder")
+      ->required()
+      ->expected(1);
+  for (const auto& [name, help] : {std::pair{"storage", "folder of the store (default ./storage)"},
+                                   std::pair{"checksum", "SHA-256 that the file must have"}}) {
+    const std::string flag = name;
+    import->add_option_function<std::string>(
+        "--" + flag, [out, flag](const std::string& value) { out->store[flag] = value;
+  }, help);
+}
+  import
+      ->add_option_function<std::string>(
+          "--collection", [out](const std::string& value) { out->store["collection"] = value;
+  }  // namespace
+,
+          "name that the collection gets")
+      ->required();
+import->add_flag("--force", out->force, "put it in the place of a collection that is there");
+}  // namespace malmoi::cli
+
 void AddStoreCopy(Builder* b, Arguments* out) {
   CLI::App* store = b->Add("store", "tools for vector stores: this program's and Qdrant's");
   store->require_subcommand(1);
+  AddStoreImport(b, store, out);
   CLI::App* copy = b->Add("copy", "copies collections with points, indexes and aliases", store);
   copy->add_option("stores", out->positional,
-                   "SRC and DST: a store's folder, or qdrant://HOST:PORT (qdrants:// for TLS)")
+                   "SRC and DST: a store's folder, qdrant://HOST:PORT (REST), or "
+                   "qdrant+grpc://HOST:PORT (gRPC, as is qdrant:// with port 6334); qdrants:// and "
+                   "qdrants+grpc:// for TLS")
       ->required()
       ->expected(2);
   copy->add_option("--only", out->only, "these collections, comma-separated (default: all)")
@@ -184,11 +216,18 @@ void AddStoreCopy(Builder* b, Arguments* out) {
   copy->add_flag(
       "--resume", out->resume,
       "go on with a copy that was interrupted: points that are there are not sent again");
-  for (const char* name : {"from-key", "to-key"}) {
-    copy->add_option_function<std::string>(
-        std::string("--") + name,
-        [out, name](const std::string& value) { out->store[name] = value; },
-        "API key of that side");
+  copy->add_flag("--verify", out->verify,
+                 "compare all points afterwards; exit code 1 where some differ");
+  for (const auto& [name, help] :
+       {std::pair{"key", "API key of that side"},
+        std::pair{"ca", "PEM file: authorities that side's certificate may be from"},
+        std::pair{"cert", "PEM file: certificate to show to that side"},
+        std::pair{"cert-key", "PEM file: key of that certificate"}}) {
+    for (const char* side : {"from-", "to-"}) {
+      const std::string flag = std::string(side) + name;
+      copy->add_option_function<std::string>(
+          "--" + flag, [out, flag](const std::string& value) { out->store[flag] = value; }, help);
+    }
   }
 }
 

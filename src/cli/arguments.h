@@ -29,8 +29,10 @@ struct Arguments {
   std::vector<std::string> gates;
   // serve store: storage, snapshots, config-path, host, port as given.
   std::map<std::string, std::string> store;
-  // store copy: from-key, to-key too.
+  // store copy: from-key, to-key too; store import: storage, collection, checksum.
   bool resume = false;
+  bool verify = false;  // store copy
+  bool force = false;   // store import
   // bench store
   bool writes = false;
   std::size_t points = 100'000;

@@ -9,6 +9,7 @@
 #include "os/paths.h"
 #include "os/vfs.h"
 #include "rag/parts.h"
+#include "rpc/qdrant/store_link.h"
 
 namespace malmoi::cli {
 namespace {
@@ -173,8 +174,12 @@ std::string ServerFile(const Settings& settings) {
 Result<rag::LibraryOptions> MakeLibraryOptions(const Settings& settings, bool needs_generator) {
   rag::LibraryOptions options;
   options.data_directory = settings.Get("data");
-  options.store = settings.Get("store");
-  options.store_key = settings.Get("store-key");
+  if (const std::string store = settings.Get("store"); !store.empty()) {
+    MALMOI_TRY(options.store, rpc::store::StoreAddressOf(store, settings.Get("store-key"),
+                                                         {.authorities = settings.Get("store-ca"),
+                                                          .certificate = settings.Get("store-cert"),
+                                                          .key = settings.Get("store-cert-key")}));
+  }
   options.model = settings.Get("model");
   options.model_key = settings.Get("model-key");
   options.threads = static_cast<std::size_t>(settings.GetInt("threads"));

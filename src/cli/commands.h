@@ -34,6 +34,7 @@ Result<int> CmdEval(const Context& context);
 Result<int> CmdServe(const Context& context);
 Result<int> CmdServeStore(const Context& context);
 Result<int> CmdStoreCopy(const Context& context);
+Result<int> CmdStoreImport(const Context& context);
 Result<int> CmdServeEmbed(const Context& context);
 Result<int> CmdModels(const Context& context);
 Result<int> CmdEmbedCheck(const Context& context);

@@ -18,6 +18,7 @@ constexpr Command kCommands[] = {
     {"serve store", CmdServeStore},
     {"serve", CmdServe},
     {"store copy", CmdStoreCopy},
+    {"store import", CmdStoreImport},
     {"models pull", CmdModels},
     {"models list", CmdModels},
     {"serve embed", CmdServeEmbed},

@@ -26,8 +26,12 @@ constexpr Definition kDefinitions[] = {
      "for lexical search only"},
     {"model-key", "", Kind::kText, "API key of the embedding server"},
     {"store", "", Kind::kText,
-     "where chunks are stored: empty for the data directory, or qdrant://HOST:PORT"},
+     "where chunks are stored: empty for the data directory, qdrant://HOST:PORT (REST) or "
+     "qdrant+grpc://HOST:PORT (gRPC)"},
     {"store-key", "", Kind::kText, "API key of that store"},
+    {"store-ca", "", Kind::kText, "PEM file: authorities that store's certificate may be from"},
+    {"store-cert", "", Kind::kText, "PEM file: certificate to show to that store"},
+    {"store-cert-key", "", Kind::kText, "PEM file: key of that certificate"},
     {"dtype", "float32", Kind::kText, "arithmetic of the embedding model: float32, bfloat16, int8"},
     {"threads", "0", Kind::kNumber, "computing threads; 0: all usable cores"},
     {"jobs", "0", Kind::kNumber, "reader processes; 0: all usable cores"},

@@ -177,6 +177,12 @@ void SetOptions(Borrowed* h, Transfer* t) {
   ::curl_easy_setopt(curl, CURLOPT_HTTPHEADER, h->headers);
   ::curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
   ::curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
+  const auto file = [&](CURLoption option, const std::string& path) {
+    if (!path.empty()) ::curl_easy_setopt(curl, option, path.c_str());
+  };
+  file(CURLOPT_CAINFO, request.tls.authorities);
+  file(CURLOPT_SSLCERT, request.tls.certificate);
+  file(CURLOPT_SSLKEY, request.tls.key);
   ::curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
   ::curl_easy_setopt(curl, CURLOPT_USERAGENT, "malmoi");
   ::curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS,

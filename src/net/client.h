@@ -11,6 +11,12 @@
 
 namespace malmoi::net {
 
+// PEM files; empty: none. `authorities` are trusted in place of the system's; `certificate`, with
+// its `key`, is shown to a server that asks for one.
+struct ClientTls {
+  std::string authorities, certificate, key;
+};
+
 struct ClientRequest {
   std::string method = "GET";
   std::string url;  // http:// or https://; nothing else is spoken.
@@ -22,6 +28,7 @@ struct ClientRequest {
   int redirects_max = 5;                       // Authorization is dropped when the host changes.
   std::uint64_t body_bytes_max = 64ull << 20;  // Of the answer, when it is collected.
   const Cancel* cancel = nullptr;
+  ClientTls tls = {};
 };
 
 struct ClientResponse {

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/clock.h"
+#include "net/tls_files.h"
 #include "net/tls_internal.h"
 #include "obs/log.h"
 
@@ -87,6 +88,15 @@ class Context final : public TlsContext {
 };
 
 }  // namespace
+
+Status CheckTlsFiles(const std::string& certificate, const std::string& key,
+                     const std::string& client_authorities) {
+  MALMOI_TRY(Read({.certificate = certificate,
+                   .key = key,
+                   .client_authorities = client_authorities,
+                   .reload_seconds = 0}));
+  return Ok();
+}
 
 Result<std::unique_ptr<TlsContext>> TlsContext::Load(const TlsFiles& files) {
   MALMOI_TRY(auto context, Read(files));

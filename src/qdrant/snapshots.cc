@@ -7,6 +7,7 @@
 #include "base/strings.h"
 #include "json/writer.h"
 #include "os/vfs.h"
+#include "qdrant/foreign_snapshot.h"
 
 namespace malmoi::qdrant {
 namespace {
@@ -196,10 +197,37 @@ Status Snapshots::Recover(const std::string& collection, const std::string& path
   (void)vfs_.RemoveAll(staging);
   MALMOI_TRY(vfs_.MakeDirs(directory_));
   Status done = ReadTar(vfs_, path, staging);
-  if (done.ok()) done = service_.Restore(collection, staging);
+  if (done.ok()) done = RestoreFrom(collection, staging);
   (void)vfs_.RemoveAll(staging);
   if (!done.ok()) return AsService(std::move(done.error()));
   return Ok();
+}
+
+Status Snapshots::RecoverFolder(const std::string& collection, const std::string& directory) {
+  const std::lock_guard lock(mutex_);
+  MALMOI_TRY(vfs_.MakeDirs(directory_));
+  Status done = RestoreFrom(collection, directory);
+  if (!done.ok()) return AsService(std::move(done.error()));
+  return Ok();
+}
+
+// Locked by the caller.
+Status Snapshots::RestoreFrom(const std::string& collection, const std::string& unpacked) {
+  if (!IsForeignSnapshot(vfs_, unpacked)) return service_.Restore(collection, unpacked);
+  const std::string scratch = os::JoinPath(directory_, "tmp-import");
+  const std::string ours = os::JoinPath(directory_, "tmp-imported");
+  (void)vfs_.RemoveAll(scratch);
+  (void)vfs_.RemoveAll(ours);
+  Status done = ImportForeignSnapshot(vfs_, unpacked, scratch, ours);
+  // What is wrong with the file is no fault of this store.
+  if (!done.ok() &&
+      (done.error().code() == Code::kUnsupported || done.error().code() == Code::kCorruption)) {
+    done = BadRequest("import a snapshot of Qdrant: " + done.error().message());
+  }
+  if (done.ok()) done = service_.Restore(collection, ours);
+  (void)vfs_.RemoveAll(scratch);
+  (void)vfs_.RemoveAll(ours);
+  return done;
 }
 
 Status Snapshots::RecoverStream(const std::string& collection,

@@ -35,9 +35,14 @@ class Snapshots {
   Result<std::string> FullPathOf(const std::string& name);
 
   // Puts the snapshot's state in the place of the collection, which is made where it is missing.
-  // `checksum`: expected SHA-256. Errors: ChecksumDiffers; BadRequest for a file that is none.
+  // Snapshots of Qdrant itself are read too (foreign_snapshot.h). `checksum`: expected SHA-256.
+  // Errors: ChecksumDiffers; BadRequest for a file that is none, and for what is not read of one of
+  // Qdrant's.
   Status Recover(const std::string& collection, const std::string& path,
                  const std::optional<std::string>& checksum);
+  // The same with an unpacked snapshot, or the folder that qdrant-edge keeps, which is not changed
+  // but for segments that are unpacked in it.
+  Status RecoverFolder(const std::string& collection, const std::string& directory);
   // The same with bytes that `source` hands to the sink it is given; the sink returns false when
   // they cannot be kept, and `source` then what it likes.
   using Sink = std::function<bool(std::string_view)>;
@@ -51,6 +56,7 @@ class Snapshots {
   std::string NewName(const std::string& prefix) const;
   Result<SnapshotDescription> Pack(const std::string& source, const std::string& directory,
                                    const std::string& name);
+  Status RestoreFrom(const std::string& collection, const std::string& unpacked);
   Result<SnapshotDescription> Describe(const std::string& directory, const std::string& name);
   Result<std::vector<SnapshotDescription>> ListIn(const std::string& directory);
   Status DeleteIn(const std::string& directory, const std::string& name);
@@ -64,7 +70,8 @@ class Snapshots {
 
 // Packs the files under `directory` (recursively) into a tar file, synced; returns its SHA-256.
 Result<std::string> WriteTar(os::Vfs& vfs, const std::string& directory, const std::string& path);
-// Unpacks regular files; refuses names that leave `directory`, links, and damaged headers.
+// Unpacks regular files, sparse ones among them; refuses names that leave `directory`, links, and
+// damaged headers.
 Status ReadTar(os::Vfs& vfs, const std::string& path, const std::string& directory);
 
 }  // namespace malmoi::qdrant

@@ -1,16 +1,20 @@
 #include <algorithm>
 #include <cstring>
+#include <utility>
+#include <vector>
 
 #include "base/hash.h"
 #include "os/vfs.h"
 #include "qdrant/snapshots.h"
 
-// POSIX ustar: 512-byte headers, contents padded to 512, two empty blocks at the end.
+// POSIX ustar, and to read also GNU's long names and sparse files, which Qdrant writes:
+// 512-byte headers, contents padded to 512, two empty blocks at the end.
 namespace malmoi::qdrant {
 namespace {
 
 constexpr std::size_t kBlock = 512;
 constexpr std::size_t kChunk = 1 << 20;
+constexpr std::size_t kNameMax = 4096;
 
 void PutOctal(std::string* header, std::size_t at, std::size_t width, std::uint64_t value) {
   for (std::size_t i = width - 1; i-- > 0;) {
@@ -149,6 +153,73 @@ Status CopyOut(const os::File& source, std::uint64_t at, std::uint64_t size, os:
   return target->Sync();
 }
 
+// Where the bytes of a GNU sparse file (type 'S') belong: four pieces in its header, the others in
+// blocks behind it. Holes read as zeros.
+struct SparseMap {
+  struct Piece {
+    std::uint64_t at = 0, bytes = 0;
+  };
+  std::vector<Piece> pieces;
+  std::uint64_t size = 0;
+};
+constexpr std::size_t kPieceBytes = 24;
+constexpr std::uint64_t kSparseMax = std::uint64_t{1} << 40;
+
+void AddPieces(std::string_view block, std::size_t at, std::size_t count, SparseMap* out) {
+  for (std::size_t i = 0; i < count; ++i, at += kPieceBytes) {
+    const SparseMap::Piece piece{GetNumber(block.substr(at, 12)),
+                                 GetNumber(block.substr(at + 12, 12))};
+    if (block[at] == '\0' && block[at + 12] == '\0') return;
+    out->pieces.push_back(piece);
+  }
+}
+
+// Moves *at behind the map. The pieces lie in order inside the file, and hold `bytes` in sum.
+Result<SparseMap> ReadSparseMap(const os::File& file, const std::string& header,
+                                std::uint64_t bytes, std::uint64_t* at) {
+  SparseMap map;
+  map.size = GetNumber(header.substr(483, 12));
+  AddPieces(header, 386, 4, &map);
+  bool more = header[482] != '\0';
+  while (more) {
+    std::string block;
+    MALMOI_TRY(file.Read(*at, kBlock, &block));
+    if (block.size() < kBlock) return BadRequest("the snapshot ends early");
+    *at += kBlock;
+    AddPieces(block, 0, 21, &map);
+    more = block[504] != '\0';
+  }
+  std::uint64_t end = 0, sum = 0;
+  for (const SparseMap::Piece& piece : map.pieces) {
+    if (piece.at < end || piece.at > map.size || piece.bytes > map.size - piece.at) {
+      return BadRequest("the snapshot has a sparse file whose pieces overlap");
+    }
+    end = piece.at + piece.bytes;
+    sum += piece.bytes;
+  }
+  if (sum != bytes || map.size > kSparseMax) {
+    return BadRequest("the snapshot has a sparse file of a wrong size");
+  }
+  return map;
+}
+
+Status CopyPieces(const os::File& source, std::uint64_t from, const SparseMap& map,
+                  os::File* target) {
+  std::uint64_t end = 0;
+  for (const SparseMap::Piece& piece : map.pieces) {
+    for (std::uint64_t done = 0; done < piece.bytes; done += kChunk) {
+      std::string bytes;
+      MALMOI_TRY(
+          source.Read(from + done, std::min<std::uint64_t>(kChunk, piece.bytes - done), &bytes));
+      MALMOI_TRY(target->Write(piece.at + done, bytes));
+    }
+    from += piece.bytes;
+    end = piece.bytes == 0 ? end : piece.at + piece.bytes;
+  }
+  if (end < map.size) MALMOI_TRY(target->Write(map.size - 1, std::string(1, '\0')));
+  return target->Sync();
+}
+
 }  // namespace
 
 Result<std::string> WriteTar(os::Vfs& vfs, const std::string& directory, const std::string& path) {
@@ -162,13 +233,14 @@ Result<std::string> WriteTar(os::Vfs& vfs, const std::string& directory, const s
 
 Status ReadTar(os::Vfs& vfs, const std::string& path, const std::string& directory) {
   const auto damaged = [](const std::string& why) {
-    return BadRequest("the file is no snapshot of this server: " + why);
+    return BadRequest("the file is no snapshot: " + why);
   };
   MALMOI_TRY(const auto file, vfs.Open(path, os::OpenMode::kRead));
   MALMOI_TRY(const std::uint64_t size, file->Size());
   MALMOI_TRY(vfs.MakeDirs(directory));
   std::uint64_t at = 0;
   std::size_t files = 0;
+  std::string long_name;  // Of the next entry, from an entry of type 'L'.
   while (at + kBlock <= size) {
     std::string header;
     MALMOI_TRY(file->Read(at, kBlock, &header));
@@ -176,19 +248,31 @@ Status ReadTar(os::Vfs& vfs, const std::string& path, const std::string& directo
     if (header.find_first_not_of('\0') == std::string::npos) break;
     if (GetNumber(header.substr(148, 8)) != SumOf(header)) return damaged("a header is damaged");
     const std::uint64_t bytes = GetNumber(header.substr(124, 12));
-    std::string name(Field(header, 345, 155));
+    const char type = header[156];
+    const bool gnu = header.compare(257, 8, "ustar  \0", 8) == 0;
+    std::string name(gnu ? std::string_view() : Field(header, 345, 155));
     if (!name.empty()) name += "/";
     name += Field(header, 0, 100);
-    if (name.starts_with("./")) name.erase(0, 2);
+    if (!long_name.empty()) name = std::exchange(long_name, "");
+    while (name.starts_with("./")) name.erase(0, 2);
     at += kBlock;
     if (bytes > size - at) return damaged("it ends early");
-    const char type = header[156];
-    if (type == '0' || type == '\0') {
+    if (type == 'L') {
+      if (bytes > kNameMax) return damaged("a name is too long");
+      MALMOI_TRY(file->Read(at, bytes, &long_name));
+      long_name = std::string(Field(long_name, 0, long_name.size()));
+    } else if (type == '0' || type == '\0' || type == 'S') {
       if (!IsSafeName(name)) return damaged("a name leaves its folder");
+      SparseMap map;
+      if (type == 'S') {
+        MALMOI_TRY(map, ReadSparseMap(*file, header, bytes, &at));
+        if (at > size || bytes > size - at) return damaged("it ends early");
+      }
       const std::string target = os::JoinPath(directory, name);
       MALMOI_TRY(vfs.MakeDirs(std::string(os::DirName(target))));
       MALMOI_TRY(const auto out, vfs.Open(target, os::OpenMode::kTruncate));
-      MALMOI_TRY(CopyOut(*file, at, bytes, out.get()));
+      MALMOI_TRY(type == 'S' ? CopyPieces(*file, at, map, out.get())
+                             : CopyOut(*file, at, bytes, out.get()));
       ++files;
     } else if (type != '5' && type != 'x' && type != 'g') {
       return damaged("it holds links");

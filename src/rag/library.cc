@@ -35,10 +35,7 @@ Status LibraryImpl::OpenAll() {
   pool_ = std::make_unique<os::ThreadPool>(threads, "library");
   MALMOI_TRY(catalog_, catalog::Catalog::Open(os::JoinPath(data, "catalog.db")));
   MALMOI_TRY(content_, catalog::ContentStore::Open(os::JoinPath(data, "content")));
-  MALMOI_TRY(
-      database_,
-      OpenDatabase(
-          {.data = data, .url = options_.store, .key = options_.store_key, .threads = threads}));
+  MALMOI_TRY(database_, OpenDatabase({.data = data, .store = options_.store, .threads = threads}));
   MALMOI_TRY(OpenCollections());
   if (!options_.lazy_model) {
     const auto embedder = GetEmbedder();

@@ -16,12 +16,13 @@
 #include "rag/answer.h"
 #include "rag/lexical.h"
 #include "rag/retriever.h"
+#include "remote/qdrant_client.h"
 
 namespace malmoi::rag {
 
 struct LibraryOptions {
   std::string data_directory;
-  std::string store, store_key;  // qdrant://HOST:PORT in place of the embedded store; "": embedded.
+  remote::StoreAddress store;  // In place of the embedded store; without a url: embedded.
   // An id, a folder, or an embedding server's URL; "none": lexical search only.
   std::string model = "multilingual-e5-small";
   std::string model_key;                                        // Of the embedding server.

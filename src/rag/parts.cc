@@ -41,11 +41,10 @@ Result<std::shared_ptr<embed::Embedder>> OpenEmbedder(const std::string& model, 
 
 Result<std::unique_ptr<vec::Database>> OpenDatabase(const DatabaseSettings& settings) {
   os::Vfs& vfs = os::PosixVfs();
-  if (settings.url.empty()) {
+  if (settings.store.url.empty()) {
     return vec::Database::Open(vfs, os::JoinPath(settings.data, "vec"), settings.threads);
   }
-  MALMOI_TRY(const std::string url, remote::StoreUrl(settings.url));
-  return remote::OpenQdrant({url, settings.key}, vfs, os::JoinPath(settings.data, "store-owner"));
+  return remote::OpenQdrant(settings.store, vfs, os::JoinPath(settings.data, "store-owner"));
 }
 
 Result<std::shared_ptr<llm::Generator>> OpenGenerator(const GeneratorSettings& settings) {

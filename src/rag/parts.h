@@ -7,6 +7,7 @@
 #include "embed/embedder.h"
 #include "kernels/gemm.h"
 #include "llm/generator.h"
+#include "remote/qdrant_client.h"
 #include "text/analyzer.h"
 #include "vec/collection.h"
 
@@ -28,10 +29,10 @@ Result<std::shared_ptr<embed::Embedder>> OpenEmbedder(
     const std::string& model, std::size_t threads,
     kernels::Precision precision = kernels::Precision::kFloat32, const std::string& key = "");
 
-// Where a library's chunks lie: in `data`, or in the store at `url` (qdrant://HOST:PORT).
+// Where a library's chunks lie: in `data`, or in a store.
 struct DatabaseSettings {
   std::string data;
-  std::string url, key;  // "": embedded.
+  remote::StoreAddress store;  // Without a url: embedded.
   std::size_t threads = 0;
 };
 Result<std::unique_ptr<vec::Database>> OpenDatabase(const DatabaseSettings& settings);

@@ -1,8 +1,8 @@
 #include "serve/store_copy.h"
 
 #include <algorithm>
-#include <optional>
-#include <span>
+#include <cmath>
+#include <map>
 
 #include "json/value.h"
 #include "json/writer.h"
@@ -55,6 +55,35 @@ std::string IndexBody(const std::string& field, const Value& info) {
   return std::move(writer).Take();
 }
 
+// Equal members, items and texts; numbers equal to `tolerance` of themselves (0: in value and
+// kind).
+bool Same(const Value& a, const Value& b, double tolerance) {
+  if (a.is_number() && b.is_number() && tolerance > 0) {
+    const double x = *a.AsDouble(), y = *b.AsDouble();
+    return std::abs(x - y) <= tolerance * std::max({1.0, std::abs(x), std::abs(y)});
+  }
+  if (a.kind() != b.kind() || a.items().size() != b.items().size() ||
+      a.members().size() != b.members().size()) {
+    return false;
+  }
+  for (std::size_t i = 0; i < a.items().size(); ++i) {
+    if (!Same(a.items()[i], b.items()[i], tolerance)) return false;
+  }
+  for (const auto& [name, member] : a.members()) {
+    const Value* other = b.Find(name);
+    if (other == nullptr || !Same(member, *other, tolerance)) return false;
+  }
+  const bool leaf = !a.is_array() && !a.is_object();
+  return !leaf || a.Dump() == b.Dump();
+}
+
+// A member, or an empty object where there is none.
+const Value& Part(const Value& point, std::string_view name) {
+  static const Value kEmpty = Value::Object({});
+  const Value* part = point.Find(name);
+  return part == nullptr || part->is_null() ? kEmpty : *part;
+}
+
 class Copier {
  public:
   Copier(const Side& from, const Side& to, const CopyOptions& options, const CopyProgress& progress)
@@ -83,6 +112,11 @@ class Copier {
                                         " points were read, but the destination counts " +
                                         std::to_string(now) + "; run again with --resume");
     }
+    if (options_.verify) {
+      // float16 that is normalised once more may change in its last bit.
+      const bool half = info.Dump().find("\"float16\"") != std::string::npos;
+      MALMOI_TRY(Compare(path, name, half ? 1e-3 : 1e-6, &copied));
+    }
     return copied;
   }
 
@@ -94,68 +128,68 @@ class Copier {
       if (options_.cancel != nullptr && options_.cancel->IsSet()) {
         return Error(Code::kCancelled, "stopped; run again with --resume to go on");
       }
-      MALMOI_TRY(const Value page, from_.Call("POST", path + "/points/scroll", ScrollBody(offset)));
-      const Value* points = page.Find("points");
-      if (points == nullptr) return Error(Code::kInternal, "a scroll gave no points");
+      MALMOI_TRY(const auto page, from_.Scroll(name, offset, options_.batch));
+      const std::size_t count = page->size();
+      if (!page->next.is_null() && (count == 0 || page->next.Dump() == offset.Dump())) {
+        return Error(Code::kInternal, "the source's pages do not end: the one from " +
+                                          offset.Dump() + " leads to " + page->next.Dump());
+      }
       bool all_there = false;
-      if (there && !points->items().empty()) {
-        MALMOI_TRY(all_there, AllThere(path, points->items()));
+      if (there && count > 0) {
+        MALMOI_TRY(all_there, AllThere(path, *page));
       }
+      offset = page->next;
       if (all_there) {
-        copied->skipped += points->items().size();
+        copied->skipped += count;
       } else {
-        MALMOI_TRY(Upsert(path, points->items()));
+        MALMOI_TRY(to_.Upsert(name, *page));
       }
-      copied->points += points->items().size();
+      copied->points += count;
       progress_(name, copied->points, std::max(total, copied->points));
-      const Value* next = page.Find("next_page_offset");
-      offset = next == nullptr ? Value() : *next;
     } while (!offset.is_null());
     return Ok();
   }
 
-  std::string ScrollBody(const Value& offset) const {
-    Writer writer;
-    writer.BeginObject().Field("limit", options_.batch).Field("with_payload", true);
-    writer.Field("with_vector", true);
-    if (!offset.is_null()) writer.Key("offset").Put(offset);
-    writer.EndObject();
-    return std::move(writer).Take();
-  }
-
-  Result<bool> AllThere(const std::string& path, const std::vector<Value>& points) const {
-    Writer writer;
-    writer.BeginObject().Key("ids").BeginArray();
-    for (const Value& point : points) {
-      if (const Value* id = point.Find("id")) writer.Put(*id);
-    }
-    writer.EndArray().Field("with_payload", false).Field("with_vector", false).EndObject();
-    MALMOI_TRY(const Value found, to_.Call("POST", path + "/points", writer.text()));
-    return found.items().size() == points.size();
-  }
-
-  // A batch that is too large for the other side goes in halves.
-  Status Upsert(const std::string& path, std::span<const Value> points) const {
-    if (points.empty()) return Ok();
-    Writer writer;
-    writer.BeginObject().Key("points").BeginArray();
-    for (const Value& point : points) {
-      writer.BeginObject();
-      for (const std::string_view name : {"id", "vector", "payload"}) {
-        const Value* member = point.Find(name);
-        if (member != nullptr && !member->is_null()) writer.Key(name).Put(*member);
+  Status Compare(const std::string& path, const std::string& name, double tolerance,
+                 CopiedCollection* copied) {
+    const std::string label = name + ": comparing";
+    Value offset;
+    std::uint64_t done = 0;
+    do {
+      if (options_.cancel != nullptr && options_.cancel->IsSet()) {
+        return Error(Code::kCancelled, "stopped while comparing; all points were copied");
       }
-      writer.EndObject();
-    }
-    writer.EndArray().EndObject();
-    auto done = to_.Call("PUT", path + "/points?wait=true", std::move(writer).Take());
-    if (done.ok()) return Ok();
-    const bool large = done.error().code() == Code::kOutOfRange ||
-                       done.error().message().find("larger than allowed") != std::string::npos;
-    if (!large || points.size() == 1) return std::move(done.error());
-    const std::size_t half = points.size() / 2;
-    MALMOI_TRY(Upsert(path, points.first(half)));
-    return Upsert(path, points.subspan(half));
+      MALMOI_TRY(const auto page, from_.Scroll(name, offset, options_.batch));
+      offset = page->next;
+      if (page->size() == 0) break;
+      MALMOI_TRY(const Value ids, page->Ids());
+      MALMOI_TRY(const Value points, page->Points());
+      Writer writer;
+      writer.BeginObject().Key("ids").Put(ids);
+      writer.Field("with_payload", true).Field("with_vector", true).EndObject();
+      MALMOI_TRY(const Value found, to_.Call("POST", path + "/points", writer.text()));
+      std::map<std::string, const Value*> there;
+      for (const Value& point : found.items()) there[Part(point, "id").Dump()] = &point;
+      for (const Value& point : points.items()) {
+        const auto other = there.find(Part(point, "id").Dump());
+        const bool same = other != there.end() &&
+                          Same(Part(point, "payload"), Part(*other->second, "payload"), 0) &&
+                          Same(Part(point, "vector"), Part(*other->second, "vector"), tolerance);
+        copied->different += same ? 0 : 1;
+      }
+      done += page->size();
+      progress_(label, done, std::max(copied->points, done));
+    } while (!offset.is_null());
+    return Ok();
+  }
+
+  Result<bool> AllThere(const std::string& path, const remote::PointPage& page) const {
+    MALMOI_TRY(const Value ids, page.Ids());
+    Writer writer;
+    writer.BeginObject().Key("ids").Put(ids);
+    writer.Field("with_payload", false).Field("with_vector", false).EndObject();
+    MALMOI_TRY(const Value found, to_.Call("POST", path + "/points", writer.text()));
+    return found.items().size() == page.size();
   }
 
   const Side& from_;
@@ -196,7 +230,12 @@ Result<std::vector<CopiedCollection>> CopyStore(const StoreAddress& from, const 
   Copier copier(source, destination, options, progress);
   for (const std::string& name : names) {
     auto one = copier.Copy(name);
-    if (!one.ok()) return std::move(one.error()).With("copy collection '" + name + "'");
+    if (!one.ok()) {
+      // A side refused what the other one gave: no fault of who asked for the copy.
+      const Code code = one.error().code();
+      return Error(code == Code::kInvalidArgument ? Code::kInternal : code, one.error().message())
+          .With("copy collection '" + name + "'");
+    }
     copied.push_back(std::move(one).value());
   }
   if (options.collections.empty()) MALMOI_TRY(CopyAliases(source, destination));

@@ -21,11 +21,15 @@ struct CopyOptions {
   // all there are skipped, so an interrupted copy goes on where it stopped. Points that changed in
   // the source since are not noticed.
   bool resume = false;
+  // Afterwards every point of the source is read from both sides and compared: payloads exactly,
+  // vectors to 1e-6 (of float16 to 1e-3).
+  bool verify = false;
   const Cancel* cancel = nullptr;
 };
 struct CopiedCollection {
   std::string name;
   std::uint64_t points = 0, skipped = 0;  // Points of the source; of them those that were there.
+  std::uint64_t different = 0;            // With `verify`: those that lack or differ there.
 };
 // `done` and `total` points of the collection; called after each batch.
 using CopyProgress =

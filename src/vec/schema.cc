@@ -236,6 +236,17 @@ float HalfToFloat(std::uint16_t half) {
   return std::bit_cast<float>(sign | ((magnitude << 13) + 0x38000000));
 }
 
+namespace {
+
+// So near to length 1 that scaling would only round it again: a vector that was read from a store
+// is written to the next one as it is. The bound is Qdrant's.
+bool IsUnit(std::span<const float> row) {
+  const float square = kernels::Dot(row, row);
+  return std::abs(square - 1.0f) <= 1.0e-6f;
+}
+
+}  // namespace
+
 std::string StoredDense(const Schema::Field& field, std::span<const float> v) {
   std::string out;
   AppendDense(field, v, &out);
@@ -247,7 +258,8 @@ void AppendDense(const Schema::Field& field, std::span<const float> v, std::stri
   if (field.normalized()) {
     normalized.assign(v.begin(), v.end());
     for (std::size_t at = 0; at < v.size(); at += field.dim) {
-      kernels::NormalizeL2(std::span(normalized).subspan(at, field.dim));
+      const auto row = std::span(normalized).subspan(at, field.dim);
+      if (!IsUnit(row)) kernels::NormalizeL2(row);
     }
     v = normalized;
   }

@@ -19,10 +19,13 @@ def server(malmoi, *arguments):
     process = subprocess.Popen([malmoi.binary, "serve", *map(str, arguments)],
                                env=malmoi.environment, stderr=subprocess.PIPE, text=True)
     try:
+        grpc = None
         for line in process.stderr:
+            if found := re.search(r"gRPC is at (\S+)", line):
+                grpc = found.group(1)
             if found := re.search(r"http://([^\s/]+)", line):
                 threading.Thread(target=process.stderr.read, daemon=True).start()
-                yield found.group(1)
+                yield {"qdrant": found.group(1), "qdrant+grpc": grpc, "tei": found.group(1)}
                 break
         else:
             raise AssertionError(f"the server ended with {process.wait()}")
@@ -31,17 +34,17 @@ def server(malmoi, *arguments):
         assert process.wait(timeout=30) == 0
 
 
-@pytest.fixture(scope="module")
-def parts(malmoi_binary, malmoi_assets, tmp_path_factory):
-    """A program whose store and model are servers."""
+@pytest.fixture(scope="module", params=["qdrant", "qdrant+grpc"])
+def parts(request, malmoi_binary, malmoi_assets, tmp_path_factory):
+    """A program whose store and model are servers, the store over REST and over gRPC."""
     folder = tmp_path_factory.mktemp("remote")
     program = Malmoi(malmoi_binary, malmoi_assets, folder / "data")
     with (server(program, "store", "--storage", folder / "storage", "--port", 0) as store,
           server(program, "embed", "--model-id", "multilingual-e5-small", "--port", 0) as model):
         # As flags first, then as settings for all commands.
-        report = program.json("index", SAMPLE, "--store", f"qdrant://{store}",
-                              "--model", f"tei://{model}")
-        program.environment.update(MALMOI_STORE=f"qdrant://{store}", MALMOI_MODEL=f"tei://{model}")
+        at, model = f"{request.param}://{store[request.param]}", f"tei://{model['tei']}"
+        report = program.json("index", SAMPLE, "--store", at, "--model", model)
+        program.environment.update(MALMOI_STORE=at, MALMOI_MODEL=model)
         assert report["failed"] == 0 and report["vectors_complete"], report
         yield program
 

@@ -19,6 +19,7 @@
 #include "os/vfs.h"
 #include "qdrant/errors.h"
 #include "rpc/qdrant/calls_internal.h"
+#include "rpc/qdrant/certificates_internal.h"
 #include "rpc/qdrant/convert_internal.h"
 #include "rpc/qdrant/forms_internal.h"
 
@@ -212,24 +213,23 @@ class TableService final : public grpc::Service {
   serve::StoreRecords& records_;
 };
 
-Result<std::shared_ptr<grpc::ServerCredentials>> Credentials(const serve::StoreSettings& settings,
-                                                             os::Vfs& vfs) {
-  if (!settings.enable_tls) return grpc::InsecureServerCredentials();
-  grpc::SslServerCredentialsOptions options;
-  MALMOI_TRY(auto certificate, os::ReadFile(vfs, settings.tls_certificate));
-  MALMOI_TRY(auto key, os::ReadFile(vfs, settings.tls_key));
-  if (settings.tls_reload > 0) {
-    namespace tls = grpc::experimental;
-    constexpr std::uint64_t kReloadMax = 1 << 30;
-    tls::TlsServerCredentialsOptions watched(std::make_shared<tls::FileWatcherCertificateProvider>(
-        settings.tls_key, settings.tls_certificate,
-        static_cast<unsigned>(std::min(settings.tls_reload, kReloadMax))));
-    watched.watch_identity_key_cert_pairs();
-    watched.set_cert_request_type(GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE);
-    return tls::TlsServerCredentials(watched);
-  }
-  options.pem_key_cert_pairs.push_back({std::move(key), std::move(certificate)});
-  return grpc::SslServerCredentials(options);
+// With `files` null: without TLS.
+std::shared_ptr<grpc::ServerCredentials> Credentials(const Certificates* files,
+                                                     std::uint64_t reload_seconds) {
+  if (files == nullptr) return grpc::InsecureServerCredentials();
+  namespace tls = grpc::experimental;
+  constexpr std::uint64_t kLookMax = 10;  // The copies in memory are looked at more often.
+  const std::string identity = files->identity(), authorities = files->authorities();
+  const auto seconds =
+      static_cast<unsigned>(std::clamp<std::uint64_t>(reload_seconds, 1, kLookMax));
+  tls::TlsServerCredentialsOptions watched(std::make_shared<tls::FileWatcherCertificateProvider>(
+      identity, identity, authorities, seconds));
+  watched.watch_identity_key_cert_pairs();
+  if (!authorities.empty()) watched.watch_root_certs();
+  watched.set_cert_request_type(authorities.empty()
+                                    ? GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE
+                                    : GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
+  return tls::TlsServerCredentials(watched);
 }
 
 class ServerImpl final : public Server {
@@ -253,7 +253,10 @@ class ServerImpl final : public Server {
     grpc::EnableDefaultHealthCheckService(true);
     grpc::reflection::InitProtoReflectionServerBuilderPlugin();
     const serve::StoreSettings& settings = backend_.settings;
-    MALMOI_TRY(const auto credentials, Credentials(settings, *backend_.service.options().vfs));
+    if (settings.enable_tls) {
+      MALMOI_TRY(certificates_, Certificates::Open(settings, *backend_.service.options().vfs));
+    }
+    const auto credentials = Credentials(certificates_.get(), settings.tls_reload);
     grpc::ServerBuilder builder;
     int port = 0;
     const bool v6 = settings.host.find(':') != std::string::npos;
@@ -295,6 +298,7 @@ class ServerImpl final : public Server {
   std::vector<Method> methods_;
   std::map<std::string, std::unique_ptr<TableService>> services_;
   std::uint16_t port_ = 0;
+  std::unique_ptr<Certificates> certificates_;
   std::unique_ptr<grpc::Server> server_;
 };
 

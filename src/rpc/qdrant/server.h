@@ -13,7 +13,8 @@ namespace malmoi::rpc::store {
 // Qdrant's gRPC interface (version 1.20): the services Collections, Points, Snapshots and Qdrant of
 // package qdrant, grpc.health.v1 and reflection. Requests become those that REST makes of JSON, so
 // both answer alike. Keys and tokens come as metadata "api-key" or "authorization: Bearer ..."; TLS
-// by the certificate of the settings. A message may have 256 MiB.
+// by the certificate of the settings, read again every tls_reload seconds; with verify_grpc_clients
+// clients have to show one of an authority in tls_ca. A message may have 256 MiB.
 class Server {
  public:
   // Calls are counted, and written down where they are slow or an audit log is kept, in `records`.

@@ -12,10 +12,18 @@ namespace {
 using json::Value;
 using json::Writer;
 
+// 1.0 stays a number that is no integer, as Value::Dump has it.
+void PutFinite(double value, Writer* writer) {
+  writer->PutRaw(Value::Double(value).Dump());
+}
+void PutFinite(double value, vec::PayloadBuilder* writer) {
+  writer->Put(value);
+}
+
 template <class W>
 void PutDouble(double value, W* writer) {
   if (std::isfinite(value)) {
-    writer->Put(value);
+    PutFinite(value, writer);
   } else {
     writer->PutNull();  // As JSON has it.
   }

@@ -151,6 +151,8 @@ Status ApplyStoreSettings(const std::map<std::string, std::string>& values, Stor
       out->tls_ca = value;
     } else if (key == "service.verify_https_client_certificate") {
       out->verify_clients = flag;
+    } else if (key == "service.verify_grpc_client_certificate") {
+      out->verify_grpc_clients = flag;
     } else if (key == "tls.cert_ttl") {
       const bool none = value.empty() || AsciiLower(value) == "null" || value == "~";
       if (!none && (!number || *number < 0)) return Wrong(key, value, "seconds, or null");

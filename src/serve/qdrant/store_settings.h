@@ -29,6 +29,7 @@ struct StoreSettings {
   std::string tls_key;                 // tls.key
   std::string tls_ca;                  // tls.ca_cert: whose certificates clients may show
   bool verify_clients = false;         // service.verify_https_client_certificate; REST, as Qdrant
+  bool verify_grpc_clients = false;    // service.verify_grpc_client_certificate, malmoi's own
   std::uint64_t tls_reload = 3600;     // tls.cert_ttl, seconds; 0 or null: never
   std::uint64_t max_request_mb = 32;   // service.max_request_size_mb
   std::string metrics_prefix;          // service.metrics_prefix

@@ -131,8 +131,11 @@ def test_replaced_certificates_are_shown_without_a_restart(malmoi_binary, certif
     with Store(malmoi_binary, tmp_path / "store", environment) as store:
         before = ssl.get_server_certificate(("127.0.0.1", store.port))
         assert before == ssl.get_server_certificate(("127.0.0.1", store.grpc_port))
-        (folder / "cert.pem").write_text("none")  # Unusable files change nothing.
-        assert before == ssl.get_server_certificate(("127.0.0.1", store.port))
+        for wrong in ("none", (certificate / "cert.pem").read_text()):  # The second: another key's.
+            (folder / "cert.pem").write_text(wrong)  # Unusable files change nothing.
+            time.sleep(2.5)  # Past two times that they are looked at.
+            for port in (store.port, store.grpc_port):
+                assert before == ssl.get_server_certificate(("127.0.0.1", port))
         for name in ("key.pem", "cert.pem"):
             shutil.copy(certificate / name, folder / name)
         wanted = ssl.PEM_cert_to_DER_cert((certificate / "cert.pem").read_text())
@@ -140,3 +143,39 @@ def test_replaced_certificates_are_shown_without_a_restart(malmoi_binary, certif
         for port in (store.port, store.grpc_port):
             while ssl.PEM_cert_to_DER_cert(ssl.get_server_certificate(("127.0.0.1", port))) != wanted:
                 assert time.monotonic() < deadline
+
+
+def test_clients_show_a_certificate_over_grpc(malmoi_binary, certificate, tmp_path):
+    (tmp_path / "other").mkdir()
+    other = make_certificate(tmp_path / "other")
+    environment = {"QDRANT__SERVICE__ENABLE_TLS": "true", "QDRANT__TLS__CERT_TTL": "1",
+                   "QDRANT__SERVICE__VERIFY_GRPC_CLIENT_CERTIFICATE": "true",
+                   "QDRANT__TLS__CERT": str(certificate / "cert.pem"),
+                   "QDRANT__TLS__KEY": str(certificate / "key.pem"),
+                   "QDRANT__TLS__CA_CERT": str(certificate / "cert.pem")}
+    root = (certificate / "cert.pem").read_bytes()
+    for ttl in ("1", "0"):
+        environment["QDRANT__TLS__CERT_TTL"] = ttl
+        with Store(malmoi_binary, tmp_path / f"store{ttl}", environment) as store:
+            for shown, served in ((certificate, True), (other, False), (None, False)):
+                pair = [(shown / name).read_bytes() for name in ("key.pem", "cert.pem")] if shown else []
+                with grpc.secure_channel(f"127.0.0.1:{store.grpc_port}",
+                                         grpc.ssl_channel_credentials(root, *pair)) as stub_channel:
+                    stub = qdrant.grpc.QdrantStub(stub_channel)
+                    if served:
+                        assert stub.HealthCheck(qdrant.grpc.HealthCheckRequest(), timeout=20).version
+                    else:
+                        with pytest.raises(grpc.RpcError):
+                            stub.HealthCheck(qdrant.grpc.HealthCheckRequest(), timeout=5)
+            # The program's own client shows one too.
+            copy = [str(malmoi_binary), "store", "copy", f"grpcs://localhost:{store.grpc_port}",
+                    str(tmp_path / f"copy{ttl}"), "--from-ca", str(certificate / "cert.pem")]
+            assert subprocess.run(copy, capture_output=True, timeout=60).returncode == 3
+            shown = ["--from-cert", str(certificate / "cert.pem"),
+                     "--from-cert-key", str(certificate / "key.pem")]
+            assert subprocess.run(copy + shown, capture_output=True, timeout=60).returncode == 1
+            half = subprocess.run(copy + shown[:2], capture_output=True, text=True, timeout=60)
+            assert half.returncode == 2 and "its key" in half.stderr
+    del environment["QDRANT__TLS__CA_CERT"]
+    with pytest.raises(AssertionError, match="tls.ca_cert"):
+        Store(malmoi_binary, tmp_path / "none", environment).__enter__()
