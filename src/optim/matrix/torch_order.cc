@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "optim/matrix/bf16_product.h"
+#include "optim/torch_norm.h"
 
 namespace malmoi::optim::matrix {
 namespace {
@@ -12,7 +13,6 @@ namespace {
 constexpr std::size_t kOwnLoops = 16 * 16 * 16;
 // Beyond so many multiply-adds the order is not followed.
 constexpr std::size_t kFollowed = std::size_t{1} << 20;
-constexpr std::size_t kFollowedNorm = 4096;
 
 // A product of two bf16 or f16 numbers is exact in f32: `s += a * b` rounds once, as an fma does.
 
@@ -114,19 +114,8 @@ Matrix<float> LowGram(Precision precision, const Matrix<float>& x, Layout layout
 }
 
 float NormF32(std::span<const float> x) {
-  if (x.size() > kFollowedNorm) return static_cast<float>(FrobeniusNorm<float>(x));
-  constexpr std::size_t kLanes = 8;
-  float lanes[kLanes] = {};
-  std::size_t i = 0;
-  for (; i + kLanes <= x.size(); i += kLanes)
-    for (std::size_t l = 0; l < kLanes; ++l) lanes[l] += x[i + l] * x[i + l];
-  float sum = lanes[0];
-  for (std::size_t l = 1; l < kLanes; ++l) sum += lanes[l];
-  // What is left: four products, each rounded, then fused multiply-adds.
-  if (x.size() - i >= 4)
-    for (const std::size_t end = i + 4; i < end; ++i) sum += x[i] * x[i];
-  for (; i < x.size(); ++i) sum = std::fma(x[i], x[i], sum);
-  return std::sqrt(sum);
+  if (x.size() > kTorchNormMax) return static_cast<float>(FrobeniusNorm<float>(x));
+  return TorchNorm(x);
 }
 
 }  // namespace malmoi::optim::matrix
