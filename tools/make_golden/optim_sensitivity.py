@@ -6,20 +6,21 @@ usage: optim_sensitivity.py FOLDER DUMP SERIES... [--draws K] [--narrow]
 
 FOLDER is a folder of docs/formats/trajectories.md, DUMP what `malmoi optim check` wrote for it, a
 series NAME/VARIANT/DTYPE. --off takes the series from the lines `off` and `by properties` of the
-check's output on standard input. Parameters, gradients, curvatures (and nothing else) are
-multiplied by 1 - e, 1 or 1 + e at random, e being the type's 2^-24, 2^-52 or 2^-9 before they are
-rounded to it. --narrow takes f32's for f64 too: rules that decompose, sum or keep tables in f32
-whatever the dtype do not see f64's. One line for every parameter whose dump differs from the recording by more than the
-plain tolerance (f32: min(max(10 x f32_vs_f64_rel_param, 1e-6), 1e-4), f64: 1e-6, bf16: 2^-8):
+check's output on standard input. Parameters, gradients and curvatures are multiplied by 1 - e, 1 or
+1 + e at random, e being the type's 2^-24, 2^-52 or 2^-9, before they are rounded to it. --narrow
+takes f32's e for f64 too: rules that decompose, sum or keep tables in f32 whatever the dtype do not
+see f64's. One line for every parameter whose dump differs from the recording by more than the plain
+tolerance (f32: min(max(10 x f32_vs_f64_rel_param, 1e-6), 1e-4), f64: 1e-6, bf16: 2^-8):
 
   ours       largest |dump - recording| over the largest |recording|
   again      the same for the reference run here without a change: what another processor does
   perturbed  the largest of K perturbed runs beside the run without a change
+  own        f32_vs_f64_rel_param
   first      the first recorded step at which ours is beyond the tolerance, and at which the first
              perturbed run is
 
-Where `perturbed` reaches half of `ours`, the line ends in `undefined`: the recording holds no more than one of many results, and no
-program can be asked for it; where it stays below, the difference is ours.
+Where `perturbed` reaches half of `ours`, the line ends in `undefined`: the recording holds one of
+many results, and no program can be asked for it. Where it stays below, the difference is ours.
 """
 import argparse
 import json
