@@ -169,13 +169,14 @@ void Fill16(double* data, std::size_t groups) {
 
 }  // namespace
 
+// `drawn`: of the first numbers, before the tail is.
 template <class T>
-void TorchGenerator::Fill(std::span<T> out, os::ThreadPool* pool) {
+void TorchGenerator::Fill(std::span<T> out, std::size_t drawn, os::ThreadPool* pool) {
   if (out.size() < 16) {
     for (T& v : out) v = static_cast<T>(SmallNormal());
     return;
   }
-  Uniforms(out);
+  Uniforms(out.first(drawn));
   const auto fill = [&](std::size_t, std::size_t begin, std::size_t end) {
     Fill16(&out[16 * begin], end - begin);
   };
@@ -191,10 +192,13 @@ void TorchGenerator::Fill(std::span<T> out, os::ThreadPool* pool) {
 }
 
 void TorchGenerator::Normal(std::span<float> out, os::ThreadPool* pool) {
-  Fill(out, pool);
+  Fill(out, out.size(), pool);
 }
 void TorchGenerator::Normal(std::span<double> out, os::ThreadPool* pool) {
-  Fill(out, pool);
+  Fill(out, out.size(), pool);
+}
+void TorchGenerator::NormalOfLow(std::span<float> out, os::ThreadPool* pool) {
+  Fill(out, out.size() / 16 * 16, pool);
 }
 
 std::vector<std::int64_t> TorchGenerator::Permutation(std::int64_t n) {

@@ -35,6 +35,9 @@ class TorchGenerator {
   // Standard normals, as torch.randn of that many f32 (f64) elements. With a pool its threads share
   // what follows the drawing: logarithms and circles.
   void Normal(std::span<float> out, os::ThreadPool* pool = nullptr);
+  // The same for torch.randn of bf16 or f16 elements, before it rounds them: the last, where their
+  // number is no multiple of 16, are drawn otherwise.
+  void NormalOfLow(std::span<float> out, os::ThreadPool* pool = nullptr);
   void Normal(std::span<double> out, os::ThreadPool* pool = nullptr);
   // The order of torch.randperm(n).
   std::vector<std::int64_t> Permutation(std::int64_t n);
@@ -51,7 +54,7 @@ class TorchGenerator {
   void Uniforms(std::span<float> out);
   void Uniforms(std::span<double> out);
   template <class T>
-  void Fill(std::span<T> out, os::ThreadPool* pool);
+  void Fill(std::span<T> out, std::size_t drawn, os::ThreadPool* pool);
 
   std::array<std::uint32_t, 624> state_;
   int next_ = 624;

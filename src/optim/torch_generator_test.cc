@@ -58,4 +58,22 @@ TEST_CASE("normals are those of Box and Muller, equal at every level and with a 
   CHECK(worst <= 3e-6);
 }
 
+TEST_CASE("normals of a low precision draw no numbers that their tail replaces") {
+  // 31 of them: those of one group, of which 15 stay, then those of the next.
+  std::vector<float> two(32), low(31);
+  TorchGenerator plain(7), other(7);
+  plain.Normal(two);
+  other.NormalOfLow(low);
+  for (std::size_t i = 0; i < 15; ++i) CHECK(low[i] == two[i]);
+  for (std::size_t i = 0; i < 16; ++i) CHECK(low[15 + i] == two[16 + i]);
+  CHECK(plain.Random() == other.Random());
+  // Without a tail, and where there are fewer than a group, they are the same.
+  for (const std::size_t n : {7U, 48U}) {
+    std::vector<float> a(n), b(n);
+    TorchGenerator(3).Normal(a);
+    TorchGenerator(3).NormalOfLow(b);
+    CHECK(a == b);
+  }
+}
+
 }  // namespace malmoi::optim

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "optim/matrix/bf16_product.h"
+#include "optim/torch_norm.h"
 
 namespace malmoi::optim::matrix {
 namespace {
@@ -12,7 +13,6 @@ namespace {
 constexpr std::size_t kOwnLoops = 16 * 16 * 16;
 // Beyond so many multiply-adds the order is not followed.
 constexpr std::size_t kFollowed = std::size_t{1} << 20;
-constexpr std::size_t kFollowedNorm = 4096;
 
 // A product of two bf16 or f16 numbers is exact in f32: `s += a * b` rounds once, as an fma does.
 
@@ -48,6 +48,15 @@ float Dot(const float* a, const float* b, std::size_t n) {
   return sum;
 }
 
+// x^T x of rows x, which torch takes for x x^T of a turned view: one term after the other.
+float OneSum(const Matrix<float>& a, std::size_t row, const Matrix<float>& b, std::size_t column) {
+  float sum = 0;
+  for (std::size_t k = 0; k < a.cols; ++k) sum += a(row, k) * b(k, column);
+  return sum;
+}
+
+enum class Sums : unsigned char { kFour, kDots, kOne };
+
 // oneDNN's, by the processor's instruction for pairs of bf16: the odd one of a pair first.
 void Pairs(const Matrix<float>& a, const Matrix<float>& b, Matrix<float>* out) {
   const std::size_t n = b.cols;
@@ -65,7 +74,7 @@ void Pairs(const Matrix<float>& a, const Matrix<float>& b, Matrix<float>* out) {
 }
 
 // a b in the reference's order; false where it is not followed.
-bool Ordered(Precision precision, const Matrix<float>& a, const Matrix<float>& b, bool dots,
+bool Ordered(Precision precision, const Matrix<float>& a, const Matrix<float>& b, Sums sums,
              Matrix<float>* out) {
   const std::size_t size = a.rows * a.cols * b.cols;
   if (precision == Precision::kF32 || size > kFollowed) return false;
@@ -74,9 +83,10 @@ bool Ordered(Precision precision, const Matrix<float>& a, const Matrix<float>& b
     Pairs(a, b, out);
     return true;
   }
-  if (!dots) {
+  if (sums != Sums::kDots) {
+    const auto sum = sums == Sums::kFour ? FourSums : OneSum;
     for (std::size_t i = 0; i < a.rows; ++i)
-      for (std::size_t j = 0; j < b.cols; ++j) (*out)(i, j) = FourSums(a, i, b, j);
+      for (std::size_t j = 0; j < b.cols; ++j) (*out)(i, j) = sum(a, i, b, j);
     return true;
   }
   const Matrix<float> columns = Transpose(b);
@@ -92,7 +102,8 @@ void LowProduct(Precision precision, double alpha, const Matrix<float>& a, const
                 double beta, Matrix<float>* c, Layout layout_b, bool symmetric) {
   const auto scale = static_cast<float>(alpha), keep = static_cast<float>(beta);
   Matrix<float> sums;
-  if (Ordered(precision, a, b, layout_b == Layout::kColumns, &sums)) {
+  const Sums order = layout_b == Layout::kColumns ? Sums::kDots : Sums::kFour;
+  if (Ordered(precision, a, b, order, &sums)) {
     for (std::size_t i = 0; i < c->size(); ++i)
       c->data[i] = std::fma(keep, c->data[i], scale * sums.data[i]);
   } else if (precision == Precision::kBf16 && HasBf16Products()) {
@@ -108,25 +119,15 @@ Matrix<float> LowGram(Precision precision, const Matrix<float>& x, Layout layout
   if (!small && precision == Precision::kBf16 && HasBf16Products()) return Bf16Gram(x);
   Matrix<float> out;
   // The second factor is a view of the first, turned: columns where x lies in rows.
-  if (!small || !Ordered(precision, x, Transpose(x), layout == Layout::kRows, &out)) out = Gram(x);
+  const Sums order = layout == Layout::kRows ? Sums::kDots : Sums::kOne;
+  if (!small || !Ordered(precision, x, Transpose(x), order, &out)) out = Gram(x);
   RoundTo(precision, out.data);
   return out;
 }
 
 float NormF32(std::span<const float> x) {
-  if (x.size() > kFollowedNorm) return static_cast<float>(FrobeniusNorm<float>(x));
-  constexpr std::size_t kLanes = 8;
-  float lanes[kLanes] = {};
-  std::size_t i = 0;
-  for (; i + kLanes <= x.size(); i += kLanes)
-    for (std::size_t l = 0; l < kLanes; ++l) lanes[l] += x[i + l] * x[i + l];
-  float sum = lanes[0];
-  for (std::size_t l = 1; l < kLanes; ++l) sum += lanes[l];
-  // What is left: four products, each rounded, then fused multiply-adds.
-  if (x.size() - i >= 4)
-    for (const std::size_t end = i + 4; i < end; ++i) sum += x[i] * x[i];
-  for (; i < x.size(); ++i) sum = std::fma(x[i], x[i], sum);
-  return std::sqrt(sum);
+  if (x.size() > kTorchNormMax) return static_cast<float>(FrobeniusNorm<float>(x));
+  return TorchNorm(x);
 }
 
 }  // namespace malmoi::optim::matrix

@@ -27,7 +27,7 @@ OPTIM_GRID_KERNEL(FactoredMomentumUpdate, kP | kG | kS0 | kS7, kP | kS0) {
 }
 OPTIM_GRID_KERNEL(FactoredHalfMomentumUpdate, kP | kG | kS0 | kS7, kP | kS0) {
   const auto u = RoundHalf(x.c(19) * x.s7 * x.g / x.c(0) * x.c(1));
-  x.s0 = RoundHalf(x.s0 + x.c(2) * (u - x.s0));
+  x.s0 = RoundHalf(Fma(x.c(2), u - x.s0, x.s0));  // In f32 whatever the parameters are.
   x.p = x.p - x.s0;
 }
 // CAME: momentum, and its residual's squares along both. c: 0 clip, 1 1-beta, 2 added.
@@ -285,9 +285,13 @@ struct AdaFactor : Rule {
       t.ReduceGrid(FactoredUpdate, {clip, rate}, grid);
       return;
     }
-    t.ReduceGrid(
-        momentum_dtype == "torch.bfloat16" ? FactoredHalfMomentumUpdate : FactoredMomentumUpdate,
-        {clip, rate, 1.0 - betas[0]}, grid);
+    const double weight = 1.0 - betas[0];
+    if (momentum_dtype == "torch.bfloat16") {
+      const auto narrow = static_cast<double>(static_cast<float>(weight));
+      t.ReduceGrid(FactoredHalfMomentumUpdate, {clip, rate, narrow}, grid);
+    } else {
+      t.ReduceGrid(FactoredMomentumUpdate, {clip, rate, weight}, grid);
+    }
   }
   template <class T>
   void Run(TensorStep& t) const {

@@ -36,6 +36,15 @@ OPTIM_KERNEL(BsamDirection, kG | kS0 | kS1, kS0 | kS1 | kU) {
 
 namespace malmoi::optim {
 
+// Standard normals as the reference draws them for a tensor of this type.
+template <class T>
+void DrawNormals(TensorStep& t, std::span<T> out) {
+  if constexpr (sizeof(T) == sizeof(float)) {
+    if (t.bf16()) return t.random->NormalOfLow(out, t.pool());
+  }
+  t.random->Normal(out, t.pool());
+}
+
 // Bahrami and Zadeh 2021 (arXiv:2101.09192).
 struct Gravity : Rule {
   double alpha = 0.01, beta = 0.9;
@@ -52,8 +61,10 @@ struct Gravity : Rule {
   template <class T>
   void Start(TensorStep& t) const {
     const std::span<T> v = t.State<T>(0);
-    t.random->Normal(v);
+    DrawNormals<T>(t, v);
     for (T& x : v) x *= static_cast<T>(alpha / lr);
+    if (t.bf16())
+      for (T& x : v) x = RoundBf16(x);
     t.Flush();
   }
 };
@@ -101,10 +112,16 @@ struct BSAM : Rule {
   void Shake(TensorStep& t) const {
     const std::span<T> p = t.P<T>(), s = t.State<T>(0), noise = t.Scratch<T>(0);
     if (t.first()) std::fill(s.begin(), s.end(), T{1});
-    t.random->Normal(noise, t.pool());
+    DrawNormals<T>(t, noise);
+    const bool low = t.bf16();
     const auto shake = [&](std::size_t, std::size_t begin, std::size_t end) {
       for (std::size_t i = begin; i < end; ++i) {
-        p[i] += noise[i] * (T{1} / (static_cast<T>(num_data) * s[i]));
+        if (low) {  // Every operation is rounded, as the reference's.
+          const T deviation = RoundBf16(T{1} / RoundBf16(static_cast<T>(num_data) * s[i]));
+          p[i] += RoundBf16(RoundBf16(noise[i]) * deviation);
+        } else {
+          p[i] += noise[i] * (T{1} / (static_cast<T>(num_data) * s[i]));
+        }
       }
     };
     if (t.pool() != nullptr) {

@@ -185,6 +185,7 @@ OPTIM_KERNEL(NadamDirection, kG | kS0 | kS1, kS0 | kS1 | kU) {
 #include "json/writer.h"
 #include "optim/rule.h"
 #include "optim/rules/sgd_kernels.h"
+#include "optim/torch_norm.h"
 
 namespace malmoi::optim {
 
@@ -266,23 +267,23 @@ struct ASGD : Rule {
     if (phase != 0) return;
     for (Rule* rule : rules) static_cast<ASGD*>(rule)->NewRate();
   }
-  // The reference adds squares of norms up in f32 whatever the parameters are, and the rate is a
-  // quotient of differences of such norms: rounded as there, or it has few digits in common.
-  float p_squares = 0, g_squares = 0;
-  void Begin() override { p_squares = g_squares = 0; }
-  static float SquareOfNorm(double squares, const TensorStep& t) {
-    const double norm = std::sqrt(squares);
-    if (t.f64()) return static_cast<float>(norm * norm);
-    const float narrow = t.bf16() ? RoundBf16(static_cast<float>(norm)) : static_cast<float>(norm);
-    return t.bf16() ? RoundBf16(narrow * narrow) : narrow * narrow;
-  }
+  // The reference keeps norms and their sums in f32, and the rate is a quotient of differences of
+  // such sums: with its bits, or it has few digits in common. Parameters are added up one by one,
+  // gradients as a vector is.
+  float p_squares = 0;
+  std::vector<float> g_squares;
+  void Begin() override { p_squares = 0, g_squares.clear(); }
   void Visited(const TensorStep& t) override {
     if (t.phase() != 0) return;
-    p_squares += SquareOfNorm(t.out[0], t);
-    g_squares += SquareOfNorm(t.out[1], t);
+    const double p = t.out[0];
+    const float narrow = static_cast<float>(p), g = static_cast<float>(t.out[1]);
+    p_squares += t.f64()    ? static_cast<float>(p * p)
+                 : t.bf16() ? RoundBf16(RoundBf16(narrow) * RoundBf16(narrow))
+                            : narrow * narrow;
+    g_squares.push_back(g * g);
   }
   void NewRate() {
-    const float p_norm = std::sqrt(p_squares), g_norm = std::sqrt(g_squares);
+    const float p_norm = std::sqrt(p_squares), g_norm = std::sqrt(TorchSum(g_squares));
     if (prev_param_norm < 0) {
       prev_param_norm = static_cast<double>(p_norm), prev_grad_norm = static_cast<double>(g_norm);
     }
@@ -296,8 +297,13 @@ struct ASGD : Rule {
   }
   void Step(TensorStep& t) const override {
     if (t.phase() == 0) {
+      if (!t.f64() && t.n() <= kTorchNormMax) {
+        t.out[0] = static_cast<double>(TorchNorm(t.P<float>()));
+        t.out[1] = static_cast<double>(TorchNorm(t.G<float>()));
+        return;
+      }
       const PassSums sums = t.Reduce(NormsOfPAndG);
-      t.out[0] = sums.sum[0], t.out[1] = sums.sum[1];
+      t.out[0] = std::sqrt(sums.sum[0]), t.out[1] = std::sqrt(sums.sum[1]);
       return;
     }
     Decay(t);

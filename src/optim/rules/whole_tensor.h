@@ -21,7 +21,7 @@ OPTIM_GRID_KERNEL(AlignedAdamUpdate, kP | kG | kS0 | kS1 | kS2 | kS6 | kS7, kP |
   x.s0 = Lerp(x.s0, (x.s1 * x.s6) * (x.g * x.s7), x.c(0));
   x.s1 = x.s1 * x.c(2) + ((x.Num(1) + x.s0) * x.Num(0.5) + x.c(1)) * x.g;
   x.s2 = x.s2 * x.c(4) + x.c(5) * x.g * x.g;
-  x.p = x.p - x.c(3) * (x.s1 / (Sqrt(x.s2) + x.c(1)));
+  x.p = x.p - x.c(3) * x.s1 / (Sqrt(x.s2) + x.c(1));
 }
 // c: 0 rate; c(19) of the row: the root of its second moment. Sums of p and of its square.
 OPTIM_GRID_KERNEL(NeuronUpdate, kP | kG, kP) {
@@ -159,7 +159,7 @@ struct AdaTAM : Rule {
       const T d = ((T{1} + s[i]) / T{2} + static_cast<T>(eps)) * g[i];
       m[i] = m[i] * static_cast<T>(betas[0]) + d;
       v[i] = v[i] * static_cast<T>(betas[1]) + static_cast<T>(1.0 - betas[1]) * g[i] * g[i];
-      p[i] -= static_cast<T>(lr) * (m[i] / (std::sqrt(v[i]) + static_cast<T>(eps)));
+      p[i] -= static_cast<T>(lr) * m[i] / (std::sqrt(v[i]) + static_cast<T>(eps));
     }
   }
 };

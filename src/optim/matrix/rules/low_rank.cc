@@ -46,13 +46,16 @@ struct LowRankRule : DenseRule<Derived> {
   double BiasStep() const {
     return this->lr * std::sqrt(this->Debias(betas[1])) / this->Debias(betas[0]);
   }
+  bool Refreshes(const TensorStep& t) const {
+    return t.first() || this->step_count % update_proj_gap == 0;
+  }
   // The projected gradient, after refreshing the basis from `basis_of` where it is time.
   template <class T>
   Matrix<T> Project(TensorStep& t, const Projection& o, const Matrix<T>& g,
                     const Matrix<T>& basis_of, const Noise* random = nullptr) const {
     double& last = t.scalar(0);
     const auto now = static_cast<double>(this->step_count);
-    if ((t.first() || this->step_count % update_proj_gap == 0) && last != now) {
+    if (Refreshes(t) && last != now) {
       if (random != nullptr)
         o.Randomise<T>(t, 2, random->Of(t.index()));
       else
@@ -261,9 +264,13 @@ struct Conda : LowRankRule<Conda> {
     if (t.shape().size() != 2) return Plain<T>(t);
     const Projection o = Projection::Of(t.shape(), projection_type, std::nullopt);
     const std::span<T> g = t.G<T>();
+    LerpInto(t.State<T>(0), Const(g), 1.0 - betas[0]);
+    // The basis is that of the momentum as it is kept. Directions that the exact one lacks have
+    // second moments near zero, and by those what bf16 or 8 bits leave of the momentum in them
+    // would be divided in the steps to come.
+    if (Refreshes(t)) t.Flush();
     const std::span<T> m = t.State<T>(0);
     const std::span<T> v = t.State<T>(1);
-    LerpInto(m, Const(g), 1.0 - betas[0]);
     const Matrix<T> momentum = AsMatrix(Const(m), t.rows());
     const Matrix<T> low = Project(t, o, AsMatrix(Const(g), t.rows()), momentum);
     Matrix<T> u = o.Forward(t, 2, momentum);

@@ -48,6 +48,10 @@ void Projection::Refresh(TensorStep& t, int slot, const Matrix<T>& a) const {
   auto svd = SingularValues(narrow);
   if (!svd.ok()) return;
   const auto r = static_cast<std::size_t>(rank);
+  if (t.bf16()) {  // As the parameter is.
+    for (float& x : svd.value().u.data) x = RoundBf16(x);
+    for (float& x : svd.value().vt.data) x = RoundBf16(x);
+  }
   if (side != Side::kRight) {
     const std::span<T> u = t.State<T>(slot);
     for (std::size_t i = 0; i < a.rows; ++i)

@@ -17,8 +17,8 @@ struct Projection {
   // rank: nullopt for min(rows, cols).
   static Projection Of(const Shape& shape, const std::string& type, std::optional<double> rank);
   void Declare(StateList& s) const;  // "projector.ortho_matrix", or two with ".0" and ".1".
-  // The singular vectors of `a` into states slot (and slot + 1), in f32 as in the reference; `a`
-  // that is not finite keeps the old ones.
+  // The singular vectors of `a` into states slot (and slot + 1), in f32 as in the reference,
+  // rounded to bf16 for parameters of that type; `a` that is not finite keeps the old ones.
   template <class T>
   void Refresh(TensorStep& t, int slot, const Matrix<T>& a) const;
   // Normal numbers over sqrt(rank) instead: first the left side's [rows, r], then the right one's.

@@ -6,6 +6,7 @@
 #include "optim/matrix/newton_schulz.h"
 #include "optim/matrix/rules/dense.h"
 #include "optim/matrix/torch_order.h"
+#include "optim/torch_norm.h"
 
 namespace malmoi::optim::matrix {
 namespace {
@@ -23,6 +24,16 @@ Matrix<float> Unit(Matrix<float> v) {
                               RoundTo(kBf, 1e-12F));
   for (float& x : v.data) x = RoundTo(kBf, x / norm);
   return v;
+}
+
+// a x in bf16; of small matrices in the reference's order: where a sum is nearly a tie its rounding
+// moves theta by its last digit, and lambda by all of them.
+Matrix<float> Times(const Matrix<float>& a, const Matrix<float>& x) {
+  constexpr std::size_t kFollowed = std::size_t{1} << 16;
+  if (a.size() > kFollowed) return Rounded(Multiply(a, x));
+  Matrix<float> out(a.rows, x.cols);
+  LowProduct(kBf, 1.0, a, x, 0.0, &out);
+  return out;
 }
 
 // Newton-Schulz with the schedule of Polar Express for eight steps.
@@ -63,10 +74,11 @@ struct Sphere {
   }
   double Slope(double lambda) const {
     const Matrix<float> phi = At(lambda);
-    double sum = 0;
+    // Where the slope is nearly flat the order of its sum decides which lambda is the best.
+    Numbers<float> terms(phi.size());
     for (std::size_t i = 0; i < phi.size(); ++i)
-      sum += static_cast<double>(RoundTo(kBf, theta.data[i] * phi.data[i]));
-    return static_cast<double>(RoundTo(kBf, static_cast<float>(sum)));
+      terms[i] = RoundTo(kBf, theta.data[i] * phi.data[i]);
+    return static_cast<double>(RoundTo(kBf, TorchSumOfLow(terms)));
   }
 };
 
@@ -154,9 +166,9 @@ struct SpectralSphere : DenseRule<SpectralSphere> {
     w = Rounded(std::move(w));
     Matrix<float> v(t.cols(), 1);
     std::fill(v.data.begin(), v.data.end(), 1.0F);
-    for (std::int64_t i = 0; i < power_iteration_steps; ++i)
-      v = Unit(Rounded(Multiply(w, Op::kTranspose, Rounded(Multiply(w, v)), Op::kNone)));
-    const Matrix<float> u = Unit(Rounded(Multiply(w, v)));
+    const Matrix<float> turned = Transpose(w);
+    for (std::int64_t i = 0; i < power_iteration_steps; ++i) v = Unit(Times(turned, Times(w, v)));
+    const Matrix<float> u = Unit(Times(w, v));
     const Matrix<float> theta = Rounded(Multiply(u, Op::kNone, v, Op::kTranspose));
     const Sphere sphere{m, theta, msign_steps};
     const Matrix<float> update =
