@@ -61,8 +61,6 @@ class Matcher {
   void Restrict(const PartRef& part, Bitmap* rows) const;
   // The sorted ids that a point must be one of, where the filter says so at its top.
   const std::vector<PointId>* candidates() const;
-  // Keys of conditions that have no payload index to answer them.
-  void CollectUnindexed(std::vector<std::string>* keys) const;
   // By which a segment remembers what the filter keeps (kept_rows_internal.h); empty: it does not.
   const std::string& text() const { return text_; }
   void SetText(std::string text) { text_ = std::move(text); }
