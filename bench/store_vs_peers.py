@@ -444,7 +444,7 @@ def measure(name, args, emit):
 def run(name, args, emit):
     """A child for each engine: one that uses instructions which the processor lacks dies alone."""
     command = [sys.executable, __file__, str(args.folder), "--child", name, "--rounds",
-               str(args.rounds)]
+               str(args.rounds), "--settle", str(args.settle)]
     command += [f"--{flag}" for flag in ("filters", "two", "keep", "build") if getattr(args, flag)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
         for line in child.stdout:
