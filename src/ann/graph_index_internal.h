@@ -113,7 +113,8 @@ class GraphIndex : public Index {
                                             const IndexOptions& options) const;
   // What an index has of a row besides links.
   void CopyCodes(std::uint32_t id, std::uint32_t to, Arrays* out) const;
-  void Borrow(std::shared_ptr<const GraphIndex> from);       // Its codes are those of `from`.
+  void Borrow(std::shared_ptr<const GraphIndex> from);  // Its codes are those of `from`.
+  void RestoreExtra(std::span<const std::uint32_t> ids);
   void GiveBack(std::initializer_list<const void*> arrays);  // Their memory.
   void Freeze();  // Gives back what insertion alone needs.
   void CopyRow(std::uint32_t id, std::span<const std::uint32_t> to, const std::uint64_t* gone,

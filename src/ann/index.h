@@ -198,9 +198,9 @@ class Index {
   // what they are, and the codes are those of `from`, which is then kept. It does not change, and
   // is searched as SearchParams::coarse says. Null where `stop`, asked every 2,048 rows, says so.
   // Errors: kInvalidArgument (ids that do not rise or are not in the index), kUnsupported (an index
-  // that grows, 4-bit codes, no links, or kDot, of which a file does not keep what links need),
-  // kOverloaded. Cost: as inserting the ids; 128 bytes of links a row of it (with degree 32), for
-  // as long as it is made as many again, and with `copy` what a row of an index takes.
+  // that grows, 4-bit codes, no links), kOverloaded. Cost: as inserting the ids; 128 bytes of links
+  // a row of it (with degree 32), for as long as it is made as many again, and with `copy` what a
+  // row of an index takes.
   static Result<std::unique_ptr<Index>> Subset(std::shared_ptr<const Index> from,
                                                std::span<const std::uint32_t> ids, bool copy,
                                                const std::function<bool()>& stop,

@@ -176,10 +176,6 @@ TEST_CASE("some rows of an index are an index of their own") {
     const std::shared_ptr<const Index> from = std::move(opened).value();
     for (const bool copy : {true, false}) {
       CHECK(Index::Subset(built, ids, copy, never).error().code() == Code::kUnsupported);
-      if (metric == Metric::kDot) {
-        CHECK(Index::Subset(from, ids, copy, never).error().code() == Code::kUnsupported);
-        continue;
-      }
       const auto part = Index::Subset(from, ids, copy, never, &pool);
       REQUIRE(part.ok());
       CHECK(part.value()->Info().size == ids.size());

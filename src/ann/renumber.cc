@@ -50,7 +50,7 @@ void GraphIndex::CopyCodes(std::uint32_t id, std::uint32_t to, Arrays* out) cons
               out->signs + at * arrays_.sign_bytes);
   out->factors[at] = arrays_.factors[id];
   out->fine_scale[at] = arrays_.fine_scale[id];
-  if (out->extra != nullptr) out->extra[at] = arrays_.extra[id];
+  if (out->extra != nullptr && arrays_.extra != nullptr) out->extra[at] = arrays_.extra[id];
 }
 
 void GraphIndex::CopyRow(std::uint32_t id, std::span<const std::uint32_t> to,

@@ -1,5 +1,6 @@
 // Some rows of an index as an index of their own.
 #include <algorithm>
+#include <cmath>
 #include <initializer_list>
 #include <numeric>
 
@@ -25,8 +26,7 @@ Result<std::unique_ptr<Index>> GraphIndex::SubsetOf(std::shared_ptr<const GraphI
                                                     const std::function<bool()>& stop,
                                                     os::ThreadPool* pool) {
   IndexOptions options = from->options_;
-  if (from->writable_ || options.codes != Codes::kEight || options.degree == 0 ||
-      options.metric == Metric::kDot) {
+  if (from->writable_ || options.codes != Codes::kEight || options.degree == 0) {
     return Error(Code::kUnsupported, "a part of an index: what it was built from is not kept");
   }
   const std::uint32_t bound = from->linked_bound_.load(std::memory_order_acquire);
@@ -43,6 +43,7 @@ Result<std::unique_ptr<Index>> GraphIndex::SubsetOf(std::shared_ptr<const GraphI
   options.tag = 0;
   MALMOI_TRY(auto part, Make(options));
   part->frame_.mean = from->frame_.mean;
+  part->frame_.max_norm2 = from->frame_.max_norm2;
   part->trained_ = true;
   std::vector<std::uint32_t> own(ids.begin(), ids.end());
   if (copy) {
@@ -51,6 +52,7 @@ Result<std::unique_ptr<Index>> GraphIndex::SubsetOf(std::shared_ptr<const GraphI
   } else {
     part->Borrow(std::move(from));
   }
+  if (options.metric == Metric::kDot) part->RestoreExtra(own);
   part->MakePresent(own);
   part->unlinked_ = n;
   for (std::uint32_t linked = 1; linked != 0;) {
@@ -78,11 +80,25 @@ void GraphIndex::Borrow(std::shared_ptr<const GraphIndex> from) {
   lender_ = std::move(from);
 }
 
+// A file does not keep the coordinate that brings the rows of kDot to one norm. It is what the norm
+// of all coordinates has more than that of the codes, whose error is small beside it.
+void GraphIndex::RestoreExtra(std::span<const std::uint32_t> ids) {
+  CodeQuery row;
+  for (const std::uint32_t id : ids) {
+    StoredQuery(arrays_, frame_.blocks, id, &row);
+    std::int64_t squares = 0;
+    for (std::size_t i = 0; i < frame_.blocks * 128; ++i) squares += row.high[i] * row.high[i];
+    const float scale = arrays_.fine_scale[id];
+    const float rest = row.norm2 - scale * scale * static_cast<float>(squares);
+    arrays_.extra[id] = std::sqrt(std::max(0.0f, rest));
+  }
+}
+
 void GraphIndex::Freeze() {
   Arrays& a = arrays_;
-  GiveBack({a.second, a.fine_scale, a.link_distance});
+  GiveBack({a.second, a.fine_scale, a.link_distance, a.extra});
   a.second = nullptr;
-  a.fine_scale = a.link_distance = nullptr;
+  a.fine_scale = a.link_distance = a.extra = nullptr;
   options_.codes = Codes::kFour;
   writable_ = false;
 }

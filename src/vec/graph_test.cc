@@ -233,9 +233,9 @@ TEST_CASE("filters that come often get graphs of their own, whatever is deleted 
   const std::uint64_t points = kShort ? 5000 : kPoints;  // Of fewer nothing is remembered.
   os::FaultVfs vfs(5);
   auto db = Database::Open(vfs, "/db", 2).value();
-  for (const Distance distance : {Distance::kCosine, Distance::kEuclid}) {
+  for (const Distance distance : {Distance::kCosine, Distance::kEuclid, Distance::kDot}) {
     if (kShort && distance != Distance::kCosine) continue;
-    const std::string name = distance == Distance::kCosine ? "a" : "b";
+    const std::string name = std::to_string(static_cast<int>(distance));
     auto c = db->Create(name, Config(distance)).value();
     Fill(*c, 0, points, 3000);
     REQUIRE(Optimize(*c).ok());
