@@ -8,6 +8,8 @@ namespace malmoi::qdrant {
 namespace {
 
 constexpr std::size_t kLz4Ratio = 255;  // A block cannot grow more.
+// Of a payload or a sparse vector: far more than Qdrant's own limit of a request.
+constexpr std::size_t kValueMax = std::size_t{256} << 20;
 
 Error Damaged(const std::string& what) {
   return Error(Code::kCorruption, what);
@@ -45,7 +47,9 @@ std::optional<std::uint64_t> VersionOf(std::string_view versions, std::uint32_t 
 Result<std::string> DecodeLz4(std::string_view bytes) {
   ByteReader in(bytes);
   const std::size_t size = in.Get<std::uint32_t>();
-  if (!in.ok() || size > bytes.size() * kLz4Ratio) return Damaged("an lz4 block of a wrong size");
+  if (!in.ok() || size > std::min(bytes.size() * kLz4Ratio, kValueMax)) {
+    return Damaged("an lz4 block of a wrong size");
+  }
   std::string out;
   out.reserve(size);
   while (in.left() > 0) {

@@ -134,6 +134,11 @@ Result<std::optional<Grid::Pointer>> Grid::Find(std::uint32_t offset) const {
 Result<std::optional<std::string>> Grid::Get(std::uint32_t offset) const {
   MALMOI_TRY(const auto pointer, Find(offset));
   if (!pointer) return std::optional<std::string>();
+  constexpr std::uint64_t kLengthMax = std::uint64_t{256} << 20;  // As DecodeLz4's.
+  if (pointer->length > kLengthMax) {
+    return Damaged(folder_, "a value of " + std::to_string(pointer->length) + " bytes, above " +
+                                std::to_string(kLengthMax));
+  }
   std::string bytes;
   std::uint64_t at = pointer->block * block_bytes_, left = pointer->length;
   for (std::size_t page = pointer->page; left > 0; ++page, at = 0) {

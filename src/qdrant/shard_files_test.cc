@@ -12,6 +12,7 @@
 #include "os/vfs.h"
 #include "qdrant/shard_files_internal.h"
 #include "qdrant/shard_log_internal.h"
+#include "qdrant/shard_segment_internal.h"
 
 namespace malmoi::qdrant {
 namespace {
@@ -178,6 +179,19 @@ TEST_CASE("rows in chunks and flags") {
   status[7] = 0x7f;
   WriteFile(vfs, "/f/status.dat", status);
   CHECK(!Flags::Open(vfs, "/f").ok());
+}
+
+TEST_CASE("a vector's name does not lead out of the snapshot") {
+  os::FaultVfs vfs(1);
+  for (const char* kind : {"vector_data", "sparse_vector_data"}) {
+    WriteFile(vfs, "/s/segment.json",
+              std::string(R"({"version":1,"config":{")") + kind +
+                  R"(":{"a/../../secret":{"size":4,"distance":"Cosine"}}}})");
+    const auto opened = Segment::Open(vfs, "/s");
+    REQUIRE(!opened.ok());
+    CHECK(opened.error().code() == Code::kCorruption);
+    CHECK(opened.error().message().find("a path") != std::string::npos);
+  }
 }
 
 TEST_CASE("operations of a log") {

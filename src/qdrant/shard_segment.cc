@@ -40,6 +40,13 @@ std::size_t NumberBytes(int number) {
   return kBytes[number];
 }
 
+// A name is part of a path, which must not lead out of the snapshot.
+Status CheckName(const std::string& directory, const std::string& name) {
+  if (name.find_first_of(std::string_view("/\0", 2)) == name.npos) return Ok();
+  return Error(Code::kCorruption,
+               "segment '" + directory + "': a vector's name that is a path: '" + name + "'");
+}
+
 std::string FolderOf(const std::string& directory, const std::string& name) {
   return os::JoinPath(directory, name.empty() ? "vector_storage" : "vector_storage-" + name);
 }
@@ -114,6 +121,7 @@ Status Segment::OpenVectors(os::Vfs& vfs, const std::string& directory, const js
   std::vector<json::Value::Member> dense, sparse;
   if (const json::Value* vectors = config.Find("vector_data")) {
     for (const auto& [name, described] : vectors->members()) {
+      MALMOI_TRY(CheckName(directory, name));
       Dense vector;
       vector.name = name;
       MALMOI_TRY(OpenDense(vfs, FolderOf(directory, name), described, &vector));
@@ -124,6 +132,7 @@ Status Segment::OpenVectors(os::Vfs& vfs, const std::string& directory, const js
   }
   if (const json::Value* vectors = config.Find("sparse_vector_data")) {
     for (const auto& [name, described] : vectors->members()) {
+      MALMOI_TRY(CheckName(directory, name));
       const std::string folder = FolderOf(directory, name);
       const std::string store = os::JoinPath(folder, "store");
       if (!Has(vfs, store, "config.json")) return InRocksDb(directory, "sparse vectors");
