@@ -165,6 +165,7 @@ bool Store::MakeOwnGraph(const Snapshot& now, os::ThreadPool& pool,
     for (std::uint32_t f = 0; f < now.plan->graphs.size(); ++f) {
       const auto graph = s->graphs().Get(f);
       if (graph == nullptr || graph->options().degree == 0) continue;
+      if (graph->placement() == ann::Placement::kFile) continue;  // It is to take no memory.
       const auto kept = s->kept().NextOwn(graph, s->rows());
       if (kept == nullptr) continue;
       std::vector<std::uint32_t> rows;
