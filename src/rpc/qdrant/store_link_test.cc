@@ -360,7 +360,7 @@ TEST_CASE("what gRPC cannot say is refused") {
 
 TEST_CASE("a link gives up in time") {
   const auto none = rpc::store::ConnectStore(
-      {.url = "grpc://127.0.0.1:1", .tries = 2, .first_pause_seconds = 0.01});
+      {.url = "grpc://127.0.0.1:1", .key = {}, .tries = 2, .first_pause_seconds = 0.01});
   REQUIRE(none.ok());
   const auto refused = none.value()->Call("GET", "/collections", "", nullptr);
   CHECK(refused.error().code() == Code::kUnavailable);
