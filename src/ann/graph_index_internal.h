@@ -29,10 +29,11 @@ class GraphIndex : public Index {
   IndexInfo Info() const override;
   Placement placement() const override { return placement_; }
   Status Train(std::span<const std::uint32_t> ids, const Rows& rows) override;
-  Status Insert(std::span<const std::uint32_t> ids, const Rows& rows,
-                os::ThreadPool* pool) override;
+  Status Insert(std::span<const std::uint32_t> ids, const Rows& rows, os::ThreadPool* pool,
+                const Neighbours* known) override;
   Status Append(std::span<const std::uint32_t> ids, const Rows& rows) override;
   Result<std::uint32_t> Link(std::uint32_t most, bool all, os::ThreadPool* pool) override;
+  void LinksOf(std::uint32_t id, std::vector<std::uint32_t>* near) const override;
   std::uint32_t bound() const override { return bound_.load(std::memory_order_acquire); }
   std::uint32_t unlinked() const override { return unlinked_.load(std::memory_order_acquire); }
   // Index::Renumber of this.
@@ -89,20 +90,29 @@ class GraphIndex : public Index {
   Status Reserve();
   Status CheckNew(std::span<const std::uint32_t> ids, const Rows& rows) const;
   void TrainLocked(std::span<const std::uint32_t> ids, const Rows& rows);
-  // `rows` null: they have their codes already.
-  void LinkBatch(std::span<const std::uint32_t> ids, const Rows* rows, os::ThreadPool* pool,
+  // What rows come with: `rows` null: they have their codes already.
+  struct Coming {
+    const Rows* rows = nullptr;
+    const Neighbours* known = nullptr;
+    std::uint32_t bound = 0;  // Above every id that is linked or comes.
+  };
+  void LinkBatch(std::span<const std::uint32_t> ids, Coming coming, os::ThreadPool* pool,
                  std::vector<Item>* items);
-  // Rows of a batch that do not see each other. `bound`: above every id of the batch.
-  void LinkWave(std::span<const std::uint32_t> ids, std::uint32_t bound, const Rows* rows,
-                os::ThreadPool* pool, std::vector<Item>* items);
+  // Rows of a batch that do not see each other.
+  void LinkWave(std::span<const std::uint32_t> ids, const Coming& coming, os::ThreadPool* pool,
+                std::vector<Item>* items);
   std::size_t BatchRows() const;
-  std::uint32_t LinkLocked(std::uint32_t most, bool all, os::ThreadPool* pool);
+  std::uint32_t LinkLocked(std::uint32_t most, bool all, os::ThreadPool* pool,
+                           const Neighbours* known = nullptr);
   void InsertCodes(std::span<const std::uint32_t> ids, const Rows& rows, os::ThreadPool* pool);
   void MakePresent(std::span<const std::uint32_t> ids);
   void MakeLinked(std::uint32_t count, std::uint32_t bound);
   void EncodeRow(std::uint32_t id, const Rows& rows, std::vector<float>* rotated,
                  CodeQuery* query) const;
-  void Prepare(std::uint32_t id, std::uint32_t bound, const Rows* rows, Item* item) const;
+  void Prepare(std::uint32_t id, const Coming& coming, Item* item) const;
+  // Of the neighbours that a row is known to have those that are linked, in
+  // scratch->detours; their number.
+  std::size_t KnownNear(std::uint32_t id, const Coming& coming, WalkScratch* scratch) const;
   // The row's links led past those of the bits `gone`, if there are such.
   void Renew(std::uint32_t id, const std::uint64_t* gone, Relinked* out,
              WalkScratch* scratch) const;

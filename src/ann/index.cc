@@ -143,6 +143,14 @@ void GraphIndex::DropCells() {
   cells_ = nullptr;
 }
 
+void GraphIndex::LinksOf(std::uint32_t id, std::vector<std::uint32_t>* near) const {
+  if (id >= linked_bound_.load(std::memory_order_acquire)) return;
+  std::uint32_t to;
+  for (std::uint32_t k = 0; k < arrays_.degree && arrays_.Link(id, k, &to); ++k) {
+    near->push_back(to);
+  }
+}
+
 Status GraphIndex::Delete(std::span<const std::uint32_t> ids) {
   const std::lock_guard lock(write_mutex_);
   for (const std::uint32_t id : ids) {

@@ -69,6 +69,15 @@ class DenseRows : public Rows {
   std::size_t stride_;
 };
 
+// What is known of rows before they are inserted: ids near them, such as the links they had in
+// another graph. Called from several threads at once.
+class Neighbours {
+ public:
+  virtual ~Neighbours() = default;
+  // Ids that are or will be in the index, to the end of *near.
+  virtual void Of(std::uint32_t id, std::vector<std::uint32_t>* near) const = 0;
+};
+
 // Ids in the order of an index's cells (Index::InCells).
 struct CellBits;
 
@@ -162,9 +171,10 @@ class Index {
   // Adds ids with their rows; `pool` null: on this thread. In batches that grow with the index,
   // each in parallel. Errors: kInvalidArgument (an id is present, not below the capacity or twice
   // in the list; a number is not finite), before anything is added; kUnsupported (opened from a
-  // file).
+  // file). `known` (null: nothing): a row of which four neighbours are linked is looked for from
+  // these in two thirds of build_window, which finds it the same links in four fifths of the time.
   virtual Status Insert(std::span<const std::uint32_t> ids, const Rows& rows,
-                        os::ThreadPool* pool = nullptr) = 0;
+                        os::ThreadPool* pool = nullptr, const Neighbours* known = nullptr) = 0;
 
   // Adds ids as codes: each search goes through them one by one until Link has linked them. They
   // rise, above all that are present; the index was trained and has a degree.
@@ -176,6 +186,8 @@ class Index {
   // on how the rows were handed to Append. The number linked. Errors: kUnsupported.
   virtual Result<std::uint32_t> Link(std::uint32_t most, bool all,
                                      os::ThreadPool* pool = nullptr) = 0;
+  // The ids that a row links to, to the end of *near; none where there is no such row.
+  virtual void LinksOf(std::uint32_t id, std::vector<std::uint32_t>* near) const = 0;
   // Above every id that is present.
   virtual std::uint32_t bound() const = 0;
   // Appended and not yet linked.

@@ -16,6 +16,9 @@ constexpr std::uint32_t kBatchShare = 16;  // A batch is at most this part of wh
 constexpr std::size_t kWaves = 5;          // Parts of a batch, of which each sees those before it.
 constexpr std::size_t kPreparedAtOnce = 8;
 constexpr std::size_t kShares = 16;  // Of targets that are offered links.
+// A row of which so many neighbours are known and linked is looked for in two thirds of the window
+// (docs/decisions/0006).
+constexpr std::size_t kKnownEnough = 4;
 constexpr std::uint32_t kAllRows = ~std::uint32_t{0};
 constexpr std::size_t kMaxLandmarks = 512;
 constexpr std::uint32_t kLandmarkShare = 64;  // At most this part of the rows are landmarks.
@@ -93,7 +96,7 @@ void GraphIndex::TrainLocked(std::span<const std::uint32_t> ids, const Rows& row
 }
 
 Status GraphIndex::Insert(std::span<const std::uint32_t> ids, const Rows& rows,
-                          os::ThreadPool* pool) {
+                          os::ThreadPool* pool, const Neighbours* known) {
   const std::scoped_lock lock(write_mutex_, append_mutex_);
   if (!writable_) {
     return Error(Code::kUnsupported, "insert: an index opened from a file does not grow");
@@ -109,7 +112,7 @@ Status GraphIndex::Insert(std::span<const std::uint32_t> ids, const Rows& rows,
   std::vector<Item> items;
   while (!ids.empty()) {
     const std::size_t batch = std::min(ids.size(), BatchRows());
-    LinkBatch(ids.first(batch), &rows, pool, &items);
+    LinkBatch(ids.first(batch), {.rows = &rows, .known = known}, pool, &items);
     MakePresent(ids.first(batch));
     MakeLinked(static_cast<std::uint32_t>(batch), bound_.load(std::memory_order_relaxed));
     ids = ids.subspan(batch);
@@ -149,7 +152,8 @@ Result<std::uint32_t> GraphIndex::Link(std::uint32_t most, bool all, os::ThreadP
   return LinkLocked(most, all, pool);
 }
 
-std::uint32_t GraphIndex::LinkLocked(std::uint32_t most, bool all, os::ThreadPool* pool) {
+std::uint32_t GraphIndex::LinkLocked(std::uint32_t most, bool all, os::ThreadPool* pool,
+                                     const Neighbours* known) {
   std::vector<Item> items;
   std::vector<std::uint32_t> ids;
   std::uint32_t done = 0;
@@ -162,7 +166,7 @@ std::uint32_t GraphIndex::LinkLocked(std::uint32_t most, bool all, os::ThreadPoo
       if (TestBit(arrays_.present, id)) ids.push_back(id);
     }
     if (ids.empty() || (ids.size() < batch && !all)) break;
-    LinkBatch(ids, nullptr, pool, &items);
+    LinkBatch(ids, {.known = known}, pool, &items);
     const auto n = static_cast<std::uint32_t>(ids.size());
     MakeLinked(n, ids.back() + 1);
     unlinked_.fetch_sub(n, std::memory_order_acq_rel);
@@ -215,17 +219,16 @@ void GraphIndex::MakeLinked(std::uint32_t count, std::uint32_t bound) {
 // Rows that come together are often near each other (files of one folder, products of one kind),
 // and those that are linked at once do not see each other. So a batch goes in waves of rows drawn
 // by chance, a sixteenth of it, as many again, then as many as there were before.
-void GraphIndex::LinkBatch(std::span<const std::uint32_t> ids, const Rows* rows,
-                           os::ThreadPool* pool, std::vector<Item>* items) {
+void GraphIndex::LinkBatch(std::span<const std::uint32_t> ids, Coming coming, os::ThreadPool* pool,
+                           std::vector<Item>* items) {
   std::vector<std::pair<std::uint64_t, std::uint32_t>> drawn;
   for (const std::uint32_t id : ids) {
     drawn.emplace_back(Hash64({reinterpret_cast<const char*>(&id), sizeof(id)}, options_.seed), id);
   }
   std::sort(drawn.begin(), drawn.end());
   std::vector<std::uint32_t> wave;
-  std::uint32_t bound = 0;
-  for (const std::uint32_t id : ids) bound = std::max(bound, id + 1);
-  bound = std::max(bound, linked_bound_.load(std::memory_order_relaxed));
+  coming.bound = linked_bound_.load(std::memory_order_relaxed);
+  for (const std::uint32_t id : ids) coming.bound = std::max(coming.bound, id + 1);
   std::size_t done = 0;
   while (done < drawn.size()) {
     const std::size_t least = (drawn.size() >> (kWaves - 1)) + 1;
@@ -233,23 +236,42 @@ void GraphIndex::LinkBatch(std::span<const std::uint32_t> ids, const Rows* rows,
     wave.clear();
     for (std::size_t i = done; i < done + n; ++i) wave.push_back(drawn[i].second);
     std::sort(wave.begin(), wave.end());
-    LinkWave(wave, bound, rows, pool, items);
+    LinkWave(wave, coming, pool, items);
     done += n;
   }
 }
 
-void GraphIndex::Prepare(std::uint32_t id, std::uint32_t bound, const Rows* rows,
-                         Item* item) const {
+std::size_t GraphIndex::KnownNear(std::uint32_t id, const Coming& coming,
+                                  WalkScratch* scratch) const {
+  if (coming.known == nullptr) return 0;
+  std::vector<std::uint32_t>& near = scratch->detours;
+  near.clear();
+  coming.known->Of(id, &near);
+  // Rows of this wave have no links yet, whichever thread is first.
+  std::erase_if(near, [&](std::uint32_t other) {
+    std::uint32_t unused;
+    return other == id || other >= coming.bound || !arrays_.Link(other, 0, &unused);
+  });
+  std::sort(near.begin(), near.end());
+  near.erase(std::unique(near.begin(), near.end()), near.end());
+  return near.size();
+}
+
+void GraphIndex::Prepare(std::uint32_t id, const Coming& coming, Item* item) const {
   Visit visit(*this);
   WalkScratch& scratch = visit.scratch();
   item->id = id;
   item->linked = 0;
-  if (rows != nullptr) {
-    EncodeRow(id, *rows, &item->rotated, &scratch.query);
+  if (coming.rows != nullptr) {
+    EncodeRow(id, *coming.rows, &item->rotated, &scratch.query);
   } else {
     StoredQuery(arrays_, frame_.blocks, id, &scratch.query);
   }
-  Walk(arrays_, visit.landmarks(), bound, options_.build_window, &scratch);
+  if (KnownNear(id, coming, &scratch) >= kKnownEnough) {
+    WalkFrom(arrays_, scratch.detours, coming.bound, options_.build_window * 2 / 3, &scratch);
+  } else {
+    Walk(arrays_, visit.landmarks(), coming.bound, options_.build_window, &scratch);
+  }
   item->links.clear();
   const Pool& pool = scratch.pool;
   for (std::size_t i = 0; i < pool.size(); ++i) {
@@ -264,11 +286,11 @@ void GraphIndex::Prepare(std::uint32_t id, std::uint32_t bound, const Rows* rows
               &item->links, &scratch.links);
 }
 
-void GraphIndex::LinkWave(std::span<const std::uint32_t> ids, std::uint32_t bound, const Rows* rows,
+void GraphIndex::LinkWave(std::span<const std::uint32_t> ids, const Coming& coming,
                           os::ThreadPool* pool, std::vector<Item>* items) {
   if (items->size() < ids.size()) items->resize(ids.size());
   Share(pool, ids.size(), kPreparedAtOnce, [&](std::size_t begin, std::size_t end) {
-    for (std::size_t i = begin; i < end; ++i) Prepare(ids[i], bound, rows, &(*items)[i]);
+    for (std::size_t i = begin; i < end; ++i) Prepare(ids[i], coming, &(*items)[i]);
   });
   for (std::size_t i = 0; i < ids.size(); ++i) WriteLinks(&arrays_, ids[i], (*items)[i].links);
   // Each share is of some targets and goes through all items in order: what a target is offered,

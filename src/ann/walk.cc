@@ -181,6 +181,16 @@ void Walk(const Arrays& arrays, const Landmarks& landmarks, std::uint32_t bound,
   End(scratch);
 }
 
+void WalkFrom(const Arrays& arrays, std::span<const std::uint32_t> from, std::uint32_t bound,
+              std::size_t window, WalkScratch* scratch) {
+  from = from.first(std::min<std::size_t>(from.size(), std::size_t{arrays.degree} * 2));
+  Begin(arrays, bound, window, std::size_t{arrays.degree} * 2, scratch);
+  for (const std::uint32_t id : from) Visit(scratch, id);
+  Scores().offer(&scratch->state, from.data(), from.size());
+  Scores().walk(&scratch->state);
+  End(scratch);
+}
+
 void WalkKept(const Arrays& arrays, const Landmarks& landmarks, std::uint32_t bound,
               std::size_t window, const Keep& keep, WalkScratch* scratch) {
   const std::size_t judged = std::size_t{arrays.degree} * 2;

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "ann/graph_internal.h"
@@ -76,6 +77,9 @@ void PrefetchCodes(const Arrays& arrays, const std::uint32_t* ids, std::size_t n
 // The ids below `bound` that are nearest to scratch->query, in scratch->pool.
 void Walk(const Arrays& arrays, const Landmarks& landmarks, std::uint32_t bound, std::size_t window,
           WalkScratch* scratch);
+// The same from ids that are near it, each once and below the bound; at most 2 * degree of them.
+void WalkFrom(const Arrays& arrays, std::span<const std::uint32_t> from, std::uint32_t bound,
+              std::size_t window, WalkScratch* scratch);
 // The same over ids that `keep` has: neighbours that it has not are passed through, not scored.
 // Start points that it has not may be among the result.
 void WalkKept(const Arrays& arrays, const Landmarks& landmarks, std::uint32_t bound,

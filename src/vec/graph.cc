@@ -132,7 +132,7 @@ Result<std::unique_ptr<ann::Index>> Build(const ann::IndexOptions& options, cons
     chunk.assign(all.begin() + static_cast<std::ptrdiff_t>(at),
                  all.begin() + static_cast<std::ptrdiff_t>(end));
     if (!rows.Load(segment, number, field, chunk)) return Damaged();
-    MALMOI_TRY(index->Insert(chunk, rows, &pool));
+    MALMOI_TRY(index->Insert(chunk, rows, &pool, base.links.get()));
   }
   return index;
 }

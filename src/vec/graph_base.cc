@@ -10,29 +10,75 @@ namespace {
 constexpr double kShareMin = 0.25;
 constexpr double kKeptMin = 0.7;
 
-}  // namespace
+// A segment that is merged, whose rows have links.
+struct Source {
+  std::shared_ptr<const ann::Index> graph;
+  std::vector<std::uint32_t> to;  // Its rows in the new segment.
+  std::uint32_t kept = 0;         // So many of them are there.
+};
+using Sources = std::unordered_map<const Part*, Source>;
 
-GraphBase BaseOfMerge(const SealJob& job, std::uint32_t field, const GraphPlan& plan) {
-  std::unordered_map<const Part*, std::uint32_t> kept;
-  for (const RowRef& row : job.rows) ++kept[row.part];
-  GraphBase base;
-  const Segment* source = nullptr;
+// What the rows of a new segment were linked to in their sources.
+class OldLinks : public ann::Neighbours {
+ public:
+  OldLinks(Sources sources, const std::vector<RowRef>& rows)
+      : sources_(std::move(sources)), rows_(rows) {}
+  void Of(std::uint32_t id, std::vector<std::uint32_t>* near) const override {
+    const auto source = sources_.find(rows_[id].part);
+    if (source == sources_.end()) return;
+    const std::size_t begin = near->size();
+    source->second.graph->LinksOf(rows_[id].row, near);
+    std::size_t end = begin;
+    for (std::size_t i = begin; i < near->size(); ++i) {
+      const std::uint32_t row = source->second.to[(*near)[i]];
+      if (row != ann::Index::kGone) (*near)[end++] = row;
+    }
+    near->resize(end);
+  }
+
+ private:
+  Sources sources_;
+  const std::vector<RowRef>& rows_;  // The job's, which outlives the building of its graphs.
+};
+
+Sources LinkedSources(const SealJob& job, std::uint32_t field, const GraphPlan& plan) {
+  Sources sources;
   for (const auto& segment : job.merged) {
     auto graph = segment->graphs().Get(field);
     if (graph == nullptr || graph->options().degree != plan.degree) continue;
-    if (source != nullptr && kept[segment.get()] <= kept[source]) continue;
-    source = segment.get();
-    base.graph = std::move(graph);
+    sources[segment.get()] = {std::move(graph), std::vector(segment->rows(), ann::Index::kGone)};
   }
-  const double share = source == nullptr ? 0 : kept[source];
-  if (source == nullptr || share < kShareMin * static_cast<double>(job.rows.size()) ||
-      share < kKeptMin * source->rows()) {
-    return {};
-  }
-  base.to.assign(source->rows(), ann::Index::kGone);
   for (std::uint32_t i = 0; i < job.rows.size(); ++i) {
-    if (job.rows[i].part == source) base.to[job.rows[i].row] = i;
+    const auto source = sources.find(job.rows[i].part);
+    if (source == sources.end()) continue;
+    source->second.to[job.rows[i].row] = i;
+    ++source->second.kept;
   }
+  return sources;
+}
+
+}  // namespace
+
+GraphBase BaseOfMerge(const SealJob& job, std::uint32_t field, const GraphPlan& plan) {
+  Sources sources = LinkedSources(job, field, plan);
+  const Part* most = nullptr;
+  for (const auto& segment : job.merged) {  // In their order: of equal ones the first.
+    const auto source = sources.find(segment.get());
+    if (source == sources.end()) continue;
+    if (most == nullptr || source->second.kept > sources[most].kept) most = segment.get();
+  }
+  GraphBase base;
+  if (most == nullptr) return base;
+  Source& source = sources[most];
+  // A saved graph by inner products cannot be inserted into (Renumber).
+  const bool grows = source.graph->options().metric != ann::Metric::kDot;
+  if (grows && source.kept >= kShareMin * static_cast<double>(job.rows.size()) &&
+      source.kept >= kKeptMin * static_cast<double>(source.to.size())) {
+    base.graph = std::move(source.graph);
+    base.to = std::move(source.to);
+    sources.erase(most);
+  }
+  if (!sources.empty()) base.links = std::make_shared<OldLinks>(std::move(sources), job.rows);
   return base;
 }
 

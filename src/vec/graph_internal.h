@@ -80,10 +80,13 @@ Result<std::shared_ptr<const ann::Index>> MakeCodes(const Segment& segment, std:
 // Whether the segment's field is to have a graph that it has not yet, or has by older settings.
 bool LacksGraph(const Segment& segment, std::uint32_t field, const GraphPlan& plan);
 
-// A graph of rows that a segment has too, which its own begins with.
+// What there is already of a segment's graph.
 struct GraphBase {
-  std::shared_ptr<const ann::Index> graph;  // Null: none.
-  std::vector<std::uint32_t> to;            // ann::Index::Renumber's: its rows in the segment.
+  // A graph of rows that the segment has too, which its own begins with. Null: none.
+  std::shared_ptr<const ann::Index> graph;
+  std::vector<std::uint32_t> to;  // ann::Index::Renumber's: its rows in the segment.
+  // The links that other rows had in the graphs that they come from. Null: nothing is known.
+  std::shared_ptr<const ann::Neighbours> links;
 };
 
 // The graph of one field of a segment from its file `path`. Null where that is missing, damaged, or

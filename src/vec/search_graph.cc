@@ -85,15 +85,7 @@ bool Searcher::FromOwn(const Task& task, const Segment& segment, const OwnGraph&
       kept.whole ? 0.0
                  : 1 - static_cast<double>(kept.Count()) / static_cast<double>(kept.known->count());
   if (gone > kDeletedMax) return false;
-  const GraphPlan& plan = snapshot_.plan->graphs[task.field];
-  const std::size_t window = std::max<std::size_t>(task.params->ef.value_or(plan.window), wanted);
-  const double more = 1 / (1 - gone);
-  ann::SearchParams params;
-  params.limit = static_cast<std::size_t>(static_cast<double>(wanted) * more);
-  params.window =
-      std::min(kWindowMax, static_cast<std::size_t>(static_cast<double>(window) * more));
-  params.coarse = true;
-  params.results = params.window;
+  ann::SearchParams params = Asked(task, wanted, gone, false);
   params.exhaustive = rows < kOwnScanned;
   auto searched = SearchPart(task, *own.index, params, segment.rows(), best);
   if (!searched.ok()) return false;  // A number whose square is not finite.
@@ -116,7 +108,6 @@ std::size_t Searcher::FromMemory(const Task& task, const MemView& mem, std::size
   const std::size_t wanted = Wanted(task);
   if (blocks == 0 || task.limit == 0 || wanted * 8 > coded.rows) return 0;
   const GraphPlan& plan = snapshot_.plan->graphs[task.field];
-  const std::size_t window = std::max<std::size_t>(task.params->ef.value_or(plan.window), wanted);
   // The index may have rows that came after the snapshot: where few are to be left out, that is
   // done afterwards.
   std::uint64_t out = coded.index->bound() - std::min(coded.index->bound(), coded.rows);
@@ -125,13 +116,7 @@ std::size_t Searcher::FromMemory(const Task& task, const MemView& mem, std::size
   std::vector<ann::Found> found;
   for (int pass = 0; pass < 2; ++pass) {
     const bool filtered = !kept.empty() || share > kDeletedMax || pass == 1;
-    const double more = filtered ? 1 : 1 / (1 - share);
-    ann::SearchParams params;
-    params.limit = static_cast<std::size_t>(static_cast<double>(wanted) * more);
-    params.window =
-        std::min(kWindowMax, static_cast<std::size_t>(static_cast<double>(window) * more));
-    params.coarse = !plan.fine;
-    if (params.coarse) params.results = params.window;
+    ann::SearchParams params = Asked(task, wanted, filtered ? 0 : share, plan.fine);
     std::vector<std::uint64_t> words;
     ann::IdFilter filter;
     if (filtered) {
@@ -186,6 +171,22 @@ Result<std::vector<ann::Found>> Searcher::SearchPart(const Task& task, const ann
   return found;
 }
 
+// What is asked of an index, of whose rows a share is left out afterwards.
+ann::SearchParams Searcher::Asked(const Task& task, std::size_t wanted, double left_out,
+                                  bool fine) const {
+  const GraphPlan& plan = snapshot_.plan->graphs[task.field];
+  const std::size_t window = std::max<std::size_t>(task.params->ef.value_or(plan.window), wanted);
+  const auto wider = [&](std::size_t n) {
+    return static_cast<std::size_t>(static_cast<double>(n) / (1 - left_out));
+  };
+  ann::SearchParams params;
+  params.limit = wider(wanted);
+  params.window = std::min(kWindowMax, wider(window));
+  params.coarse = !fine;
+  if (params.coarse) params.results = params.window;
+  return params;
+}
+
 // How many are asked of codes, so that the best are among them.
 std::size_t Searcher::Wanted(const Task& task) {
   const double over = std::max(1.5, task.params->quantization.oversampling.value_or(1));
@@ -198,7 +199,6 @@ bool Searcher::FromGraph(const Task& task, const Segment& segment, const ann::In
                          Best* best) const {
   const GraphPlan& plan = snapshot_.plan->graphs[task.field];
   const std::size_t wanted = Wanted(task);
-  const std::size_t window = std::max<std::size_t>(task.params->ef.value_or(plan.window), wanted);
   // Where a good part of the segment is asked for, a scan costs less than the walk.
   if (task.limit == 0 || wanted * 8 > segment.rows()) return false;
   Bitmap live;
@@ -214,13 +214,7 @@ bool Searcher::FromGraph(const Task& task, const Segment& segment, const ann::In
       kept = &live_filter;
       share = 0;
     }
-    ann::SearchParams params;
-    const double more = 1 / (1 - share);
-    params.limit = static_cast<std::size_t>(static_cast<double>(wanted) * more);
-    params.window =
-        std::min(kWindowMax, static_cast<std::size_t>(static_cast<double>(window) * more));
-    params.coarse = !plan.fine;
-    if (params.coarse) params.results = params.window;
+    ann::SearchParams params = Asked(task, wanted, share, plan.fine);
     if (params.limit > kWindowMax) return false;
     params.filter = kept;
     auto found = SearchPart(task, graph, params, segment.rows(), best);

@@ -98,6 +98,7 @@ class Searcher {
   ann::IdFilter MemoryFilter(std::size_t first, std::size_t blocks, std::span<const Kept> kept,
                              std::vector<std::uint64_t>* words) const;
   static std::size_t Wanted(const Task& task);
+  ann::SearchParams Asked(const Task& task, std::size_t wanted, double left_out, bool fine) const;
   // Searches one of several indexes for the same best.
   Result<std::vector<ann::Found>> SearchPart(const Task& task, const ann::Index& index,
                                              ann::SearchParams params, std::uint64_t rows,

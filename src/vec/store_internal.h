@@ -61,7 +61,8 @@ struct SealJob {
 };
 
 // What the graph of the job's segment begins with, of one field. A merge: the graph of the source
-// that has most of its rows, if those are enough for the codes' mean to be theirs.
+// that has most of its rows, if those are enough for the codes' mean to be theirs, and the links
+// of the others.
 GraphBase BaseOfMerge(const SealJob& job, std::uint32_t field, const GraphPlan& plan);
 // A flush: the graph that grew in memory, whose rows are all linked.
 GraphBase BaseOfFlush(const SealJob& job, std::uint32_t field);
