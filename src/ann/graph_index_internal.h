@@ -102,8 +102,7 @@ class GraphIndex : public Index {
   void LinkWave(std::span<const std::uint32_t> ids, const Coming& coming, os::ThreadPool* pool,
                 std::vector<Item>* items);
   std::size_t BatchRows() const;
-  std::uint32_t LinkLocked(std::uint32_t most, bool all, os::ThreadPool* pool,
-                           const Neighbours* known = nullptr);
+  std::uint32_t LinkLocked(std::uint32_t most, bool all, os::ThreadPool* pool);
   void InsertCodes(std::span<const std::uint32_t> ids, const Rows& rows, os::ThreadPool* pool);
   void MakePresent(std::span<const std::uint32_t> ids);
   void MakeLinked(std::uint32_t count, std::uint32_t bound);

@@ -152,8 +152,7 @@ Result<std::uint32_t> GraphIndex::Link(std::uint32_t most, bool all, os::ThreadP
   return LinkLocked(most, all, pool);
 }
 
-std::uint32_t GraphIndex::LinkLocked(std::uint32_t most, bool all, os::ThreadPool* pool,
-                                     const Neighbours* known) {
+std::uint32_t GraphIndex::LinkLocked(std::uint32_t most, bool all, os::ThreadPool* pool) {
   std::vector<Item> items;
   std::vector<std::uint32_t> ids;
   std::uint32_t done = 0;
@@ -166,7 +165,7 @@ std::uint32_t GraphIndex::LinkLocked(std::uint32_t most, bool all, os::ThreadPoo
       if (TestBit(arrays_.present, id)) ids.push_back(id);
     }
     if (ids.empty() || (ids.size() < batch && !all)) break;
-    LinkBatch(ids, {.known = known}, pool, &items);
+    LinkBatch(ids, {}, pool, &items);
     const auto n = static_cast<std::uint32_t>(ids.size());
     MakeLinked(n, ids.back() + 1);
     unlinked_.fetch_sub(n, std::memory_order_acq_rel);

@@ -26,6 +26,11 @@ constexpr double kFresh = 0.3;  // Of the rows behind a neighbour those that wer
 // what one through the filter finds. Less than kEnough says that the filter keeps other rows.
 constexpr double kLeft = 0.85;
 constexpr double kEnough = 0.55;
+// Of a filter that keeps such a share of other rows those near the query are found by a walk
+// through it, over a window that is wider by kWider of what it does not keep, and at most twice as
+// wide.
+constexpr double kThroughShare = 0.5;
+constexpr double kWider = 4;
 
 // How a search goes about a filter.
 enum class Way : std::uint8_t {
@@ -36,9 +41,10 @@ enum class Way : std::uint8_t {
 };
 
 struct Ways {
-  std::size_t window;  // Of a walk past the filter.
-  Way best;            // By the bytes that each reads,
-  Way next;            // and where a walk past the filter is left with too few.
+  std::size_t window;   // Of a walk past the filter,
+  std::size_t through;  // and of one through it.
+  Way best;             // By the bytes that each reads,
+  Way next;             // and where a walk past the filter is left with too few.
 };
 
 Ways ChooseWay(const Arrays& arrays, const Cells* cells, double test, std::uint64_t count,
@@ -71,14 +77,21 @@ Ways ChooseWay(const Arrays& arrays, const Cells* cells, double test, std::uint6
                kSifted * static_cast<double>(window) * code;
   }
   Ways out{};
-  // Where the nearest rows are not kept, walks find little.
-  out.next = by_cells < scan ? Way::kCells : scan <= 2 * through ? Way::kScan : Way::kThrough;
+  out.through = window;
   const bool walks = wide < kMaxWindow && past < std::min({scan, through, by_cells});
   out.best = walks                                ? Way::kPast
              : by_cells < std::min(scan, through) ? Way::kCells
              : scan <= through                    ? Way::kScan
                                                   : Way::kThrough;
   out.window = walks ? static_cast<std::size_t>(wide) + 1 : window;
+  // Where the nearest rows are not kept.
+  out.next = by_cells < scan ? Way::kCells : scan <= 2 * through ? Way::kScan : Way::kThrough;
+  if (walks && share >= kThroughShare) {
+    out.next = Way::kThrough;
+    const double wider = std::min(2.0, 1 + kWider * (1 - share));
+    out.through = std::min<std::size_t>(
+        kMaxWindow, static_cast<std::size_t>(static_cast<double>(window) * wider));
+  }
   return out;
 }
 
@@ -181,7 +194,7 @@ void GraphIndex::Candidates(const SearchParams& params, const Visit& visit,
   if (std::isfinite(params.floor)) {
     scratch->floor = KeyOf((params.floor - query.constant) / query.factor, Pool::kIdsMax - 1);
   }
-  Ways ways{window, Way::kPast, Way::kPast};
+  Ways ways{window, window, Way::kPast, Way::kPast};
   if (!all) {
     const CellBits* marks = params.filter != nullptr ? params.filter->in_cells : nullptr;
     const bool marked = marks != nullptr && marks->cells.get() == visit.cells();
@@ -194,7 +207,7 @@ void GraphIndex::Candidates(const SearchParams& params, const Visit& visit,
     if (way == Way::kScan) Scan(arrays_, bound, window, keep, scratch);
     if (way == Way::kCells) SearchCells(arrays_, *visit.cells(), size, window, keep, scratch);
     if (way == Way::kPast) Walk(arrays_, landmarks, linked, ways.window, scratch);
-    if (way == Way::kThrough) WalkKept(arrays_, landmarks, linked, window, keep, scratch);
+    if (way == Way::kThrough) WalkKept(arrays_, landmarks, linked, ways.through, keep, scratch);
     if (way != Way::kScan) ScanMore(arrays_, linked, bound, keep, scratch);
     return Collect(keep, scratch);
   };

@@ -11,30 +11,6 @@ namespace {
 
 constexpr std::uint32_t kStep = 2048;  // Rows linked between two looks at `stop`.
 
-// What rows of an index were linked to in the one that they are a part of.
-class WholeLinks : public Neighbours {
- public:
-  // `copy`: id i of the part is ids[i] of the whole.
-  WholeLinks(std::shared_ptr<const Index> whole, std::span<const std::uint32_t> ids, bool copy)
-      : whole_(std::move(whole)), ids_(ids), copy_(copy) {}
-  void Of(std::uint32_t id, std::vector<std::uint32_t>* near) const override {
-    const std::size_t begin = near->size();
-    whole_->LinksOf(copy_ ? ids_[id] : id, near);
-    std::size_t end = begin;
-    for (std::size_t i = begin; i < near->size(); ++i) {
-      const auto at = std::lower_bound(ids_.begin(), ids_.end(), (*near)[i]);
-      if (at == ids_.end() || *at != (*near)[i]) continue;
-      (*near)[end++] = copy_ ? static_cast<std::uint32_t>(at - ids_.begin()) : *at;
-    }
-    near->resize(end);
-  }
-
- private:
-  std::shared_ptr<const Index> whole_;
-  std::span<const std::uint32_t> ids_;  // Rising.
-  bool copy_;
-};
-
 }  // namespace
 
 Result<std::unique_ptr<Index>> Index::Subset(std::shared_ptr<const Index> from,
@@ -69,7 +45,6 @@ Result<std::unique_ptr<Index>> GraphIndex::SubsetOf(std::shared_ptr<const GraphI
   part->frame_.mean = from->frame_.mean;
   part->frame_.max_norm2 = from->frame_.max_norm2;
   part->trained_ = true;
-  const WholeLinks links(from, ids, copy);
   std::vector<std::uint32_t> own(ids.begin(), ids.end());
   if (copy) {
     std::iota(own.begin(), own.end(), 0u);
@@ -82,7 +57,7 @@ Result<std::unique_ptr<Index>> GraphIndex::SubsetOf(std::shared_ptr<const GraphI
   part->unlinked_ = n;
   for (std::uint32_t linked = 1; linked != 0;) {
     if (stop()) return std::unique_ptr<Index>();
-    linked = part->LinkLocked(kStep, true, pool, &links);
+    MALMOI_TRY(linked, part->Link(kStep, true, pool));
   }
   part->Freeze();
   return std::unique_ptr<Index>(std::move(part));
