@@ -2,7 +2,7 @@
 """Step times of malmoi's optimizers beside torch's fused ones and pytorch-optimizer's, in one process.
 
     optim_vs_torch.py [--params 25] [--threads 2] [--all] [--only adamw,lion] [--rounds 3]
-                      [--parts fused,elementwise,reduction,matrix,overhead]
+                      [--parts fused,elementwise,reduction,matrix,overhead] [--shapes 768x768]
                       [--out results.json [--resume]]
     optim_vs_torch.py --summary results.json
 
@@ -326,7 +326,7 @@ class Run:
             return cls(t.groups(name), **kwargs)
 
     def matrix(self, names):
-        for shape in MATRIX_SHAPES:
+        for shape in self.args.shapes:
             t = Tensors(self.torch, [shape] * self.args.matrices, self.args.budget)
             self.against_reference(f"{shape[0]}x{shape[1]}", t, names)
 
@@ -369,6 +369,8 @@ def main():
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--matrices", type=int, default=4, help="of one shape at a time")
+    parser.add_argument("--shapes", default=MATRIX_SHAPES, help="of the part matrix: 1024x1024,768x768",
+                        type=lambda t: [tuple(map(int, s.split("x"))) for s in t.split(",")])
     parser.add_argument("--parts", default="fused,elementwise,reduction,matrix,overhead")
     parser.add_argument("--only", default="", help="registry names, comma-separated")
     parser.add_argument("--all", action="store_true", help="every elementwise and reduction rule")

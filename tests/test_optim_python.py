@@ -75,6 +75,15 @@ def test_states_in_fewer_bits():
     assert report["failed"] == {} and report["checked"] == 4 * len(chosen), report
 
 
+def test_curves_in_fewer_bits():
+    """The elementwise rules on text without end, 800 steps: docs/optimizers/curves.md is their table."""
+    if not os.environ.get("MALMOI_FULL"):
+        pytest.skip("MALMOI_FULL is not set")
+    out = run(str(BODY / "recipes.py"), "curves", "text", "elementwise", timeout=3600)
+    report = json.loads(out.splitlines()[-1])
+    assert report["failed"] == {} and report["checked"] >= 110, report
+
+
 # With pytorch-optimizer, its torch, accelerate and lightning: several GB, so a Python that has them
 # is named by MALMOI_PEER_PYTHON. Each is a run of a part, and what it must at least have checked.
 PEER = {

@@ -309,7 +309,7 @@ TEST_CASE("AdaFactor and CAME by rows and columns follow their formulas") {
 
 TEST_CASE("states that are points keep 16 bits where 8 are asked for") {
   // z is p's own path: in 8 bits p would be an eighth off, in bf16 it is a 256th.
-  for (const char* name : {"schedulefreesgd", "accsgd"}) {
+  for (const char* name : {"schedulefreesgd", "accsgd", "madgrad"}) {
     CAPTURE(name);
     Run exact(std::vector<Shape>{{700}}), coarse(std::vector<Shape>{{700}});
     coarse.p = exact.p;

@@ -34,6 +34,13 @@ std::vector<Shape> TransformerShapes(std::size_t n) {
   return out;
 }
 
+// Options without which a rule cannot be made.
+Result<json::Value> Needed(const std::string& name) {
+  if (name == "bsam") return json::Parse(R"({"num_data":1000})");
+  if (name == "ranger21") return json::Parse(R"({"num_iterations":10000})");
+  return json::Parse("{}");
+}
+
 struct Kind {
   const char* label;
   Storage grads, states;
@@ -73,7 +80,8 @@ class Bench {
     engine.state_storage = states;
     std::vector<Group> groups;
     groups.push_back(MakeGroup());
-    MALMOI_TRY(const auto optimizer, Optimizer::Create(name, std::move(groups), {}, engine));
+    MALMOI_TRY(const auto options, Needed(name));
+    MALMOI_TRY(const auto optimizer, Optimizer::Create(name, std::move(groups), options, engine));
     StepInputs inputs;
     inputs.loss = 1;
     inputs.has_loss = true;

@@ -19,10 +19,8 @@ struct StorageBodies {
   BlockCodes blocks;
 };
 
-#if defined(MALMOI_OPTIM_LEVEL)
+#if defined(MALMOI_OPTIM_LEVEL)  // After codes-inl.h (by run-inl.h).
 namespace {
-
-constexpr std::size_t kBlock = 256;
 
 void FromBf16Body(const std::uint16_t* in, float* out, std::size_t n) {
   auto* bits = reinterpret_cast<std::uint32_t*>(out);
@@ -88,22 +86,14 @@ void ToBf16Body(const float* in, std::uint16_t* out, std::size_t n) {
   }
 }
 
-// What a code's bits mean: see storage.h. `unit` is where code 0 would be, as bits.
-struct CodeForm {
-  std::uint32_t magnitude, sign, octaves;
-};
-constexpr CodeForm kSigned = {0x07f00000u, 0x80000000u, 16};
-constexpr CodeForm kUnsigned = {0x0ff00000u, 0, 32};
-constexpr std::uint32_t kSizeBits = 0x7fffffffu;
-
 void FromQ8Body(const std::uint8_t* in, const float* scales, bool non_negative, float* out,
                 std::size_t n) {
   const CodeForm form = non_negative ? kUnsigned : kSigned;
   auto* bits = reinterpret_cast<std::uint32_t*>(out);
   const auto* units = reinterpret_cast<const std::uint32_t*>(scales);
-  for (std::size_t b = 0; b < n; b += kBlock) {
-    const std::uint32_t unit = units[b / kBlock];
-    const std::size_t end = b + kBlock < n ? b + kBlock : n;
+  for (std::size_t b = 0; b < n; b += kCodeBlock) {
+    const std::uint32_t unit = units[b / kCodeBlock];
+    const std::size_t end = b + kCodeBlock < n ? b + kCodeBlock : n;
     for (std::size_t i = b; i < end; ++i) {
       const std::uint32_t code = in[i];
       const std::uint32_t size = (code << 20) & form.magnitude;
@@ -112,38 +102,12 @@ void FromQ8Body(const std::uint8_t* in, const float* scales, bool non_negative, 
   }
 }
 
-// What is added below a code's last bit before the rest is cut off: for each place in a block the
-// fraction of a multiple of the golden ratio, to 20 bits, and the block's key.
-struct Dither {
-  std::uint32_t at[kBlock];
-};
-constexpr Dither MakeDither() {
-  Dither d{};
-  for (std::uint32_t i = 0; i < kBlock; ++i) d.at[i] = (i * 0x9e3779b9u) >> 12;
-  return d;
-}
-alignas(64) constexpr Dither kDither = MakeDither();
-
-std::uint32_t DitherKey(std::uint64_t key, std::uint64_t block) {
-  std::uint64_t z = key + (block + 1) * 0x9e3779b97f4a7c15ull;
-  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
-  z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
-  return static_cast<std::uint32_t>(z >> 44);
-}
-
-// Sizes are seen as the high halves of f32, so units and steps are too: a code's step is 16.
-// The unit of a block: the exponent of its largest less the octaves of the code.
-std::uint32_t UnitOf(std::uint32_t top, std::uint32_t octaves) {
-  const std::uint32_t exponent = top >> 7 < 254 ? top >> 7 : 254;
-  return exponent >= octaves ? (exponent - octaves + 1) << 7 : 0;
-}
-
 // Codes of a block or less of it: the high halves of numbers with their random bits, then less the
 // unit and cut off.
 template <bool kNonNegative>
 void EncodeSome(const std::uint32_t* in, std::size_t n, std::uint32_t key, std::uint32_t* scale,
                 std::uint8_t* out) {
-  alignas(64) std::uint16_t high[kBlock];
+  alignas(64) std::uint16_t high[kCodeBlock];
   std::uint16_t top = 0;
   for (std::size_t i = 0; i < n; ++i) {
     high[i] = static_cast<std::uint16_t>((in[i] + (kDither.at[i] ^ key)) >> 16);
@@ -171,51 +135,25 @@ template <bool kNonNegative>
 void EncodeWhole(const std::uint32_t* in, std::uint32_t key, std::uint32_t* scale,
                  std::uint8_t* out) {
   const __m512i v_key = _mm512_set1_epi32(static_cast<int>(key));
-  const __m512i size = _mm512_set1_epi16(0x7fff);
-  // The high halves of thirty-two numbers in two registers, in order.
-  const __m512i odd = _mm512_set_epi32(0x3f003d, 0x3b0039, 0x370035, 0x330031, 0x2f002d, 0x2b0029,
-                                       0x270025, 0x230021, 0x1f001d, 0x1b0019, 0x170015, 0x130011,
-                                       0x0f000d, 0x0b0009, 0x070005, 0x030001);
   __m512i high[8], top = _mm512_setzero_si512();
 #pragma GCC unroll 8
   for (int k = 0; k < 8; ++k) {
-    const std::uint32_t *a = in + 32 * k, *d = kDither.at + 32 * k;
-    const __m512i low_d = _mm512_xor_si512(v_key, _mm512_load_si512(d));
-    const __m512i high_d = _mm512_xor_si512(v_key, _mm512_load_si512(d + 16));
-    high[k] = _mm512_permutex2var_epi16(_mm512_add_epi32(_mm512_loadu_si512(a), low_d), odd,
-                                        _mm512_add_epi32(_mm512_loadu_si512(a + 16), high_d));
-    top = _mm512_max_epu16(top, _mm512_and_si512(high[k], size));
+    const std::uint32_t* a = in + 32 * k;
+    high[k] =
+        RandomHighs(_mm512_loadu_si512(a), _mm512_loadu_si512(a + 16), kDither.at + 32 * k, v_key);
+    top = _mm512_max_epu16(top, SizesOf(high[k]));
   }
-  const __m256i half =
-      _mm256_max_epu16(_mm512_castsi512_si256(top), _mm512_extracti64x4_epi64(top, 1));
-  const __m128i part =
-      _mm_max_epu16(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
-  const __m128i least = _mm_minpos_epu16(_mm_xor_si128(part, _mm_set1_epi16(-1)));
-  const auto largest = static_cast<std::uint32_t>(~_mm_cvtsi128_si32(least) & 0xffff);
-  const std::uint32_t unit = UnitOf(largest, (kNonNegative ? kUnsigned : kSigned).octaves);
+  const std::uint32_t unit = UnitOf(LargestOf(top), (kNonNegative ? kUnsigned : kSigned).octaves);
   *scale = unit << 16;
   const __m512i step = _mm512_set1_epi16(static_cast<short>(unit >> 4));
 #pragma GCC unroll 8
-  for (int k = 0; k < 8; ++k) {
-    const __m512i whole = _mm512_srli_epi16(_mm512_and_si512(high[k], size), 4);
-    __m512i code = _mm512_subs_epu16(whole, step);
-    __m256i* to = reinterpret_cast<__m256i*>(out + 32 * k);
-    if constexpr (kNonNegative) {
-      code = _mm512_max_epu16(code, _mm512_min_epu16(whole, _mm512_set1_epi16(1)));
-      _mm256_storeu_si256(to, _mm512_cvtusepi16_epi8(code));
-    } else {
-      code = _mm512_min_epu16(code, _mm512_set1_epi16(127));
-      code = _mm512_ternarylogic_epi32(_mm512_set1_epi16(128), _mm512_srli_epi16(high[k], 8), code,
-                                       0xca);
-      _mm256_storeu_si256(to, _mm512_cvtepi16_epi8(code));
-    }
-  }
+  for (int k = 0; k < 8; ++k) StoreCodes<kNonNegative>(high[k], step, out + 32 * k);
 }
 #else
 template <bool kNonNegative>
 void EncodeWhole(const std::uint32_t* in, std::uint32_t key, std::uint32_t* scale,
                  std::uint8_t* out) {
-  EncodeSome<kNonNegative>(in, kBlock, key, scale, out);
+  EncodeSome<kNonNegative>(in, kCodeBlock, key, scale, out);
 }
 #endif
 
@@ -234,10 +172,11 @@ void EncodeBody(const float* in, bool non_negative, std::uint8_t* out, float* sc
 void ToQ8Body(const float* in, bool non_negative, std::uint8_t* out, float* scales, std::size_t n,
               std::uint64_t key, std::size_t first_block) {
   std::size_t b = 0;
-  for (; (b + 1) * kBlock <= n; ++b) {
-    EncodeBody(in + b * kBlock, non_negative, out + b * kBlock, scales + b, key, first_block + b);
+  for (; (b + 1) * kCodeBlock <= n; ++b) {
+    EncodeBody(in + b * kCodeBlock, non_negative, out + b * kCodeBlock, scales + b, key,
+               first_block + b);
   }
-  const std::size_t at = b * kBlock;
+  const std::size_t at = b * kCodeBlock;
   if (at == n) return;
   const auto* bits = reinterpret_cast<const std::uint32_t*>(in) + at;
   auto* unit = reinterpret_cast<std::uint32_t*>(scales + b);
@@ -252,22 +191,17 @@ void ToQ8Body(const float* in, bool non_negative, std::uint8_t* out, float* scal
 void DecodeBody(const std::uint8_t* in, const float* scale, bool non_negative, std::uint16_t* out) {
   const auto unit =
       static_cast<std::uint16_t>(*reinterpret_cast<const std::uint32_t*>(scale) >> 16);
-  const auto kept = static_cast<std::uint16_t>(non_negative ? 0x0ff0u : 0x87f0u);
-  const auto size = static_cast<std::uint16_t>(kept & 0x7fffu);
 #if defined(__AVX512BW__)
   const __m512i v_unit = _mm512_set1_epi16(static_cast<short>(unit));
-  const __m512i v_kept = _mm512_set1_epi16(static_cast<short>(kept));
-  const __m512i v_size = _mm512_set1_epi16(static_cast<short>(size));
+  const __m512i v_kept = KeptOfCodes(non_negative);
 #pragma GCC unroll 8
-  for (std::size_t i = 0; i < kBlock; i += 32) {
-    const __m256i codes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(in + i));
-    const __m512i bits =
-        _mm512_and_si512(_mm512_slli_epi16(_mm512_cvtepi8_epi16(codes), 4), v_kept);
-    const __mmask32 some = _mm512_test_epi16_mask(bits, v_size);
-    _mm512_storeu_si512(out + i, _mm512_mask_add_epi16(bits, some, bits, v_unit));
+  for (std::size_t i = 0; i < kCodeBlock; i += 32) {
+    _mm512_storeu_si512(out + i, HalvesOfCodes(in + i, v_unit, v_kept));
   }
 #else
-  for (std::size_t i = 0; i < kBlock; ++i) {
+  const auto kept = static_cast<std::uint16_t>(non_negative ? 0x0ff0u : 0x87f0u);
+  const auto size = static_cast<std::uint16_t>(kept & 0x7fffu);
+  for (std::size_t i = 0; i < kCodeBlock; ++i) {
     const auto wide = static_cast<std::uint16_t>(static_cast<signed char>(in[i]));
     const auto bits = static_cast<std::uint16_t>((wide << 4) & kept);
     out[i] = static_cast<std::uint16_t>(bits + ((bits & size) != 0 ? unit : 0));

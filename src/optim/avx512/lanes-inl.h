@@ -110,6 +110,15 @@ inline F32 LoadHalf(const unsigned short* p) {
   const __m512i b = _mm512_castsi256_si512(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
   return {_mm512_castsi512_ps(_mm512_maskz_permutexvar_epi16(0xaaaaaaaau, place, b))};
 }
+// Thirty-two halves in order.
+inline void WidenHalves(__m512i halves, F32* low, F32* high) {
+  const __m512i place = _mm512_set_epi32(0x0f0000, 0x0e0000, 0x0d0000, 0x0c0000, 0x0b0000, 0x0a0000,
+                                         0x090000, 0x080000, 0x070000, 0x060000, 0x050000, 0x040000,
+                                         0x030000, 0x020000, 0x010000, 0x000000);
+  const __m512i above = _mm512_add_epi32(place, _mm512_set1_epi32(0x100000));
+  low->v = _mm512_castsi512_ps(_mm512_maskz_permutexvar_epi16(0xaaaaaaaau, place, halves));
+  high->v = _mm512_castsi512_ps(_mm512_maskz_permutexvar_epi16(0xaaaaaaaau, above, halves));
+}
 inline void StoreHalf(unsigned short* p, F32 x) {
   const __m512i place = _mm512_set_epi32(0, 0, 0, 0, 0, 0, 0, 0, 0x1f001d, 0x1b0019, 0x170015,
                                          0x130011, 0x0f000d, 0x0b0009, 0x070005, 0x030001);

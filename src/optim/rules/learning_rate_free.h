@@ -219,7 +219,7 @@ struct DAdaptAdaGrad : Adaptive {
   }
   void Declare(StateList& s, const Shape&) const override {
     s.Square("alpha_k");
-    s.Like("sk");
+    s.Point("sk");  // x0 less sk is p.
     s.Point("x0");
   }
   void Start(std::span<Rule* const> rules) override {

@@ -432,7 +432,7 @@ struct MADGRAD : Rule {
   }
   void Declare(StateList& s, const Shape&) const override {
     s.Square("grad_sum_sq");
-    s.Like("s");
+    s.Point("s");  // x0 less s is where p goes.
     if (momentum > 0) s.Point("x0");
   }
   bool OnePass() const override { return true; }
