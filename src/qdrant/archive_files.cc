@@ -8,6 +8,9 @@
 namespace malmoi::qdrant {
 namespace {
 
+// Of a file with holes, which is copied. Qdrant's are pages and chunks of 32 MiB.
+constexpr std::uint64_t kHolesMax = std::uint64_t{1} << 30;
+
 Error ReadOnly() {
   return Error(Code::kUnsupported, "an archive is read, not changed");
 }
@@ -82,7 +85,9 @@ Result<os::Mapping> ArchiveFiles::Contents(const Entry& entry) {
                        .owner = nullptr};
   }
   // Zeroed pages that nobody writes take no memory.
-  char* copy = static_cast<char*>(std::calloc(static_cast<std::size_t>(file.size), 1));
+  char* copy = file.size > kHolesMax
+                   ? nullptr
+                   : static_cast<char*>(std::calloc(static_cast<std::size_t>(file.size), 1));
   if (copy == nullptr) {
     return Error(Code::kOutOfRange, "'" + file.name + "': " + FormatBytes(file.size) +
                                         " with its holes are more than the memory that is allowed");

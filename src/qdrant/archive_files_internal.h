@@ -28,7 +28,8 @@ class ArchiveFiles final : public os::Vfs {
   Status SyncDir(const std::string& path) override;
   Result<std::vector<std::string>> List(const std::string& path) override;
   Result<os::FileInfo> Stat(const std::string& path) override;
-  // The archive's own bytes; a copy for files with holes.
+  // The archive's own bytes; a copy for files with holes. Errors: kNotFound; kOutOfRange for one
+  // with holes past 1 GiB.
   Result<os::Mapping> Map(const std::string& path) override;
 
  private:
