@@ -1,11 +1,15 @@
-// Any bytes as a file of Qdrant's: the first byte chooses the reader. What is tested: nothing reads
-// past its bytes, and what is read is not larger than they can say.
+// Any bytes as a file of Qdrant's, as an archive of such files, or as what the child that reads them
+// answers: the first byte chooses. What is tested: nothing reads past its bytes, and what is read is
+// not larger than they can say.
+#include <cstdio>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "fuzz/input.h"
 #include "os/fault_vfs.h"
+#include "qdrant/archive_files_internal.h"
+#include "qdrant/foreign_wire_internal.h"
 #include "qdrant/shard_files_internal.h"
 #include "qdrant/shard_log_internal.h"
 
@@ -33,6 +37,36 @@ void Folder(malmoi::os::Vfs& vfs, const std::vector<std::string>& names, std::st
   }
 }
 
+// The archive's headers get their sums, without which none would be looked at.
+void ReadArchive(std::string_view bytes) {
+  std::string archive(bytes);
+  for (std::size_t at = 0; at + qdrant::kTarBlock <= archive.size(); at += qdrant::kTarBlock) {
+    char sum[9];
+    const auto block = std::string_view(archive).substr(at, qdrant::kTarBlock);
+    std::snprintf(sum, sizeof sum, "%06o", static_cast<unsigned>(qdrant::TarHeaderSum(block)));
+    archive.replace(at + 148, 6, sum, 6);
+  }
+  auto files = qdrant::ArchiveFiles::Open(archive);
+  if (!files.ok()) return;
+  const auto names = files.value()->List("/");
+  for (std::size_t i = 0; names.ok() && i < names.value().size(); ++i) {
+    const std::string path = "/" + names.value()[i];
+    const auto info = files.value()->Stat(path);
+    Expect(info.ok());
+    const auto contents = files.value()->Map(path);
+    Expect(!contents.ok() || contents.value().bytes.size() == info.value().size);
+  }
+}
+
+void DecodeAnswers(std::string_view bytes) {
+  (void)qdrant::DecodeHead(bytes).ok();
+  (void)qdrant::DecodeOperations(bytes).ok();
+  const auto points = qdrant::DecodePoints(bytes);
+  if (!points.ok()) return;
+  const auto again = qdrant::DecodePoints(qdrant::EncodePoints(points.value()));
+  Expect(again.ok() && again.value().size() == points.value().size());
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -40,7 +74,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string_view bytes = FuzzInput(data + 1, size - 1);
   const std::string_view half = bytes.substr(0, bytes.size() / 2);
   malmoi::os::FaultVfs vfs(1);
-  switch (data[0] % 9) {
+  switch (data[0] % 11) {
     case 0:
       if (auto text = qdrant::DecodeLz4(bytes); text.ok()) {
         Expect(text.value().size() <= bytes.size() * 255);
@@ -93,6 +127,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       }
       break;
     }
+    case 8:
+      ReadArchive(bytes);
+      break;
+    case 9:
+      DecodeAnswers(bytes);
+      break;
     default:
       Write(vfs, "/x/open-1", bytes);
       (void)qdrant::ReadShardLog(vfs, "/x", 0, [](std::uint64_t, const malmoi::json::Value&) {

@@ -176,29 +176,22 @@ void AddServeStore(CLI::App* serve, Arguments* out) {
 }
 
 void AddStoreImport(Builder* b, CLI::App* store, Arguments* out) {
-  CLI::App* import =
+  CLI::App* command =
       b->Add("import", "puts a snapshot, this program's or Qdrant's, into a store's folder", store);
-  import
+  command
       ->add_option("snapshot", out->positional,
                    "SNAPSHOT: a .snapshot file of a collection or a shard, or a qdrant-edge folder")
       ->required()
       ->expected(1);
-  for (const auto& [name, help] : {std::pair{"storage", "folder of the store (default ./storage)"},
-                                   std::pair{"checksum", "SHA-256 that the file must have"}}) {
-    const std::string flag = name;
-    import->add_option_function<std::string>(
-        "--" + flag, [out, flag](const std::string& value) { out->store[flag] = value;
-  }, help);
+  const auto option = [&](const std::string& name, const std::string& help) {
+    return command->add_option_function<std::string>(
+        "--" + name, [out, name](const std::string& value) { out->store[name] = value; }, help);
+  };
+  option("storage", "folder of the store (default ./storage)");
+  option("checksum", "SHA-256 that the file must have");
+  option("collection", "name that the collection gets")->required();
+  command->add_flag("--force", out->force, "put it in the place of a collection that is there");
 }
-  import
-      ->add_option_function<std::string>(
-          "--collection", [out](const std::string& value) { out->store["collection"] = value;
-  }  // namespace
-,
-          "name that the collection gets")
-      ->required();
-import->add_flag("--force", out->force, "put it in the place of a collection that is there");
-}  // namespace malmoi::cli
 
 void AddStoreCopy(Builder* b, Arguments* out) {
   CLI::App* store = b->Add("store", "tools for vector stores: this program's and Qdrant's");

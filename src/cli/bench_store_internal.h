@@ -32,7 +32,9 @@ double Percentile(std::vector<double> values, double p);
 double MemoryBandwidth(std::size_t threads);
 
 // Batches of kBenchBatch points, durable, from `clients` threads: in process, and over REST and
-// gRPC to a server in this process by clients that send prepared bodies. `folder` is made.
+// gRPC to a server in this process by clients that send prepared bodies. Five rounds of each in
+// turn; figures are medians of the rounds, shares those of a round and the one in process beside
+// it. Segments are made between rounds, outside of the time taken. `folder` is made.
 Status BenchStoreRest(const std::string& folder, std::size_t points, std::size_t clients,
                       std::size_t threads, Figures* figures);
 

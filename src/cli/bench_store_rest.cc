@@ -24,6 +24,8 @@ namespace malmoi::cli {
 namespace {
 
 constexpr std::size_t kPrepared = 4;  // Batches of a client, sent again under other ids.
+// Each way writes in turn, a part at a time: a disk whose rate swings then swings for all.
+constexpr std::size_t kRounds = 5;
 constexpr std::string_view kCollection =
     R"({"vectors":{"size":384,"distance":"Cosine"},"optimizers_config":{"indexing_threshold":0}})";
 constexpr std::uint64_t kFirst =
@@ -120,10 +122,19 @@ struct Rate {
   double all_cpu = 0;
 };
 
-// `send` writes batch number `batch` of client `client`, under ids from `first` on.
-Result<Rate> Measure(
-    std::size_t clients, std::size_t batches,
-    const std::function<bool(std::size_t client, std::size_t batch, std::uint64_t first)>& send) {
+using Prepared = std::vector<std::vector<std::vector<vec::Point>>>;  // By client and batch.
+
+// One way to write, with a collection of its own that stays open between rounds.
+class Way {
+ public:
+  virtual ~Way() = default;
+  // Writes batch number `batch` of client `client`, under ids from `first` on.
+  virtual bool Send(std::size_t client, std::size_t batch, std::uint64_t first) = 0;
+  // Until nothing of it works in the background.
+  virtual Status Settle() = 0;
+};
+
+Result<Rate> Measure(Way& way, std::size_t clients, std::size_t batches, std::size_t round) {
   std::atomic<bool> failed{false};
   std::atomic<std::int64_t> client_ns{0};
   const double cpu = CpuSeconds(CLOCK_PROCESS_CPUTIME_ID);
@@ -132,7 +143,8 @@ Result<Rate> Measure(
   for (std::size_t c = 0; c < clients; ++c) {
     threads.emplace_back([&, c] {
       for (std::size_t b = 0; b < batches && !failed; ++b) {
-        if (!send(c, b, kFirst + (c * batches + b) * kBenchBatch)) failed = true;
+        const std::size_t before = (round * clients + c) * batches + b;
+        if (!way.Send(c, b, kFirst + before * kBenchBatch)) failed = true;
       }
       client_ns += static_cast<std::int64_t>(CpuSeconds(CLOCK_THREAD_CPUTIME_ID) * 1e9);
     });
@@ -140,23 +152,33 @@ Result<Rate> Measure(
   for (auto& thread : threads) thread.join();
   const double seconds = SecondsSince(start);
   if (failed) return Error(Code::kInternal, "a batch was not written");
-  return Rate{.points_a_second = static_cast<double>(clients * batches * kBenchBatch) / seconds,
-              .client_cpu = static_cast<double>(client_ns) * 1e-9 / seconds,
-              .all_cpu = (CpuSeconds(CLOCK_PROCESS_CPUTIME_ID) - cpu) / seconds};
+  const Rate rate{.points_a_second = static_cast<double>(clients * batches * kBenchBatch) / seconds,
+                  .client_cpu = static_cast<double>(client_ns) * 1e-9 / seconds,
+                  .all_cpu = (CpuSeconds(CLOCK_PROCESS_CPUTIME_ID) - cpu) / seconds};
+  MALMOI_TRY(way.Settle());
+  return rate;
 }
 
-Result<Rate> InProcess(const std::string& folder, std::size_t threads,
-                       std::vector<std::vector<std::vector<vec::Point>>> points,
-                       std::size_t batches) {
-  MALMOI_TRY(const auto db, vec::Database::Open(os::PosixVfs(), folder + "/direct", threads));
-  MALMOI_TRY(const auto collection, db->Create("bench", BenchConfig(/*graphs=*/false)));
-  return Measure(points.size(), batches,
-                 [&](std::size_t client, std::size_t batch, std::uint64_t first) {
-                   auto& list = points[client][batch % kPrepared];
-                   for (auto& p : list) p.id = first++;
-                   return collection->Upsert(list, {}).ok();
-                 });
-}
+class InProcess final : public Way {
+ public:
+  explicit InProcess(Prepared points) : points_(std::move(points)) {}
+  Status Open(const std::string& folder, std::size_t threads) {
+    MALMOI_TRY(db_, vec::Database::Open(os::PosixVfs(), folder + "/direct", threads));
+    MALMOI_TRY(collection_, db_->Create("bench", BenchConfig(/*graphs=*/false)));
+    return Ok();
+  }
+  bool Send(std::size_t client, std::size_t batch, std::uint64_t first) override {
+    auto& list = points_[client][batch % kPrepared];
+    for (auto& p : list) p.id = first++;
+    return collection_->Upsert(list, {}).ok();
+  }
+  Status Settle() override { return collection_->Checkpoint(); }
+
+ private:
+  Prepared points_;
+  std::unique_ptr<vec::Database> db_;
+  std::shared_ptr<vec::Collection> collection_;
+};
 
 // A server of both wires with an empty collection.
 struct Serving {
@@ -194,53 +216,90 @@ struct Serving {
   }
 };
 
-Result<Rate> OverRest(const std::string& folder, std::size_t threads,
-                      const std::vector<std::vector<std::vector<vec::Point>>>& points,
-                      std::size_t batches) {
-  Serving server;
-  MALMOI_TRY(server.Start(folder + "/rest", threads));
-  std::vector<std::vector<Body>> bodies(points.size());
-  std::vector<std::unique_ptr<Connection>> connections;
-  for (std::size_t c = 0; c < points.size(); ++c) {
-    for (const auto& batch : points[c]) bodies[c].push_back(MakeBody(batch));
-    connections.push_back(std::make_unique<Connection>(server.rest->port()));
+class OverWire : public Way {
+ public:
+  Status Open(const std::string& folder, std::size_t threads, const Prepared& points) {
+    MALMOI_TRY(server_.Start(folder, threads));
+    return Prepare(points);
   }
-  return Measure(
-      points.size(), batches, [&](std::size_t client, std::size_t batch, std::uint64_t first) {
-        Body& body = bodies[client][batch % kPrepared];
-        body.SetIds(first);
-        return connections[client]->Put("/collections/bench/points?wait=true", body.text) == 200;
-      });
-}
+  Status Settle() override {
+    MALMOI_TRY(const auto collection, server_.service->Find("bench"));
+    return collection->store->Checkpoint();
+  }
+  virtual bool there() const { return true; }
 
-// Zero where the program was built without gRPC.
-Result<Rate> OverGrpc(const std::string& folder, std::size_t threads,
-                      const std::vector<std::vector<std::vector<vec::Point>>>& points,
-                      std::size_t batches) {
-  Serving server;
-  MALMOI_TRY(server.Start(folder + "/grpc", threads));
-  if (server.grpc == nullptr) return Rate{};
-  std::vector<std::unique_ptr<rpc::store::PointsClient>> clients;
-  for (const auto& client : points) {
-    MALMOI_TRY(clients.emplace_back(), rpc::store::PointsClient::Create(
-                                           "127.0.0.1:" + std::to_string(server.grpc->port())));
-    for (const auto& batch : client) MALMOI_TRY(clients.back()->Prepare("bench", batch));
+ protected:
+  virtual Status Prepare(const Prepared& points) = 0;
+  Serving server_;
+};
+
+class OverRest final : public OverWire {
+ public:
+  bool Send(std::size_t client, std::size_t batch, std::uint64_t first) override {
+    Body& body = bodies_[client][batch % kPrepared];
+    body.SetIds(first);
+    return connections_[client]->Put("/collections/bench/points?wait=true", body.text) == 200;
   }
-  return Measure(points.size(), batches,
-                 [&](std::size_t client, std::size_t batch, std::uint64_t first) {
-                   return clients[client]->Send(batch % kPrepared, first).ok();
-                 });
+
+ private:
+  Status Prepare(const Prepared& points) override {
+    for (const auto& client : points) {
+      auto& bodies = bodies_.emplace_back();
+      for (const auto& batch : client) bodies.push_back(MakeBody(batch));
+      connections_.push_back(std::make_unique<Connection>(server_.rest->port()));
+    }
+    return Ok();
+  }
+  std::vector<std::vector<Body>> bodies_;
+  std::vector<std::unique_ptr<Connection>> connections_;
+};
+
+class OverGrpc final : public OverWire {
+ public:
+  bool Send(std::size_t client, std::size_t batch, std::uint64_t first) override {
+    return clients_[client]->Send(batch % kPrepared, first).ok();
+  }
+  bool there() const override { return server_.grpc != nullptr; }  // Else it was not built in.
+
+ private:
+  Status Prepare(const Prepared& points) override {
+    if (!there()) return Ok();
+    for (const auto& client : points) {
+      MALMOI_TRY(clients_.emplace_back(), rpc::store::PointsClient::Create(
+                                              "127.0.0.1:" + std::to_string(server_.grpc->port())));
+      for (const auto& batch : client) MALMOI_TRY(clients_.back()->Prepare("bench", batch));
+    }
+    return Ok();
+  }
+  std::vector<std::unique_ptr<rpc::store::PointsClient>> clients_;
+};
+
+double MedianOf(const std::vector<Rate>& rates, double (*value)(const Rate&)) {
+  std::vector<double> values;
+  for (const Rate& rate : rates) values.push_back(value(rate));
+  return Percentile(values, 0.5);
+}
+double Points(const Rate& rate) {
+  return rate.points_a_second;
 }
 
 // gRPC's threads are of this process too: of the clients only their calling threads are counted.
-void AddWire(const std::string& who, const std::string& wire, const Rate& rate, const Rate& direct,
-             Figures* figures) {
-  figures->push_back({who + ", " + wire, rate.points_a_second, "points/s"});
+void AddWire(const std::string& who, const std::string& wire, const std::vector<Rate>& rates,
+             const std::vector<Rate>& direct, Figures* figures) {
+  figures->push_back({who + ", " + wire, MedianOf(rates, Points), "points/s"});
   figures->push_back(
-      {who + ", " + wire + ": CPU of the server", rate.all_cpu - rate.client_cpu, "cores"});
-  figures->push_back({who + ", " + wire + ": CPU of the clients", rate.client_cpu, "cores"});
-  figures->push_back(
-      {wire + " / in process", 100 * rate.points_a_second / direct.points_a_second, "%"});
+      {who + ", " + wire + ": CPU of the server",
+       MedianOf(rates, [](const Rate& rate) { return rate.all_cpu - rate.client_cpu; }), "cores"});
+  figures->push_back({who + ", " + wire + ": CPU of the clients",
+                      MedianOf(rates, [](const Rate& rate) { return rate.client_cpu; }), "cores"});
+  std::vector<double> shares;
+  for (std::size_t i = 0; i < rates.size(); ++i) {
+    shares.push_back(100 * rates[i].points_a_second / direct[i].points_a_second);
+  }
+  figures->push_back({wire + " / in process", Percentile(shares, 0.5), "%"});
+  figures->push_back({wire + " / in process, lowest of " + std::to_string(shares.size()),
+                      Percentile(shares, 0), "%"});
+  figures->push_back({wire + " / in process, highest", Percentile(shares, 1), "%"});
 }
 
 }  // namespace
@@ -248,22 +307,33 @@ void AddWire(const std::string& who, const std::string& wire, const Rate& rate, 
 Status BenchStoreRest(const std::string& folder, std::size_t points, std::size_t clients,
                       std::size_t threads, Figures* figures) {
   std::mt19937_64 random(5);
-  std::vector<std::vector<std::vector<vec::Point>>> prepared(clients);
+  Prepared prepared(clients);
   for (auto& client : prepared) {
     for (std::size_t b = 0; b < kPrepared; ++b) {
       auto& batch = client.emplace_back();
       for (std::size_t i = 0; i < kBenchBatch; ++i) batch.push_back(BenchPoint(kFirst, random));
     }
   }
-  const std::size_t batches = std::max<std::size_t>(points / kBenchBatch / clients, 1);
-  MALMOI_TRY(const Rate direct, InProcess(folder, threads, prepared, batches));
-  MALMOI_TRY(const Rate rest, OverRest(folder, threads, prepared, batches));
-  MALMOI_TRY(const Rate grpc, OverGrpc(folder, threads, prepared, batches));
+  InProcess direct(prepared);
+  OverRest rest;
+  OverGrpc grpc;
+  MALMOI_TRY(direct.Open(folder, threads));
+  MALMOI_TRY(rest.Open(folder + "/rest", threads, prepared));
+  MALMOI_TRY(grpc.Open(folder + "/grpc", threads, prepared));
+  const std::size_t batches = std::max<std::size_t>(points / kBenchBatch / clients / kRounds, 1);
+  std::vector<Rate> rates[3];
+  for (std::size_t round = 0; round < kRounds; ++round) {
+    MALMOI_TRY(rates[0].emplace_back(), Measure(direct, clients, batches, round));
+    MALMOI_TRY(rates[1].emplace_back(), Measure(rest, clients, batches, round));
+    if (!grpc.there()) continue;
+    MALMOI_TRY(rates[2].emplace_back(), Measure(grpc, clients, batches, round));
+  }
   const std::string who = std::to_string(clients) + " clients, batches";
-  figures->push_back({who + ", in process", direct.points_a_second, "points/s"});
-  figures->push_back({who + ", in process: CPU", direct.all_cpu, "cores"});
-  AddWire(who, "REST", rest, direct, figures);
-  if (grpc.points_a_second > 0) AddWire(who, "gRPC", grpc, direct, figures);
+  figures->push_back({who + ", in process", MedianOf(rates[0], Points), "points/s"});
+  figures->push_back({who + ", in process: CPU",
+                      MedianOf(rates[0], [](const Rate& rate) { return rate.all_cpu; }), "cores"});
+  AddWire(who, "REST", rates[1], rates[0], figures);
+  if (grpc.there()) AddWire(who, "gRPC", rates[2], rates[0], figures);
   return Ok();
 }
 

@@ -6,6 +6,7 @@
 #include "cli/commands.h"
 #include "json/writer.h"
 #include "obs/progress.h"
+#include "os/cpu_info.h"
 #include "os/vfs.h"
 #include "rpc/qdrant/server.h"
 #include "rpc/qdrant/store_link.h"
@@ -111,7 +112,7 @@ Result<int> CmdStoreCopy(const Context& context) {
     return found == arguments.store.end() ? std::string() : found->second;
   };
   const auto asked = static_cast<std::size_t>(context.settings.GetInt("threads"));
-  const std::size_t threads = asked == 0 ? 2 : asked;
+  const std::size_t threads = asked == 0 ? os::UsableCores() : asked;
   const auto side = [&](std::size_t i, const char* name) {
     const std::string prefix(name);
     return Wanted{.text = arguments.positional[i],

@@ -1,11 +1,46 @@
 // malmoi store import: a snapshot, this program's or Qdrant's, into the folder of a store.
+#include <memory>
+
 #include "base/strings.h"
 #include "cli/commands.h"
 #include "json/writer.h"
+#include "obs/progress.h"
+#include "os/cpu_info.h"
 #include "os/vfs.h"
 #include "qdrant/snapshots.h"
 
 namespace malmoi::cli {
+namespace {
+
+Result<os::FileInfo> Look(os::Vfs& vfs, const std::string& snapshot) {
+  auto info = vfs.Stat(snapshot);
+  if (info.ok() || info.error().code() != Code::kNotFound) return info;
+  return Error(Code::kNotFound,
+               "there is no file '" + snapshot +
+                   "': give the path of a snapshot (NAME.snapshot, as a server lists and sends "
+                   "them at /collections/COLLECTION/snapshots), or of the folder of one that is "
+                   "unpacked");
+}
+
+// A bar from the first word of how far it is.
+class Bar {
+ public:
+  explicit Bar(bool quiet) : quiet_(quiet) {}
+  void Update(const char* unit, std::uint64_t done, std::uint64_t total) {
+    if (bar_ == nullptr) bar_ = std::make_unique<obs::Progress>("importing", unit, total, quiet_);
+    bar_->SetTotal(total);
+    bar_->Add(done - shown_);
+    shown_ = done;
+  }
+  void Finish() { bar_.reset(); }
+
+ private:
+  const bool quiet_;
+  std::unique_ptr<obs::Progress> bar_;
+  std::uint64_t shown_ = 0;
+};
+
+}  // namespace
 
 Result<int> CmdStoreImport(const Context& context) {
   const Arguments& arguments = context.arguments;
@@ -17,7 +52,7 @@ Result<int> CmdStoreImport(const Context& context) {
   const std::string storage = flag("storage").empty() ? "./storage" : flag("storage");
   const std::string name = flag("collection");
   os::Vfs& vfs = os::PosixVfs();
-  MALMOI_TRY(const auto info, vfs.Stat(snapshot));
+  MALMOI_TRY(const auto info, Look(vfs, snapshot));
   MALMOI_TRY(vfs.MakeDirs(storage));
   auto lock = os::FileLock::Acquire(os::JoinPath(storage, ".lock"));
   if (!lock.ok() && lock.error().code() == Code::kAlreadyExists) {
@@ -32,7 +67,7 @@ Result<int> CmdStoreImport(const Context& context) {
   qdrant::ServiceOptions options;
   options.vfs = &vfs;
   options.directory = os::JoinPath(storage, "collections");
-  options.threads = asked == 0 ? 2 : asked;
+  options.threads = asked == 0 ? os::UsableCores() : asked;
   MALMOI_TRY(const auto service, qdrant::Service::Open(options));
   if (service->CollectionExists(name) && !arguments.force) {
     return Error(Code::kAlreadyExists, "'" + storage + "' has a collection '" + name +
@@ -48,8 +83,13 @@ Result<int> CmdStoreImport(const Context& context) {
   if (checksum && info.is_directory) {
     return Error(Code::kInvalidArgument, "--checksum is of a file, and '" + snapshot + "' is none");
   }
-  MALMOI_TRY(info.is_directory ? snapshots.RecoverFolder(name, snapshot)
-                               : snapshots.Recover(name, snapshot, checksum));
+  Bar bar(arguments.quiet);
+  const auto progress = [&](const char* unit, std::uint64_t done, std::uint64_t total) {
+    bar.Update(unit, done, total);
+  };
+  MALMOI_TRY(info.is_directory ? snapshots.RecoverFolder(name, snapshot, progress)
+                               : snapshots.Recover(name, snapshot, checksum, progress));
+  bar.Finish();
   MALMOI_TRY(const auto description, service->DescribeCollection(name));
   if (arguments.json) {
     json::Writer writer;

@@ -14,7 +14,6 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/strings.h"
-#include "base/utf8.h"
 #include "ingest/reader.h"
 #include "ingest/readers/charset_internal.h"
 #include "ingest/readers/pdfium_internal.h"
@@ -22,8 +21,8 @@
 #include "os/sandbox.h"
 
 // Protocol over os/sandbox.h. Request: u64 size of the file, name; the file's descriptor rides
-// along. Reply: u8 0 and an encoded Document, or u8 1 + code and a message. A request without a
-// descriptor is a greeting, answered by "ready".
+// along. Reply: an encoded Document or an error (os::PackReply). A request without a descriptor is
+// a greeting, answered by "ready".
 namespace malmoi::ingest {
 namespace {
 
@@ -47,24 +46,6 @@ std::string Request(std::uint64_t size, const std::string& name) {
   return out;
 }
 
-std::string ErrorReply(const Error& error) {
-  std::string out;
-  Put<std::uint8_t>(&out, static_cast<std::uint8_t>(1 + static_cast<int>(error.code())));
-  out.append(error.message());
-  return out;
-}
-
-Result<Document> ParseReply(const std::string& reply) {
-  if (reply.empty()) return Error(Code::kInternal, "reader child answered nothing");
-  const auto kind = static_cast<std::uint8_t>(reply[0]);
-  const std::string_view rest = std::string_view(reply).substr(1);
-  if (kind == 0) return Decode(rest).With("reader child's answer");
-  if (kind - 1 > static_cast<int>(Code::kInternal)) {
-    return Error(Code::kInternal, "reader child answered an unknown code");
-  }
-  return Error(static_cast<Code>(kind - 1), ToValidUtf8(rest));
-}
-
 Result<std::string> ReadAll(int fd, std::uint64_t size) {
   std::string bytes;
   bytes.resize(size);
@@ -80,25 +61,30 @@ Result<std::string> ReadAll(int fd, std::uint64_t size) {
   return bytes;
 }
 
-std::string Serve(std::string_view request, int fd, const ReaderLimits& limits) {
-  if (fd < 0) return "ready";
+Result<std::string> Parse(std::string_view request, int fd, const ReaderLimits& limits) {
   ByteReader in(request);
   const auto size = in.Get<std::uint64_t>();
   const std::string name(in.GetString());
-  if (!in.ok() || size > limits.file_bytes) {
-    return ErrorReply(Error(Code::kInternal, "bad request"));
-  }
+  if (!in.ok() || size > limits.file_bytes) return Error(Code::kInternal, "bad request");
+  MALMOI_TRY(std::string bytes, ReadAll(fd, size));
+  MALMOI_TRY(const auto document, ParseDocument(bytes, name, limits));
+  bytes = std::string();
+  return Encode(document);
+}
+
+std::string Serve(std::string_view request, int fd, const ReaderLimits& limits) {
+  if (fd < 0) return "ready";
   try {
-    auto bytes = ReadAll(fd, size);
-    if (!bytes.ok()) return ErrorReply(bytes.error());
-    auto document = ParseDocument(bytes.value(), name, limits);
-    if (!document.ok()) return ErrorReply(document.error());
-    bytes.value() = std::string();
-    return std::string(1, '\0') + Encode(document.value());
+    return os::PackReply(Parse(request, fd, limits));
   } catch (const std::bad_alloc&) {
-    return ErrorReply(Error(Code::kOutOfRange, "needs more memory than the limit of " +
-                                                   FormatBytes(limits.memory_bytes)));
+    return os::PackReply(Error(Code::kOutOfRange, "needs more memory than the limit of " +
+                                                      FormatBytes(limits.memory_bytes)));
   }
+}
+
+Result<Document> DecodeReply(std::string reply) {
+  MALMOI_TRY(const std::string answer, os::UnpackReply(std::move(reply)));
+  return Decode(answer).With("reader child's answer");
 }
 
 // Starts all children: they live as long as the thread that started them (os/sandbox.h), and
@@ -255,7 +241,7 @@ class Pool final : public ReaderPool {
     const bool worn = ++slot->files >= kFilesPerChild ||
                       slot->seconds > (kLifeFiles - 1) * limits_.seconds ||
                       peak > limits_.memory_bytes / 4;
-    auto document = ParseReply(reply.value());
+    auto document = DecodeReply(std::move(reply).value());
     // A parser that failed may have left its process in any state; a refusal is not a failure.
     const bool failed = !document.ok() && document.error().code() != Code::kUnsupported;
     if (worn || failed) slot->process.reset();

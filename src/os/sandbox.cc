@@ -18,6 +18,7 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/strings.h"
+#include "base/utf8.h"
 #include "os/vfs.h"
 
 // Wire format on the socket, both ways: u64 length, bytes. A request's descriptor rides on the
@@ -255,6 +256,29 @@ bool SendReply(std::string_view reply) {
     }
   }
   return true;
+}
+
+std::string PackReply(const Result<std::string>& answer) {
+  std::string out;
+  if (answer.ok()) {
+    out.reserve(1 + answer.value().size());
+    Put<std::uint8_t>(&out, 0);
+    return out += answer.value();
+  }
+  const Error& error = answer.error();
+  Put<std::uint8_t>(&out, static_cast<std::uint8_t>(1 + static_cast<int>(error.code())));
+  return out += error.message();
+}
+
+Result<std::string> UnpackReply(std::string reply) {
+  if (reply.empty()) return Error(Code::kInternal, "child process answered nothing");
+  const auto kind = static_cast<std::uint8_t>(reply[0]);
+  reply.erase(0, 1);
+  if (kind == 0) return reply;
+  if (kind - 1 > static_cast<int>(Code::kInternal)) {
+    return Error(Code::kInternal, "child process answered an unknown code");
+  }
+  return Error(static_cast<Code>(kind - 1), ToValidUtf8(reply));
 }
 
 }  // namespace malmoi::os

@@ -70,4 +70,10 @@ bool ReceiveRequest(std::string* request, int* fd);
 // In the child: answers the request. False when the parent is gone.
 bool SendReply(std::string_view reply);
 
+// A reply that is an answer or an error: u8 0 and the answer, or u8 1 + code and a message. What
+// comes from a child is untrusted: a code that there is none of is kInternal, a message is made
+// valid UTF-8.
+std::string PackReply(const Result<std::string>& answer);
+Result<std::string> UnpackReply(std::string reply);
+
 }  // namespace malmoi::os

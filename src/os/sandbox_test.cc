@@ -155,3 +155,13 @@ TEST_CASE("a child that spins is killed at the deadline; others' ends are told")
   child = StartChild();
   CHECK(child->Call("large", -1, 30, 100).error().code() == Code::kOutOfRange);
 }
+
+TEST_CASE("an answer and an error come through a reply; what is neither is refused") {
+  CHECK(os::UnpackReply(os::PackReply(std::string("a\0b", 3))).value() == std::string("a\0b", 3));
+  CHECK(os::UnpackReply(os::PackReply(std::string())).value().empty());
+  const auto error = os::UnpackReply(os::PackReply(Error(Code::kCorruption, "cut\xff")));
+  CHECK(error.error().code() == Code::kCorruption);
+  CHECK(error.error().message() == "cut\xef\xbf\xbd");
+  CHECK(os::UnpackReply("").error().code() == Code::kInternal);
+  CHECK(os::UnpackReply("\xffx").error().code() == Code::kInternal);
+}

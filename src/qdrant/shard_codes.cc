@@ -1,3 +1,5 @@
+#include <lz4.h>
+
 #include <algorithm>
 
 #include "base/bytes.h"
@@ -13,16 +15,6 @@ constexpr std::size_t kValueMax = std::size_t{256} << 20;
 
 Error Damaged(const std::string& what) {
   return Error(Code::kCorruption, what);
-}
-
-// A length's further bytes: each 255 is followed by one more.
-bool AddLength(ByteReader& in, std::size_t* length) {
-  for (;;) {
-    const auto more = in.Get<std::uint8_t>();
-    if (!in.ok()) return false;
-    *length += more;
-    if (more != 255) return true;
-  }
 }
 
 // Ids in the order of their bytes; the maps of both trackers.
@@ -50,25 +42,12 @@ Result<std::string> DecodeLz4(std::string_view bytes) {
   if (!in.ok() || size > std::min(bytes.size() * kLz4Ratio, kValueMax)) {
     return Damaged("an lz4 block of a wrong size");
   }
-  std::string out;
-  out.reserve(size);
-  while (in.left() > 0) {
-    const auto token = in.Get<std::uint8_t>();
-    std::size_t literals = token >> 4;
-    if (literals == 15 && !AddLength(in, &literals)) return Damaged("a cut lz4 block");
-    if (literals > in.left() || literals > size - out.size()) return Damaged("a cut lz4 block");
-    out += in.Take(literals);
-    if (in.left() == 0) break;  // The last sequence has no match.
-    const std::size_t distance = in.Get<std::uint16_t>();
-    std::size_t match = token & 15;
-    if (match == 15 && !AddLength(in, &match)) return Damaged("a cut lz4 block");
-    match += 4;
-    if (!in.ok() || distance == 0 || distance > out.size() || match > size - out.size()) {
-      return Damaged("an lz4 block that points outside");
-    }
-    for (std::size_t i = 0; i < match; ++i) out += out[out.size() - distance];
-  }
-  if (out.size() != size) return Damaged("an lz4 block of a wrong size");
+  std::string out(size, '\0');
+  const std::string_view block = in.Take(std::min(in.left(), kValueMax));
+  const int decoded = LZ4_decompress_safe(block.data(), out.data(), static_cast<int>(block.size()),
+                                          static_cast<int>(size));
+  if (decoded < 0) return Damaged("a damaged lz4 block");
+  if (static_cast<std::size_t>(decoded) != size) return Damaged("an lz4 block of a wrong size");
   return out;
 }
 

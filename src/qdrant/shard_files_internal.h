@@ -12,10 +12,11 @@
 #include "os/vfs.h"
 #include "vec/point.h"
 
-// The files of a segment as Qdrant itself writes them (versions 1.16 to 1.20), read; byte layouts
-// are in docs/formats/qdrant-segment.md. All are untrusted: each read is checked against what is
-// there, and a wrong one is kCorruption naming the file. Nothing here allocates more than a small
-// multiple of the bytes that it was given, but for lz4, whose limit is 255 times.
+// The files of a segment as Qdrant itself writes them, read: versions 1.16 to 1.20 by their source,
+// of which files of 1.20's engine were tried; byte layouts are in docs/formats/qdrant-segment.md.
+// All are untrusted: each read is checked against what is there, and a wrong one is kCorruption
+// naming the file. Nothing here allocates more than a small multiple of the bytes that it was
+// given, but for lz4: at most 255 times them, and 256 MiB a value.
 namespace malmoi::qdrant {
 
 // A block of LZ4 behind its decoded size (u32). Errors: kCorruption.

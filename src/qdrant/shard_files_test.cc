@@ -42,11 +42,12 @@ void WriteFile(os::Vfs& vfs, const std::string& path, std::string_view bytes) {
 }
 
 TEST_CASE("lz4 blocks") {
-  // 20 literals need a second length byte; then 9 bytes from 3 back, overlapping themselves.
+  // 20 literals need a second length byte; then 9 bytes from 3 back, overlapping themselves; a
+  // block ends in 5 literals or more.
   std::string block;
-  Put<std::uint32_t>(&block, 29);
-  block += Bytes({0xf5, 5}) + "abcdefghijklmnopqrst" + Bytes({3, 0, 0x00});
-  CHECK(DecodeLz4(block).value() == "abcdefghijklmnopqrstrstrstrst");
+  Put<std::uint32_t>(&block, 34);
+  block += Bytes({0xf5, 5}) + "abcdefghijklmnopqrst" + Bytes({3, 0, 0x50}) + "vwxyz";
+  CHECK(DecodeLz4(block).value() == "abcdefghijklmnopqrstrstrstrstvwxyz");
   std::string empty(4, '\0');
   CHECK(DecodeLz4(empty + Bytes({0})).value().empty());
   std::string huge;

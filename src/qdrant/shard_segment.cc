@@ -112,7 +112,8 @@ Status Segment::OpenPoints(os::Vfs& vfs, const std::string& directory) {
                DecodeIdLog(mappings.bytes, versions.bytes).With("segment '" + directory + "'"));
     return Ok();
   }
-  const bool database = Has(vfs, directory, "CURRENT") || Has(vfs, directory, "../db_backup");
+  const bool database =
+      Has(vfs, directory, "CURRENT") || Has(vfs, std::string(os::DirName(directory)), "db_backup");
   if (database) return InRocksDb(directory, "ids");
   return Ok();  // A new segment, which has none yet.
 }

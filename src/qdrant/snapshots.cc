@@ -183,7 +183,7 @@ Result<std::string> Snapshots::FullPathOf(const std::string& name) {
 }
 
 Status Snapshots::Recover(const std::string& collection, const std::string& path,
-                          const std::optional<std::string>& checksum) {
+                          const std::optional<std::string>& checksum, const Progress& progress) {
   if (!vfs_.Stat(path).ok()) {
     return BadRequest("Failed to resolve snapshot path \"" + path +
                       "\": No such file or directory (os error 2)");
@@ -193,35 +193,61 @@ Status Snapshots::Recover(const std::string& collection, const std::string& path
     if (digest != AsciiLower(*checksum)) return ChecksumDiffers(digest, *checksum);
   }
   const std::lock_guard lock(mutex_);
-  const std::string staging = os::JoinPath(directory_, "tmp-recover");
-  (void)vfs_.RemoveAll(staging);
   MALMOI_TRY(vfs_.MakeDirs(directory_));
-  Status done = ReadTar(vfs_, path, staging);
-  if (done.ok()) done = RestoreFrom(collection, staging);
-  (void)vfs_.RemoveAll(staging);
+  const auto foreign = IsForeignArchive(vfs_, path);
+  if (!foreign.ok()) return AsService(foreign.error().Clone());
+  Status done = foreign.value() ? RestoreForeign(collection, path, progress)
+                                : RestoreOwn(collection, path, progress);
   if (!done.ok()) return AsService(std::move(done.error()));
   return Ok();
 }
 
-Status Snapshots::RecoverFolder(const std::string& collection, const std::string& directory) {
+Status Snapshots::RecoverFolder(const std::string& collection, const std::string& directory,
+                                const Progress& progress) {
   const std::lock_guard lock(mutex_);
   MALMOI_TRY(vfs_.MakeDirs(directory_));
-  Status done = RestoreFrom(collection, directory);
+  Status done = Ok();
+  if (IsForeignSnapshot(vfs_, directory)) {
+    // Its reader has no files but the one that it is given.
+    const std::string packed = os::JoinPath(directory_, "tmp-packed.tar");
+    auto digest = WriteTar(vfs_, directory, packed);
+    done = digest.ok() ? RestoreForeign(collection, packed, progress)
+                       : Status(std::move(digest.error()));
+    (void)vfs_.Remove(packed);
+  } else {
+    done = service_.Restore(collection, directory);
+  }
   if (!done.ok()) return AsService(std::move(done.error()));
   return Ok();
 }
 
-// Locked by the caller.
-Status Snapshots::RestoreFrom(const std::string& collection, const std::string& unpacked) {
-  if (!IsForeignSnapshot(vfs_, unpacked)) return service_.Restore(collection, unpacked);
+// Locked by the caller, as RestoreForeign.
+Status Snapshots::RestoreOwn(const std::string& collection, const std::string& path,
+                             const Progress& progress) {
+  const std::string staging = os::JoinPath(directory_, "tmp-recover");
+  (void)vfs_.RemoveAll(staging);
+  Status done = ReadTar(vfs_, path, staging, [&](std::uint64_t bytes, std::uint64_t total) {
+    if (progress) progress("MiB", bytes >> 20, total >> 20);
+  });
+  if (done.ok()) done = service_.Restore(collection, staging);
+  (void)vfs_.RemoveAll(staging);
+  return done;
+}
+
+Status Snapshots::RestoreForeign(const std::string& collection, const std::string& path,
+                                 const Progress& progress) {
   const std::string scratch = os::JoinPath(directory_, "tmp-import");
   const std::string ours = os::JoinPath(directory_, "tmp-imported");
   (void)vfs_.RemoveAll(scratch);
   (void)vfs_.RemoveAll(ours);
-  Status done = ImportForeignSnapshot(vfs_, unpacked, scratch, ours);
+  Status done = ImportForeignArchive(vfs_, path, scratch, ours,
+                                     [&](std::uint64_t points, std::uint64_t total) {
+                                       if (progress) progress("points", points, total);
+                                     });
   // What is wrong with the file is no fault of this store.
   if (!done.ok() &&
-      (done.error().code() == Code::kUnsupported || done.error().code() == Code::kCorruption)) {
+      (done.error().code() == Code::kUnsupported || done.error().code() == Code::kCorruption ||
+       done.error().code() == Code::kOutOfRange)) {
     done = BadRequest("import a snapshot of Qdrant: " + done.error().message());
   }
   if (done.ok()) done = service_.Restore(collection, ours);

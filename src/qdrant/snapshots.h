@@ -35,14 +35,17 @@ class Snapshots {
   Result<std::string> FullPathOf(const std::string& name);
 
   // Puts the snapshot's state in the place of the collection, which is made where it is missing.
-  // Snapshots of Qdrant itself are read too (foreign_snapshot.h). `checksum`: expected SHA-256.
+  // Snapshots of Qdrant itself are read too, in a sandboxed child (foreign_snapshot.h).
+  // `checksum`: expected SHA-256.
   // Errors: ChecksumDiffers; BadRequest for a file that is none, and for what is not read of one of
   // Qdrant's.
+  // `progress`, where given, hears how far it is: "points" of one of Qdrant's, "MiB" unpacked.
+  using Progress = std::function<void(const char* unit, std::uint64_t done, std::uint64_t total)>;
   Status Recover(const std::string& collection, const std::string& path,
-                 const std::optional<std::string>& checksum);
-  // The same with an unpacked snapshot, or the folder that qdrant-edge keeps, which is not changed
-  // but for segments that are unpacked in it.
-  Status RecoverFolder(const std::string& collection, const std::string& directory);
+                 const std::optional<std::string>& checksum, const Progress& progress = {});
+  // The same with an unpacked snapshot, or the folder that qdrant-edge keeps; neither is changed.
+  Status RecoverFolder(const std::string& collection, const std::string& directory,
+                       const Progress& progress = {});
   // The same with bytes that `source` hands to the sink it is given; the sink returns false when
   // they cannot be kept, and `source` then what it likes.
   using Sink = std::function<bool(std::string_view)>;
@@ -56,7 +59,10 @@ class Snapshots {
   std::string NewName(const std::string& prefix) const;
   Result<SnapshotDescription> Pack(const std::string& source, const std::string& directory,
                                    const std::string& name);
-  Status RestoreFrom(const std::string& collection, const std::string& unpacked);
+  Status RestoreOwn(const std::string& collection, const std::string& path,
+                    const Progress& progress);
+  Status RestoreForeign(const std::string& collection, const std::string& path,
+                        const Progress& progress);
   Result<SnapshotDescription> Describe(const std::string& directory, const std::string& name);
   Result<std::vector<SnapshotDescription>> ListIn(const std::string& directory);
   Status DeleteIn(const std::string& directory, const std::string& name);
@@ -71,7 +77,8 @@ class Snapshots {
 // Packs the files under `directory` (recursively) into a tar file, synced; returns its SHA-256.
 Result<std::string> WriteTar(os::Vfs& vfs, const std::string& directory, const std::string& path);
 // Unpacks regular files, sparse ones among them; refuses names that leave `directory`, links, and
-// damaged headers.
-Status ReadTar(os::Vfs& vfs, const std::string& path, const std::string& directory);
+// damaged headers, before anything is written. `progress` hears bytes that are done, of how many.
+Status ReadTar(os::Vfs& vfs, const std::string& path, const std::string& directory,
+               const std::function<void(std::uint64_t done, std::uint64_t total)>& progress = {});
 
 }  // namespace malmoi::qdrant

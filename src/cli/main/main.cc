@@ -9,6 +9,7 @@
 #include "ingest/reader.h"
 #include "obs/log.h"
 #include "os/cpu_info.h"
+#include "qdrant/snapshot_child.h"
 
 namespace {
 
@@ -36,6 +37,7 @@ malmoi::obs::Level LogLevel(const std::string& name) {
 
 int main(int argc, char** argv) {
   malmoi::ingest::MaybeRunReaderChild(argc, argv);
+  malmoi::qdrant::MaybeRunSnapshotChild(argc, argv);
   const auto parsed = malmoi::cli::ParseArguments(argc, argv);
   if (parsed.exit_code) return *parsed.exit_code;
   const auto& arguments = parsed.arguments;

@@ -20,6 +20,10 @@ using google::protobuf::Message;
 constexpr double kRetryAfterMax = 30;
 constexpr auto kLook = std::chrono::milliseconds(100);  // So often, whether it was cancelled.
 constexpr std::size_t kTextMax = 500;                   // Of a server's message.
+// What to look at where a server is not reached; one that is busy says so itself.
+constexpr const char* kNobody =
+    "; is the server running, and is this its gRPC port (6334 unless it was told otherwise) and "
+    "not that of REST? With TLS the address begins with qdrant+grpcs://";
 
 // Both sides of a message limit say RESOURCE_EXHAUSTED (grpc-core) or OUT_OF_RANGE (tonic).
 bool IsTooLarge(const grpc::Status& status) {
@@ -102,7 +106,8 @@ class GrpcChannel final : public Channel {
       if (IsSet(cancel)) return Error(Code::kCancelled, "stopped");
       return Error(code, std::string(path).substr(1) + " of " + options_.url + ": status " +
                              std::to_string(status.error_code()) + ": " +
-                             status.error_message().substr(0, kTextMax));
+                             status.error_message().substr(0, kTextMax) +
+                             (code == Code::kUnavailable ? kNobody : ""));
     }
   }
 

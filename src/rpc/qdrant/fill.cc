@@ -382,9 +382,14 @@ Status Fill(const Value& value, Message* message) {
 
 Status FillSelector(const Value& request, pb::PointsSelector* selector) {
   const Value* filter = request.Find("filter");
-  if (filter != nullptr && !filter->is_null()) return Fill(*filter, selector->mutable_filter());
   const Value* points = request.Find("points");
-  if (points == nullptr || !points->is_array()) return Wrong(request, "selection of points");
+  const bool some = points != nullptr && !points->is_null();
+  if (filter != nullptr && !filter->is_null()) {
+    // REST takes the points of both; a filter in their place would change others.
+    if (some) return Wrong(request, "selection by points or by a filter, but by both");
+    return Fill(*filter, selector->mutable_filter());
+  }
+  if (!some || !points->is_array()) return Wrong(request, "selection of points");
   return Fill(*points, selector->mutable_points());
 }
 

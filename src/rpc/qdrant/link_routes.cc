@@ -463,8 +463,13 @@ Result<Value> Answer(Asked& asked) {
   const std::size_t mark = std::min(whole.find('?'), whole.size());
   for (const std::string_view one : Split(whole.substr(std::min(mark + 1, whole.size())), '&')) {
     const std::size_t equals = std::min(one.find('='), one.size());
-    asked.parameters[std::string(one.substr(0, equals))] =
-        equals == one.size() ? "" : std::string(one.substr(equals + 1));
+    const std::string name(one.substr(0, equals));
+    if (!name.empty() && name != "wait") {  // As of bodies: nothing is left out on the way.
+      return Error(Code::kUnsupported, "the parameter '" + name + "' of " + asked.path +
+                                           " is not sent over gRPC; leave it out, or give the "
+                                           "store's REST address");
+    }
+    asked.parameters[name] = equals == one.size() ? "" : std::string(one.substr(equals + 1));
   }
   for (const Route& route : kRoutes) {
     if (asked.method != route.method) continue;

@@ -22,6 +22,7 @@
 #include "rpc/qdrant/certificates_internal.h"
 #include "rpc/qdrant/convert_internal.h"
 #include "rpc/qdrant/forms_internal.h"
+#include "rpc/reflection_internal.h"
 
 namespace malmoi::rpc::store {
 namespace {
@@ -246,6 +247,9 @@ class ServerImpl final : public Server {
       if (table == nullptr) table = std::make_unique<TableService>(backend_, records);
       table->Add(method);
     }
+    std::vector<std::string> names;
+    for (const auto& entry : services_) names.push_back(entry.first.substr(1));
+    reflection_ = MakeReflection(std::move(names));
   }
   ~ServerImpl() override { Stop(0); }
 
@@ -274,6 +278,7 @@ class ServerImpl final : public Server {
     builder.SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS,
                                 static_cast<int>(settings.workers));
     for (auto& [name, service] : services_) builder.RegisterService(service.get());
+    builder.RegisterService(reflection_.get());
     server_ = builder.BuildAndStart();
     if (server_ == nullptr || port == 0) {
       return Error(Code::kUnavailable, "listen for gRPC on " + address +
@@ -296,7 +301,8 @@ class ServerImpl final : public Server {
  private:
   Backend backend_;
   std::vector<Method> methods_;
-  std::map<std::string, std::unique_ptr<TableService>> services_;
+  std::map<std::string, std::unique_ptr<TableService>> services_;  // By "/NAME".
+  std::unique_ptr<grpc::Service> reflection_;
   std::uint16_t port_ = 0;
   std::unique_ptr<Certificates> certificates_;
   std::unique_ptr<grpc::Server> server_;

@@ -8,10 +8,9 @@
 
 #include <algorithm>
 
-#include "os/scratch_dir.h"
-#include "os/vfs.h"
 #include "remote/qdrant_client.h"
 #include "rpc/qdrant/server.h"
+#include "serve/qdrant/scratch_store.h"
 #include "serve/qdrant/store_server.h"
 
 using namespace malmoi;
@@ -20,27 +19,13 @@ using json::Value;
 namespace {
 
 // One service, two wires.
-struct Both {
-  os::ScratchDir folder;
-  std::unique_ptr<qdrant::Service> service;
-  std::unique_ptr<qdrant::Snapshots> snapshots;
-  serve::StoreSettings settings;
+struct Both : serve::ScratchStore {
   serve::StoreRecords records;
   std::unique_ptr<serve::StoreServer> rest_server;
   std::unique_ptr<rpc::store::Server> grpc_server;
   std::unique_ptr<remote::QdrantClient> rest, grpc;
 
   Both() {
-    qdrant::ServiceOptions options;
-    options.vfs = &os::PosixVfs();
-    options.directory = folder.At("collections");
-    service = qdrant::Service::Open(options).value();
-    snapshots =
-        std::make_unique<qdrant::Snapshots>(*service, os::PosixVfs(), folder.At("snapshots"));
-    settings.http_port = 0;
-    settings.grpc_port = 0;
-    settings.storage = folder.path();
-    settings.api_key = "secret";
     rest_server = serve::StoreServer::Start(*service, *snapshots, settings).value();
     grpc_server = rpc::store::Server::Start(*service, *snapshots, settings, records).value();
     rest = std::make_unique<remote::QdrantClient>(remote::StoreAddress{
@@ -342,12 +327,15 @@ TEST_CASE("what gRPC cannot say is refused") {
        {R"({"filter":{"must":[{"key":"n","between":{"a":1}}]}})", R"({"filter":{"most":[]}})",
         R"({"filter":{"must":[{"key":"n","match":{"value":1,"any":[2]}}]}})",
         R"({"filter":{"must":[{"key":"n","range":{"gte":"soon"}}]}})", R"({"filter":7})",
-        R"({"points":[-1]})", R"({})"}) {
+        R"({"points":[-1]})", R"({"points":[1],"filter":{}})", R"({})"}) {
     CAPTURE(body);
     const auto done = both.grpc->Call("POST", "/collections/c/points/delete?wait=true", body);
     REQUIRE(!done.ok());
     CHECK(done.error().code() == Code::kInvalidArgument);
   }
+  const auto ordered =
+      both.grpc->Call("POST", "/collections/c/points/delete?ordering=strong", R"({"points":[1]})");
+  CHECK(ordered.error().code() == Code::kUnsupported);
   CHECK(both.grpc->Count("c").value() == 30);
   CHECK(both.grpc->Call("GET", "/telemetry").error().code() == Code::kUnsupported);
   CHECK(both.grpc->Call("POST", "/collections/none/points/count", "{}").error().code() ==
@@ -364,6 +352,7 @@ TEST_CASE("a link gives up in time") {
   REQUIRE(none.ok());
   const auto refused = none.value()->Call("GET", "/collections", "", nullptr);
   CHECK(refused.error().code() == Code::kUnavailable);
+  CHECK(refused.error().message().find("is the server running") != std::string::npos);
   Cancel cancel;
   cancel.Set();
   CHECK(none.value()->Call("GET", "/collections", "", &cancel).error().code() == Code::kCancelled);

@@ -19,6 +19,7 @@
 
 #include "base/clock.h"
 #include "os/vfs.h"
+#include "rpc/reflection_internal.h"
 #include "rpc/tei/calls_internal.h"
 #include "rpc/tei/pipeline_internal.h"
 
@@ -237,6 +238,10 @@ class ServerImpl final : public Server {
     for (auto& table : tables_) table = std::make_unique<TableService>(service, &streams_);
     Register(tables_[0].get(), tables_[1].get(), tables_[2].get(), tables_[3].get(),
              tables_[4].get());
+    std::vector<std::string> names;
+    const auto* file = pb::InfoRequest::descriptor()->file();
+    for (int i = 0; i < file->service_count(); ++i) names.push_back(file->service(i)->full_name());
+    reflection_ = MakeReflection(std::move(names));
   }
   ~ServerImpl() override { Stop(0); }
 
@@ -251,6 +256,7 @@ class ServerImpl final : public Server {
     builder.SetMaxReceiveMessageSize(kMessageBytesMax);
     builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);  // A taken port is an error.
     for (auto& table : tables_) builder.RegisterService(table.get());
+    builder.RegisterService(reflection_.get());
     server_ = builder.BuildAndStart();
     if (server_ == nullptr || chosen == 0) {
       return Error(Code::kUnavailable,
@@ -284,6 +290,7 @@ class ServerImpl final : public Server {
   const serve::tei::ServerOptions& options_;
   OpenStreams streams_;
   std::array<std::unique_ptr<TableService>, 5> tables_;  // Info, Embed, Predict, Rerank, Tokenize.
+  std::unique_ptr<grpc::Service> reflection_;
   std::unique_ptr<grpc::Server> server_;
   std::uint16_t port_ = 0;
 };

@@ -7,9 +7,8 @@
 #include <map>
 #include <random>
 
-#include "os/scratch_dir.h"
-#include "os/vfs.h"
 #include "remote/qdrant_database.h"
+#include "serve/qdrant/scratch_store.h"
 #include "serve/qdrant/store_server.h"
 
 using namespace malmoi;
@@ -18,29 +17,14 @@ namespace {
 
 constexpr std::uint32_t kDim = 12;
 
-struct RunningStore {
-  os::ScratchDir folder;
-  std::unique_ptr<qdrant::Service> service;
-  std::unique_ptr<qdrant::Snapshots> snapshots;
-  std::unique_ptr<serve::StoreServer> server;
+struct RunningStore : serve::ScratchStore {
+  std::unique_ptr<serve::StoreServer> server =
+      serve::StoreServer::Start(*service, *snapshots, settings).value();
 
-  RunningStore() {
-    qdrant::ServiceOptions options;
-    options.vfs = &os::PosixVfs();
-    options.directory = folder.At("collections");
-    service = qdrant::Service::Open(options).value();
-    snapshots =
-        std::make_unique<qdrant::Snapshots>(*service, os::PosixVfs(), folder.At("snapshots"));
-    serve::StoreSettings settings;
-    settings.http_port = 0;
-    settings.storage = folder.path();
-    settings.api_key = "secret";
-    server = serve::StoreServer::Start(*service, *snapshots, settings).value();
-  }
   ~RunningStore() { server->Stop(5); }
 
   remote::StoreAddress address() const {
-    return {"http://127.0.0.1:" + std::to_string(server->port()), "secret"};
+    return {"http://127.0.0.1:" + std::to_string(server->port()), settings.api_key};
   }
   std::unique_ptr<vec::Database> Database(const std::string& owner) const {
     return remote::OpenQdrant(address(), os::PosixVfs(), folder.At(owner)).value();

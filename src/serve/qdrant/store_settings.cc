@@ -84,6 +84,8 @@ std::map<std::string, std::string> EnvironmentSettings(const char* const* enviro
 
 namespace {
 
+constexpr const char* kPort = "a port, 0 to 65535 (0: any that is free)";
+
 // The keys of section "audit". False: it is none of them.
 Result<bool> ApplyAudit(const std::string& key, const std::string& value, AuditSettings* out) {
   const bool flag = AsciiLower(value) == "true" || value == "1";
@@ -120,11 +122,11 @@ Status ApplyStoreSettings(const std::map<std::string, std::string>& values, Stor
     if (key == "service.host") {
       out->host = value;
     } else if (key == "service.http_port") {
-      if (!number || *number < 0 || *number > 65535) return Wrong(key, value, "a port");
+      if (!number || *number < 0 || *number > 65535) return Wrong(key, value, kPort);
       out->http_port = static_cast<std::uint16_t>(*number);
     } else if (key == "service.grpc_port") {
       const bool none = value.empty() || AsciiLower(value) == "null" || value == "~";
-      if (!none && (!number || *number < 0 || *number > 65535)) return Wrong(key, value, "a port");
+      if (!none && (!number || *number < 0 || *number > 65535)) return Wrong(key, value, kPort);
       out->grpc_port.reset();
       if (!none) out->grpc_port = static_cast<std::uint16_t>(*number);
     } else if (key == "storage.storage_path") {

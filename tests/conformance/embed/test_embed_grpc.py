@@ -128,10 +128,11 @@ def test_errors_info_health_and_reflection(both):
     assert info.model_id == "all-MiniLM-L6-v2" and info.max_input_length == 256
     raw = client.channel.unary_unary("/grpc.health.v1.Health/Check")
     assert raw(b"", timeout=20) == b"\x08\x01"  # SERVING
-    reflect = client.channel.stream_stream("/grpc.reflection.v1alpha.ServerReflection/"
-                                           "ServerReflectionInfo")
-    listed = next(iter(reflect(iter([b"\x3a\x01*"]), timeout=20)))
-    assert b"tei.v1.Embed" in listed
+    for version in ("v1", "v1alpha"):
+        reflect = client.channel.stream_stream(f"/grpc.reflection.{version}.ServerReflection/"
+                                               "ServerReflectionInfo")
+        listed = next(iter(reflect(iter([b"\x3a\x01*"]), timeout=20)))
+        assert b"tei.v1.Embed" in listed
 
 
 def test_key(serve, messages):

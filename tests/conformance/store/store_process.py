@@ -32,7 +32,8 @@ class Store:
         grpc = re.search(r"gRPC is at \S+:(\d+)\n", "".join(lines))
         self.grpc_port = int(grpc.group(1)) if grpc else None
         self.url = f"{found.group(1)}:{self.port}"
-        self.drain = threading.Thread(target=self.process.stderr.read, daemon=True)
+        self.log = []  # Lines of its standard error from here on.
+        self.drain = threading.Thread(target=lambda: self.log.extend(self.process.stderr), daemon=True)
         self.drain.start()
         return self
 

@@ -1,6 +1,7 @@
 """Goal: `malmoi store copy` moves collections whole, between folders and servers, and goes on where it
 stopped.
 Method: two stores; what one holds is compared with what the other got, over REST."""
+import contextlib
 import json
 import os
 import subprocess
@@ -46,13 +47,20 @@ def everything(http):
     return out
 
 
-def test_between_servers_and_folders(malmoi_binary, tmp_path):
+@contextlib.contextmanager
+def two_stores(binary, folder):
+    """A filled store, an empty one that asks for the key "secret", requests to the second, and what
+    the first holds."""
     key = {"QDRANT__SERVICE__API_KEY": "secret"}
-    with Store(malmoi_binary, tmp_path / "a") as a, Store(malmoi_binary, tmp_path / "b", key) as b:
-        source, there = Http(a.url, None), Http(b.url, None)
+    with Store(binary, folder / "a") as a, Store(binary, folder / "b", key) as b:
+        there = Http(b.url, None)
         there.headers = {"api-key": "secret"}
-        fill(source)
-        wanted = everything(source)
+        fill(Http(a.url, None))
+        yield a, b, there, everything(Http(a.url, None))
+
+
+def test_between_servers_and_folders(malmoi_binary, tmp_path):
+    with two_stores(malmoi_binary, tmp_path) as (a, b, there, wanted):
         at, to = f"qdrant://127.0.0.1:{a.port}", f"qdrant://127.0.0.1:{b.port}"
         code, out, err = copy(malmoi_binary, at, to)
         assert code == 3 and "status 401" in err

@@ -8,6 +8,7 @@ import os
 import random
 import shutil
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -15,7 +16,7 @@ import time
 import pytest
 
 from store_process import Http, Store
-from test_store_copy import copy, everything, fill
+from test_store_copy import copy, everything, fill, two_stores
 
 grpc = pytest.importorskip("grpc")
 qdrant = pytest.importorskip("qdrant_client")
@@ -23,12 +24,7 @@ messages = qdrant.grpc
 
 
 def test_both_ways_over_both_wires(malmoi_binary, tmp_path):
-    key = {"QDRANT__SERVICE__API_KEY": "secret"}
-    with Store(malmoi_binary, tmp_path / "a") as a, Store(malmoi_binary, tmp_path / "b", key) as b:
-        source, there = Http(a.url, None), Http(b.url, None)
-        there.headers = {"api-key": "secret"}
-        fill(source)
-        wanted = everything(source)
+    with two_stores(malmoi_binary, tmp_path) as (a, b, there, wanted):
         of_a = {"rest": f"qdrant://127.0.0.1:{a.port}", "grpc": f"qdrant+grpc://127.0.0.1:{a.grpc_port}"}
         of_b = {"rest": f"qdrant://127.0.0.1:{b.port}", "grpc": f"grpc://127.0.0.1:{b.grpc_port}"}
         code, _, err = copy(malmoi_binary, of_a["grpc"], of_b["grpc"])
@@ -55,6 +51,13 @@ def test_both_ways_over_both_wires(malmoi_binary, tmp_path):
         code, _, err = copy(malmoi_binary, tmp_path / "c", f"grpc://127.0.0.1:{d.grpc_port}")
         assert code == 0, err
         assert everything(Http(d.url, None)) == wanted
+
+
+def test_where_nobody_listens_it_says_what_to_look_at(malmoi_binary, tmp_path):
+    with socket.socket() as taken:  # Bound, not listening.
+        taken.bind(("127.0.0.1", 0))
+        code, _, err = copy(malmoi_binary, f"grpc://127.0.0.1:{taken.getsockname()[1]}", tmp_path / "x")
+    assert code == 3 and "is the server running" in err and "6334" in err, err
 
 
 def test_a_comparison_finds_what_differs(malmoi_binary, tmp_path):

@@ -99,6 +99,17 @@ def test_the_command_restores_a_snapshot(malmoi_binary, tmp_path, kind):
         assert locked.returncode == 3 and "/snapshots/recover" in locked.stderr
 
 
+def test_a_missing_file_and_progress(malmoi_binary, tmp_path):
+    storage = ("--storage", tmp_path / "s", "--collection", "c")
+    done = command(malmoi_binary, tmp_path / "none.snapshot", *storage)
+    assert done.returncode == 3 and "give the path of a snapshot" in done.stderr
+    snapshot, wanted = unpacked("optimized", tmp_path)
+    done = command(malmoi_binary, snapshot, *storage)
+    assert done.returncode == 0 and f"{len(wanted)}/{len(wanted)} points" in done.stderr, done.stderr
+    done = command(malmoi_binary, snapshot, *storage, "--force", "--quiet")
+    assert done.returncode == 0 and done.stderr == ""
+
+
 def test_upload_and_recovery(malmoi_binary, tmp_path):
     snapshot, wanted = unpacked("optimized", tmp_path)
     with Store(malmoi_binary, tmp_path / "s") as store:

@@ -133,9 +133,12 @@ def test_replaced_certificates_are_shown_without_a_restart(malmoi_binary, certif
         assert before == ssl.get_server_certificate(("127.0.0.1", store.grpc_port))
         for wrong in ("none", (certificate / "cert.pem").read_text()):  # The second: another key's.
             (folder / "cert.pem").write_text(wrong)  # Unusable files change nothing.
-            time.sleep(2.5)  # Past two times that they are looked at.
-            for port in (store.port, store.grpc_port):
-                assert before == ssl.get_server_certificate(("127.0.0.1", port))
+            begin, deadline, refused = len(store.log), time.monotonic() + 30, set()
+            while len(refused) < 2:  # Each wire has looked at them: REST when somebody connects.
+                assert time.monotonic() < deadline, store.log
+                for port in (store.port, store.grpc_port):
+                    assert before == ssl.get_server_certificate(("127.0.0.1", port))
+                refused = {"grpc" in line for line in store.log[begin:] if "tls_reload_failed" in line}
         for name in ("key.pem", "cert.pem"):
             shutil.copy(certificate / name, folder / name)
         wanted = ssl.PEM_cert_to_DER_cert((certificate / "cert.pem").read_text())

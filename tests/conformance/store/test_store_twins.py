@@ -271,9 +271,19 @@ def test_health_and_reflection(store):
     channel = grpc.insecure_channel(f"127.0.0.1:{store.grpc_port}")
     check = channel.unary_unary("/grpc.health.v1.Health/Check", lambda b: b, lambda b: b)
     assert check(b"", timeout=10) == b"\x08\x01"  # status: SERVING
-    info = channel.stream_stream("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
-                                 lambda b: b, lambda b: b)
-    answer = next(iter(info(iter([b"\x3a\x00"]), timeout=10)))  # list_services: ""
-    for service in (b"qdrant.Points", b"qdrant.Collections", b"qdrant.Snapshots", b"qdrant.Qdrant"):
-        assert service in answer
+    answers = {}
+    for version in ("v1", "v1alpha"):
+        info = channel.stream_stream(f"/grpc.reflection.{version}.ServerReflection/"
+                                     "ServerReflectionInfo", lambda b: b, lambda b: b)
+        # list_services: ""; file_containing_symbol; file_by_filename, which there is not.
+        asked = (b"\x3a\x00", b"\x22\x0dqdrant.Points", b"\x1a\x01x")
+        answers[version] = list(info(iter(asked), timeout=10))
+        listed, described, missing = answers[version]
+        for service in (b"qdrant.Points", b"qdrant.Collections", b"qdrant.Snapshots", b"qdrant.Qdrant",
+                        b"grpc.reflection.v1.ServerReflection"):
+            assert service in listed, (version, service)
+        for name in (b"UpsertPoints", b"rpc/qdrant/payload.proto"):
+            assert name in described, (version, name)
+        assert b"\x3a" in missing and b"\x08\x05" in missing  # error_response: NOT_FOUND
+    assert len(answers["v1"][1]) == len(answers["v1alpha"][1])  # The same files.
     channel.close()
