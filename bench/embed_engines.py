@@ -10,6 +10,7 @@ GROUP FILE" writes their vectors as f32 in the texts' order. The first line of o
 the reason why the engine cannot run. Pooling (mean) and L2 normalisation are part of the time.
 """
 
+import ctypes
 import os
 import pathlib
 import sys
@@ -210,7 +211,11 @@ class LlamaCpp:
     """llama.cpp by the package llama-cpp-python; left out without it or the model's GGUF file.
     llama.cpp's converter makes that: convert_hf_to_gguf.py MODEL --outtype f32 (q8_0)
     --outfile WORK/model-f32.gguf (model-q8_0.gguf). Texts go in batches of up to 512 tokens, its
-    default: more would make each text's attention look past all the others."""
+    default: more would make each text's attention look past all the others.
+
+    LLAMA_CPP_LIB_PATH names a folder of llama.cpp's libraries to take in place of the package's
+    own, of the same version (with a link libllama.so), as build/assets/llama has them: built for
+    each kind of processor, of which the right one is loaded."""
 
     TOKENS = 512
 
@@ -220,6 +225,7 @@ class LlamaCpp:
         if not model.exists():
             raise FileNotFoundError(f"no {model.name}")
         self.library = library
+        self.load_kinds_of_processor()
         library.llama_backend_init()
         self.model = library.llama_model_load_from_file(
             str(model).encode(), library.llama_model_default_params())
@@ -233,6 +239,12 @@ class LlamaCpp:
         library.llama_set_embeddings(self.context, True)
         self.width = library.llama_model_n_embd(self.model)
         self.groups = {name: list(self.packed(texts)) for name, texts in groups.items()}
+
+    @staticmethod
+    def load_kinds_of_processor():
+        folder = os.environ.get("LLAMA_CPP_LIB_PATH")
+        for path in pathlib.Path(folder).glob("libggml.*so") if folder else ():
+            ctypes.CDLL(str(path)).ggml_backend_load_all_from_path(os.fsencode(folder))
 
     def packed(self, texts):
         """(indices, batch) of up to TOKENS tokens each."""

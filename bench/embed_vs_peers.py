@@ -1,13 +1,15 @@
 """Speed of the encoder beside other engines: same model, token ids and threads, in one run.
 
     python3 bench/embed_vs_peers.py MODEL_DIRECTORY --driver build/release/embed_driver
-        [--threads 1] [--engines malmoi-int8,ort-int8] [--groups fixed] [--cpu avx2]
+        [--threads 1] [--engines malmoi-int8,ort-int8] [--groups fixed,long] [--cpu avx2]
         [--seconds 60] [--json FILE] [--work DIR]
 
 Shapes: short (one text of 12 tokens), fixed (32 x 128) and varied (128 texts of 20 to 256 tokens,
-log-normal). Each engine does mean pooling and L2 normalisation, in a process of its own, and they
-take turns, so that a disturbance meets all; the figure is the best of the rounds (of medians of 20
-runs for the short text), since others can only add time. Padded engines get the varied texts sorted by length in batches of 32. What is not installed is left out by name.
+log-normal); long (8 x 512) where --groups names it. Each engine does mean pooling and L2
+normalisation, in a process of its own, and they take turns, so that a disturbance meets all; the
+figure is the best of the rounds (of medians of 20 runs for the short text), since others can only
+add time. Padded engines get the varied texts sorted by length in batches of 32. What is not
+installed is left out by name.
 
 --cpu limits our kernels; avx2 also those of the peers that have a variable for it (oneDNN, thus
 OpenVINO and torch's bfloat16; CTranslate2; ATen). ONNX Runtime has none and uses all there is.
@@ -46,6 +48,7 @@ def make_groups(vocabulary):
         "short": [text(12)],
         "fixed": [text(128) for _ in range(32)],
         "varied": [text(int(n)) for n in lengths],
+        "long": [text(512) for _ in range(8)],
     }
 
 
@@ -142,6 +145,7 @@ def figures(best, engines, groups, config, peak, threads):
         top = peak[name.split("-")[1]] * threads
         rows[name] = {"short_ms": 1e3 * best.get((name, "short"), math.nan),
                       "fixed_tokens_s": rate("fixed"), "varied_tokens_s": rate("varied"),
+                      "long_tokens_s": rate("long"),
                       "fixed_share": rate("fixed") * flops_per_token(config) / top}
     return rows
 
@@ -172,12 +176,13 @@ def report(result):
           "peak of a thread in GFLOP/s: "
           + ", ".join(f"{d} {p / 1e9:.0f}" for d, p in result["peak_flops"].items()))
     print(f"{'engine':20}{'short ms':>10}{'fixed tok/s':>13}{'share':>7}{'varied tok/s':>14}"
-          f"{'least cosine':>14}")
+          f"{'long tok/s':>12}{'least cosine':>14}")
     for name, row in result["engines"].items():
         cosine = result["cosines"].get(name)
         print(f"{name:20}{row['short_ms']:10.3f}{row['fixed_tokens_s']:13.0f}"
               f"{row['fixed_share']:7.2f}"
-              f"{row['varied_tokens_s']:14.0f}{'' if cosine is None else f'{cosine:14.5f}'}")
+              f"{row['varied_tokens_s']:14.0f}{row['long_tokens_s']:12.0f}"
+              f"{'' if cosine is None else f'{cosine:14.5f}'}")
     print("\ntimes as fast as the best peer (of any dtype, then of the same):")
     for label, groups in result["ratios"].items():
         print(f"{label:14}" + "  ".join(
@@ -191,7 +196,7 @@ def main():
     parser.add_argument("--driver", required=True)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--engines", default="")
-    parser.add_argument("--groups", default="", help="of short, fixed, varied")
+    parser.add_argument("--groups", default="short,fixed,varied", help="and long")
     parser.add_argument("--cpu", default="", help="MALMOI_CPU for our engine")
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--json", type=pathlib.Path)
@@ -201,7 +206,7 @@ def main():
     work.mkdir(parents=True, exist_ok=True)
     config = json.loads((arguments.model / "config.json").read_text(encoding="utf-8"))
     groups = {name: texts for name, texts in make_groups(config["vocab_size"]).items()
-              if not arguments.groups or name in arguments.groups.split(",")}
+              if name in arguments.groups.split(",")}
     engines, left_out = start_engines(arguments, groups, work)
     best = measure(engines, groups, arguments.seconds)
     limit = {"MALMOI_CPU": arguments.cpu} if arguments.cpu else {}

@@ -30,6 +30,12 @@ constexpr DTypeEntry kDTypes[] = {{DType::kF64, "F64", 8}, {DType::kF32, "F32", 
                                   {DType::kI16, "I16", 2}, {DType::kI8, "I8", 1},
                                   {DType::kU8, "U8", 1},   {DType::kBool, "BOOL", 1}};
 
+std::string KnownTypes() {
+  std::string out;
+  for (const DTypeEntry& d : kDTypes) out += (out.empty() ? "" : ", ") + std::string(d.name);
+  return out;
+}
+
 Error Corrupt(std::string message) {
   return Error(Code::kCorruption, std::move(message));
 }
@@ -67,7 +73,8 @@ Result<TensorView> ReadEntry(const std::string& name, const json::Value& entry,
   const auto* known = std::find_if(std::begin(kDTypes), std::end(kDTypes),
                                    [&](const DTypeEntry& d) { return d.name == type; });
   if (known == std::end(kDTypes)) {
-    return Corrupt(where + ": unknown dtype '" + std::string(type) + "'");
+    return Corrupt(where + ": unknown dtype '" + std::string(type) + "'; known are " +
+                   KnownTypes());
   }
   view.dtype = known->dtype;
 
@@ -103,6 +110,23 @@ Result<TensorView> ReadEntry(const std::string& name, const json::Value& entry,
   return view;
 }
 
+// Of a file whose first bytes hold it, and all of which is there.
+Result<std::size_t> HeaderLength(std::string_view file) {
+  if (file.starts_with("version https://git-lfs")) {
+    return Corrupt("file is Git LFS's pointer to the weights; fetch them with: git lfs pull");
+  }
+  if (file.size() < 8) {
+    return Corrupt("file has " + std::to_string(file.size()) + " bytes, a header needs 8");
+  }
+  const auto length = Load<std::uint64_t>(file.data());
+  if (length > kHeaderMax || length > file.size() - 8) {
+    return Corrupt("header of " + std::to_string(length) + " bytes, of which there are " +
+                   std::to_string(file.size() - 8) + " and at most " + std::to_string(kHeaderMax) +
+                   " are allowed: the file is cut off or in another format; fetch it again");
+  }
+  return static_cast<std::size_t>(length);
+}
+
 class MappedTensors final : public SafeTensors {
  public:
   const TensorView* Find(std::string_view name) const override {
@@ -124,13 +148,7 @@ class MappedTensors final : public SafeTensors {
   Status Add(const std::string& path) {
     MALMOI_TRY(auto map, os::Mmap::Open(path));
     const std::string_view file = map.bytes();
-    if (file.size() < 8) {
-      return Corrupt("file has " + std::to_string(file.size()) + " bytes, a header needs 8");
-    }
-    const auto length = Load<std::uint64_t>(file.data());
-    if (length > kHeaderMax || length > file.size() - 8) {
-      return Corrupt("header length " + std::to_string(length) + " is over the limit or the file");
-    }
+    MALMOI_TRY(const std::size_t length, HeaderLength(file));
     auto header = json::Parse(file.substr(8, length));
     if (!header.ok()) return Corrupt("header: " + header.error().message());
     if (!header.value().is_object()) return Corrupt("header is no JSON object");

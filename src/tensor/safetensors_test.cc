@@ -121,7 +121,8 @@ TEST_CASE("hostile headers are corruption, with the reason") {
       {R"([1])", "no JSON object"},
       {R"({"a":)", "header: "},
       {R"({"a":1})", "unknown dtype ''"},
-      {R"({"a":{"dtype":"Q4","shape":[8],"data_offsets":[0,32]}})", "unknown dtype 'Q4'"},
+      {R"({"a":{"dtype":"Q4","shape":[8],"data_offsets":[0,32]}})",
+       "unknown dtype 'Q4'; known are F64, F32, F16, BF16"},
       {R"({"a":{"dtype":"F32","data_offsets":[0,32]}})", "shape is missing"},
       {R"({"a":{"dtype":"F32","shape":[-8],"data_offsets":[0,32]}})", "no size"},
       {R"({"a":{"dtype":"F32","shape":[1.5],"data_offsets":[0,32]}})", "no size"},
@@ -155,7 +156,19 @@ TEST_CASE("hostile headers are corruption, with the reason") {
     const auto file = tensor::SafeTensors::Open(dir.Write("bad.safetensors", bytes + data));
     REQUIRE(!file.ok());
     CHECK(file.error().code() == Code::kCorruption);
+    CHECK(file.error().message().find("header of " + std::to_string(length) +
+                                      " bytes, of which there are 32") != std::string::npos);
   }
+}
+
+TEST_CASE("a pointer of Git LFS in place of the weights says how to fetch them") {
+  const os::ScratchDir dir;
+  const auto file = tensor::SafeTensors::Open(
+      dir.Write("model.safetensors",
+                "version https://git-lfs.github.com/spec/v1\noid sha256:53aa51\nsize 90868376\n"));
+  REQUIRE(!file.ok());
+  CHECK(file.error().code() == Code::kCorruption);
+  CHECK(file.error().message().find("git lfs pull") != std::string::npos);
 }
 
 TEST_CASE("a directory: single file, shards, nothing") {
