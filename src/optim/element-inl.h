@@ -147,7 +147,7 @@ constexpr bool IsHalf(Form form, int k) {
 }
 template <Form kForm, int k, class V, class Lanes>
 OPTIM_INLINE V LoadState(const PassArgs<typename V::T>& a, Lanes lanes, const Block<kForm>& block,
-                         std::size_t i, std::size_t at) {
+                         std::size_t i, [[maybe_unused]] std::size_t at) {
   if constexpr (IsHalf(kForm, k)) {
     return lanes.OfHalves(reinterpret_cast<const unsigned short*>(a.stream[3 + k]) + i);
   } else if constexpr (kForm == Form::kCodes) {
@@ -162,7 +162,7 @@ OPTIM_INLINE V LoadState(const PassArgs<typename V::T>& a, Lanes lanes, const Bl
 }
 template <Form kForm, int k, class V, class Lanes>
 OPTIM_INLINE void StoreState(const PassArgs<typename V::T>& a, Lanes lanes, Block<kForm>& block,
-                             std::size_t i, std::size_t at, V x) {
+                             std::size_t i, [[maybe_unused]] std::size_t at, V x) {
   if constexpr (IsHalf(kForm, k)) {
     lanes.ToHalves(reinterpret_cast<unsigned short*>(a.stream[3 + k]) + i, x);
   } else if constexpr (kForm == Form::kCodes) {
