@@ -90,7 +90,7 @@ GraphBase BaseOfFlush(const SealJob& job, std::uint32_t field) {
     first[&mem.table->block(row / kBlockRows)] = row;
   }
   // Rows behind mem.codes[field].rows are not in the index: the segment inserts them.
-  GraphBase base{mem.codes[field].index, {}};
+  GraphBase base{.graph = mem.codes[field].index, .to = {}, .links = nullptr};
   base.to.assign(mem.codes[field].rows, ann::Index::kGone);
   for (std::uint32_t i = 0; i < job.rows.size(); ++i) {
     const std::uint32_t row = first.at(job.rows[i].part) + job.rows[i].row;
