@@ -78,28 +78,6 @@ int ann_insert(void* handle, const float* base, std::uint32_t from, std::uint32_
   return Good(h->index->Insert(ids, rows, h->pool.get())) ? 0 : -1;
 }
 
-// The same with what is known of the rows: id r is r - offset in the graph of `known`.
-int ann_insert_known(void* handle, const float* base, std::uint32_t from, std::uint32_t to,
-                     void* known, std::uint32_t offset) {
-  struct Shifted : ann::Neighbours {
-    const ann::Index* index = nullptr;
-    std::uint32_t offset = 0;
-    void Of(std::uint32_t id, std::vector<std::uint32_t>* near) const override {
-      const std::size_t begin = near->size();
-      index->LinksOf(id - offset, near);
-      for (std::size_t i = begin; i < near->size(); ++i) (*near)[i] += offset;
-    }
-  };
-  auto* h = static_cast<Handle*>(handle);
-  std::vector<std::uint32_t> ids(to - from);
-  std::iota(ids.begin(), ids.end(), from);
-  const ann::DenseRows rows(base, h->index->options().dim);
-  Shifted shifted;
-  shifted.index = static_cast<Handle*>(known)->index.get();
-  shifted.offset = offset;
-  return Good(h->index->Insert(ids, rows, h->pool.get(), &shifted)) ? 0 : -1;
-}
-
 int ann_delete(void* handle, const std::uint32_t* ids, std::uint32_t n) {
   return Good(static_cast<Handle*>(handle)->index->Delete({ids, n})) ? 0 : -1;
 }

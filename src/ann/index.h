@@ -172,7 +172,7 @@ class Index {
   // each in parallel. Errors: kInvalidArgument (an id is present, not below the capacity or twice
   // in the list; a number is not finite), before anything is added; kUnsupported (opened from a
   // file). `known` (null: nothing): a row of which four neighbours are linked is looked for from
-  // these in two thirds of build_window, which finds it the same links in four fifths of the time.
+  // these in two thirds of build_window, which finds links as good in four fifths of the time.
   virtual Status Insert(std::span<const std::uint32_t> ids, const Rows& rows,
                         os::ThreadPool* pool = nullptr, const Neighbours* known = nullptr) = 0;
 
