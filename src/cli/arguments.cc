@@ -301,9 +301,10 @@ void AddSystemCommands(Builder* b, Arguments* out) {
                    "the vector store; tokenizer [JSON [TEXTS]]: a tokenizer on lines of a file")
       ->expected(0, 3);
   bench
-      ->add_option("--only", out->only,
-                   "optim: registry names, comma-separated; store: exact (search) or wire (batches "
-                   "over REST and gRPC)")
+      ->add_option(
+          "--only", out->only,
+          "optim: registry names, comma-separated; store: exact (search), wire (batches over "
+          "REST and gRPC) or, with --vectors, inserts (and searches beside them)")
       ->delimiter(',');
   bench->add_option("--params", out->parameters_millions, "optim: millions of parameters (25)")
       ->check(CLI::Range(1, 1000));

@@ -108,12 +108,14 @@ Result<Set> FromBeir(const Context& context) {
 
 class RecallBench {
  public:
-  RecallBench(Set set, std::string folder, std::size_t threads, vec::Distance distance, bool quiet)
+  RecallBench(Set set, std::string folder, std::size_t threads, vec::Distance distance,
+              bool inserts_only, bool quiet)
       : set_(std::move(set)),
         folder_(std::move(folder)),
         threads_(threads),
         distance_(distance),
-        progress_("measuring", "steps", kSteps, quiet) {}
+        inserts_only_(inserts_only),
+        progress_("measuring", "steps", inserts_only ? kInsertSteps : kSteps, quiet) {}
 
   Status Run() {
     MALMOI_TRY(db_, vec::Database::Open(os::PosixVfs(), folder_, threads_));
@@ -133,6 +135,13 @@ class RecallBench {
     Sizes();
     Next("searches alone");
     MALMOI_TRY(Quiet());
+    if (!inserts_only_) MALMOI_TRY(Curves());
+    progress_.Add(1);
+    progress_.Finish();
+    return Ok();
+  }
+
+  Status Curves() {
     MALMOI_TRY(Curve({}, 1, kWindows));
     MALMOI_TRY(Curve({}, std::max<std::size_t>(threads_, 2), kWindows));
     constexpr std::uint32_t kFew[] = {16, 32, 64, 128, 256};
@@ -141,10 +150,7 @@ class RecallBench {
       MALMOI_TRY(Curve({"a", keep}, 1, kFew));
     }
     Next("opening");
-    MALMOI_TRY(Reopen());
-    progress_.Add(1);
-    progress_.Finish();
-    return Ok();
+    return Reopen();
   }
 
   std::string Json() const {
@@ -402,8 +408,9 @@ class RecallBench {
   std::map<std::string, std::vector<std::vector<vec::PointId>>> truth_;
   std::vector<std::pair<std::string, double>> figures_;
   std::vector<Measured> curve_;
-  // Two of inserts, optimising, searches alone, two curves, ten filters, opening.
-  static constexpr std::uint64_t kSteps = 17;
+  // Two of inserts, optimising, searches alone; two curves, ten filters, opening.
+  static constexpr std::uint64_t kInsertSteps = 4, kSteps = 17;
+  bool inserts_only_;
   obs::Progress progress_;
   bool begun_ = false;
   double insert_p99_us_ = 0, paced_p99_us_ = 0;
@@ -413,6 +420,9 @@ class RecallBench {
 
 Result<int> CmdBenchRecall(const Context& context) {
   const Arguments& a = context.arguments;
+  if (!a.only.empty() && a.only != std::vector<std::string>{"inserts"}) {
+    return Error(Code::kInvalidArgument, "bench store: of vectors --only takes inserts");
+  }
   auto set = a.beir.empty() ? FromFiles(a) : FromBeir(context);
   if (!set.ok()) return std::move(set.error()).With("bench store");
   const std::string folder = os::JoinPath(context.settings.Get("data"), "bench-recall");
@@ -425,7 +435,8 @@ Result<int> CmdBenchRecall(const Context& context) {
                                                           : vec::Distance::kCosine;
   Status status = Ok();
   {
-    RecallBench bench(std::move(set).value(), folder, threads, distance, a.quiet || a.json);
+    RecallBench bench(std::move(set).value(), folder, threads, distance, !a.only.empty(),
+                      a.quiet || a.json);
     status = bench.Run();
     if (status.ok()) {
       if (a.json) std::fprintf(context.out, "%s\n", bench.Json().c_str());

@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -31,6 +32,7 @@ struct GraphPlan {
   bool fine = false;
   bool saved_only = false;  // Not built where no file has it: there is no room for it.
   bool bytes = false;       // Scans read rows as bytes first: there is a quantization.
+  bool operator==(const GraphPlan&) const = default;
 };
 GraphPlan PlanGraph(const Schema::Field& field, const std::string& settings);
 
@@ -43,6 +45,11 @@ struct OptimizerPlan {
   std::uint64_t tail_points = 50'000;  // Points that await a graph: more make writers wait.
 };
 OptimizerPlan PlanOptimizer(const Schema& schema, const std::string& settings);
+// The thresholds are those of the collection: once it has more bytes of a vector (`live_with`, rows
+// by field), its parts of 1,024 rows or more get graphs and are walked. Else a search would go
+// through up to `indexing_threshold` of vectors in the newest part, whatever the others have.
+OptimizerPlan PlanForSize(const OptimizerPlan& asked, const Schema& schema,
+                          std::span<const std::uint64_t> live_with);
 
 // Of a dense field that may have a graph.
 ann::Metric MetricOf(const Schema::Field& field);

@@ -71,13 +71,18 @@ std::vector<std::shared_ptr<const Segment>> ChooseLargeMerge(const Snapshot& sna
 }
 
 void Store::RefreshPlan() {
-  if (next_.plan != nullptr && planned_schema_ == next_.schema &&
-      planned_settings_ == next_.settings) {
-    return;
+  if (asked_plan_ == nullptr || planned_schema_ != next_.schema ||
+      planned_settings_ != next_.settings) {
+    planned_schema_ = next_.schema;
+    planned_settings_ = next_.settings;
+    asked_plan_ =
+        std::make_shared<const OptimizerPlan>(PlanOptimizer(*next_.schema, *next_.settings));
+    next_.plan = asked_plan_;
   }
-  planned_schema_ = next_.schema;
-  planned_settings_ = next_.settings;
-  next_.plan = std::make_shared<const OptimizerPlan>(PlanOptimizer(*next_.schema, *next_.settings));
+  OptimizerPlan sized = PlanForSize(*asked_plan_, *next_.schema, next_.live_with);
+  if (sized.graphs != next_.plan->graphs) {
+    next_.plan = std::make_shared<const OptimizerPlan>(std::move(sized));
+  }
 }
 
 bool Store::HasWork() const {

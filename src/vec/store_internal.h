@@ -244,6 +244,7 @@ class Store {
   std::optional<Error> flush_failed_;  // The last try; room may come when it is tried again.
   std::uint64_t checkpoint_at_ = kCheckpointBytes;
   std::uint64_t seal_at_ = 0;  // Rows in memory; above 0 after a try that failed.
+  std::shared_ptr<const OptimizerPlan> asked_plan_;  // Of these two; next_.plan is for the size.
   std::shared_ptr<const Schema> planned_schema_;
   std::shared_ptr<const std::string> planned_settings_;
   std::atomic<std::uint64_t> disk_bytes_{0};

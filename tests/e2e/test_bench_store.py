@@ -34,6 +34,18 @@ def test_curves_on_a_file_of_vectors(malmoi_binary, tmp_path):
     assert not (tmp_path / "data" / "bench-recall").exists()
 
 
+def test_inserts_alone_make_no_curves(malmoi_binary, tmp_path):
+    rng = random.Random(2)
+    write_npy(tmp_path / "x.npy", [[rng.gauss(0, 1) for _ in range(16)] for _ in range(4000)])
+    done = run(malmoi_binary, tmp_path, "--vectors", str(tmp_path / "x.npy"), "--only", "inserts")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["curve"] == []
+    assert found["figures"]["p99 while inserting 9,000 points/s / quiet"] > 0
+    done = run(malmoi_binary, tmp_path, "--vectors", str(tmp_path / "x.npy"), "--only", "wire")
+    assert done.returncode == 2 and "inserts" in done.stderr
+
+
 def test_a_file_that_is_none_is_named(malmoi_binary, tmp_path):
     (tmp_path / "x.npy").write_bytes(b"no vectors")
     done = run(malmoi_binary, tmp_path, "--vectors", str(tmp_path / "x.npy"))
