@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Random operations against malmoi's store over REST, against Qdrant's engine and against
+"""Random operations against malmoi's store over REST or gRPC, against Qdrant's engine and against
 qdrant-client's local mode, compared step by step.
 
     python3 tools/store_difference.py --bin build/dev/malmoi --operations 20000 [--seed N]
                                       [--oracle edge|local|both] [--keep-going] [--minutes M]
+                                      [--grpc]
 
 The oracles are qdrant-edge-py, the real engine in process, and qdrant-client's in-memory mode.
 Answers are compared exactly, scores within 1e-4; the order among equal scores is free. A difference
@@ -33,7 +34,7 @@ from qdrant_client.local.qdrant_local import QdrantLocal
 
 from store_edge import Edge
 from store_operations import DIM, needed_index, operation
-from store_wire import Wire
+from store_wire import Grpc, Server, Wire
 
 NAME = "difference"
 
@@ -50,7 +51,7 @@ def run(client, name, arguments):
         arguments["wait"] = True
         getattr(client, name)(NAME, **arguments)
         return None
-    if name == "query_points_groups" and not isinstance(client, Wire):
+    if name == "query_points_groups" and not isinstance(client, Server):
         # What groups must come of: all points that the query ranks. `grouped` compares.
         whole = {k: arguments[k] for k in ("query", "using", "query_filter")}
         ranked = client.query_points(NAME, **whole, limit=1000, with_payload=True).points
@@ -375,13 +376,15 @@ def main():
     parser.add_argument("--minutes", type=float, default=math.inf, help="an end before that")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--oracle", choices=["local", "edge", "both"], default="both")
+    parser.add_argument("--grpc", action="store_true", help="over gRPC instead of REST")
     parser.add_argument("--keep-going", action="store_true", help="report every differing sequence")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     if os.path.isdir("/dev/shm"):
         os.environ.setdefault("TMPDIR", "/dev/shm")
     replay.oracle = options.oracle
-    malmoi, done, differing, seed = Wire(options.bin), 0, 0, options.seed
+    malmoi = (Grpc if options.grpc else Wire)(options.bin)
+    done, differing, seed = 0, 0, options.seed
     begin, said = time.monotonic(), 0
     try:
         while done < options.operations and time.monotonic() - begin < options.minutes * 60:

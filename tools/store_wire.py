@@ -1,6 +1,7 @@
 """The program on a free loopback port, under the calls of qdrant-client that
-tools/store_operations.py makes: a body and one connection, so that a call costs a tenth of what it
-costs through the client, which tests/conformance/store drives instead."""
+tools/store_operations.py makes: over REST with a body and one connection, so that a call costs a
+tenth of what it costs through the client, which tests/conformance/store drives instead; over gRPC
+through the client."""
 import http.client
 import json
 import re
@@ -11,7 +12,7 @@ import tempfile
 from types import SimpleNamespace
 
 from pydantic_core import to_json
-from qdrant_client import models
+from qdrant_client import QdrantClient, models
 
 
 class Refused(Exception):
@@ -31,7 +32,7 @@ def selected(points):
     return {"filter" if isinstance(points, models.Filter) else "points": points}
 
 
-class Wire:
+class Server:
     """`malmoi serve store` on a folder of its own."""
 
     def __init__(self, binary):
@@ -43,15 +44,15 @@ class Wire:
             [self.binary, "serve", "store", "--storage", self.folder, "--port", "0"],
             stderr=subprocess.PIPE, text=True)
         text = ""
-        while not (found := re.search(r"http://[^:]+:(\d+)/", text)):
+        while not (found := re.search(r"gRPC is at \S+:(\d+)\n(?s:.*)http://[^:]+:(\d+)/", text)):
             line = self.process.stderr.readline()
             if not line:
                 raise SystemExit(f"the store did not start: {text}")
             text += line
-        self.connection = http.client.HTTPConnection("127.0.0.1", int(found.group(1)))
+        self._connect(int(found.group(2)), int(found.group(1)))
 
     def _end(self):
-        self.connection.close()
+        self._disconnect()
         self.process.send_signal(signal.SIGTERM)
         self.process.stderr.read()  # Ends when the program does; waiting with a limit would poll.
         if self.process.wait():
@@ -64,6 +65,52 @@ class Wire:
     def close(self):
         self._end()
         shutil.rmtree(self.folder)
+
+
+class Grpc(Server):
+    """Its gRPC side, through qdrant-client."""
+
+    def _connect(self, port, grpc_port):
+        self.client = QdrantClient(host="127.0.0.1", port=port, grpc_port=grpc_port,
+                                   prefer_grpc=True, check_compatibility=False)
+
+    def _disconnect(self):
+        self.client.close()
+
+    def create_collection(self, name, vectors_config, sparse_vectors_config):
+        self.client.delete_collection(name)
+        self.client.create_collection(name, vectors_config=vectors_config,
+                                      sparse_vectors_config=sparse_vectors_config)
+
+    # A map has no presence on this wire: the client takes an empty payload for none.
+    def scroll(self, name, **arguments):
+        rows, then = self.client.scroll(name, **arguments)
+        return self._with_payload(rows, arguments), then
+
+    def query_points(self, name, **arguments):
+        found = self.client.query_points(name, **arguments)
+        self._with_payload(found.points, arguments)
+        return found
+
+    @staticmethod
+    def _with_payload(rows, arguments):
+        for row in rows:
+            if arguments.get("with_payload") and row.payload is None:
+                row.payload = {}
+        return rows
+
+    def __getattr__(self, call):
+        return getattr(self.client, call)
+
+
+class Wire(Server):
+    """Its REST side, with a body and one connection."""
+
+    def _connect(self, port, _):
+        self.connection = http.client.HTTPConnection("127.0.0.1", port)
+
+    def _disconnect(self):
+        self.connection.close()
 
     def _call(self, method, name, tail, **body):
         text = to_json({k: v for k, v in body.items() if v is not None}, by_alias=True,
