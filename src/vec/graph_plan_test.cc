@@ -17,14 +17,19 @@ namespace {
 
 constexpr std::uint32_t kDim = 48;
 
+std::vector<float> RandomRow(std::mt19937_64& random) {
+  std::vector<float> row;
+  for (std::uint32_t i = 0; i < kDim; ++i)
+    row.push_back(static_cast<float>(random() % 2001) - 1e3f);
+  return row;
+}
+
 void Fill(Collection& c, std::uint64_t from, std::uint64_t to) {
   std::vector<Point> points;
   for (std::uint64_t id = from; id < to; ++id) {
     std::mt19937_64 random(id + 1);
     Point p{.id = id};
-    auto& v = p.vectors.dense["d"];
-    for (std::uint32_t i = 0; i < kDim; ++i)
-      v.push_back(static_cast<float>(random() % 2001) - 1e3f);
+    p.vectors.dense["d"] = RandomRow(random);
     points.push_back(std::move(p));
   }
   REQUIRE(c.Upsert(points, {.wait = false}).ok());
@@ -86,4 +91,36 @@ TEST_CASE("a small collection is exact; of a large one also the newest points ar
   Fill(*c, 5600, 7200);
   REQUIRE(c->Checkpoint().ok());
   CHECK(c->Info().indexed_vectors >= before + 1500);
+}
+
+TEST_CASE("many parts, each of them below the threshold, are found in as well as one") {
+  os::FaultVfs vfs(2);
+  auto db = Database::Open(vfs, "/db", 2).value();
+  CollectionConfig config;
+  config.dense["d"] = {.dim = kDim};
+  config.settings = R"({"hnsw_config":{"full_scan_threshold":1000},)"
+                    R"("optimizer_config":{"indexing_threshold":1000}})";
+  auto c = db->Create("c", config).value();
+  constexpr std::uint64_t kPart = 1100, kParts = 8;
+  for (std::uint64_t part = 0; part < kParts; ++part) {
+    Fill(*c, part * kPart, (part + 1) * kPart);
+    REQUIRE(c->Checkpoint().ok());
+  }
+  REQUIRE(c->Info().segments > 1);
+  std::mt19937_64 random(3);
+  std::size_t found = 0;
+  bool exact = false;
+  for (int q = 0; q < 40; ++q) {
+    VectorQuery query{
+        .using_vector = "d", .vector = RandomRow(random), .limit = 10, .with_payload = false};
+    const auto outcome = c->Query(query).value();
+    exact = exact || outcome.exact;
+    query.params.exact = true;
+    const auto truth = c->Query(query).value();
+    for (const Hit& right : truth.hits) {
+      for (const Hit& hit : outcome.hits) found += hit.id == right.id ? 1 : 0;
+    }
+  }
+  CHECK(!exact);
+  CHECK(found >= 380);  // Of 400.
 }
