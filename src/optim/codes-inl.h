@@ -32,6 +32,7 @@ constexpr Dither MakeDither() {
 }
 alignas(64) constexpr Dither kDither = MakeDither();
 
+// Twenty bits of a state's key and a block.
 inline std::uint32_t DitherKey(std::uint64_t key, std::uint64_t block) {
   std::uint64_t z = key + (block + 1) * 0x9e3779b97f4a7c15ull;
   z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;

@@ -33,14 +33,14 @@ struct CodedBlock {
   OPTIM_INLINE void Begin(const PassArgs<float>& a, std::size_t block) {
 #pragma GCC unroll 8
     for (int k = 0; k < kStateSlots; ++k) {
-      const CodedState& s = a.coded[k];
+      const SmallState& s = a.small[k];
       if ((kIn >> k & 1) != 0) {
         const auto bits = reinterpret_cast<const std::uint32_t*>(s.scales)[block];
         unit[k] = _mm512_set1_epi16(static_cast<short>(bits >> 16));
         kept[k] = KeptOfCodes(s.non_negative);
       }
       if ((kOut >> k & 1) != 0) {
-        key[k] = _mm512_set1_epi32(static_cast<int>(DitherKey(s.key, a.first_block + block)));
+        key[k] = _mm512_set1_epi32(static_cast<int>(DitherKey(s.key, a.first / kSumBlock + block)));
         top[k] = _mm512_setzero_si512();
       }
     }
@@ -69,8 +69,8 @@ struct CodedBlock {
 #pragma GCC unroll 8
     for (int k = 0; k < kStateSlots; ++k) {
       if ((kOut >> k & 1) == 0) continue;
-      const auto encode = a.coded[k].non_negative ? &EncodeHighs<true> : &EncodeHighs<false>;
-      encode(highs->of[k], LargestOf(top[k]), a.coded[k].scales + i / kSumBlock,
+      const auto encode = a.small[k].non_negative ? &EncodeHighs<true> : &EncodeHighs<false>;
+      encode(highs->of[k], LargestOf(top[k]), a.small[k].scales + i / kSumBlock,
              reinterpret_cast<std::uint8_t*>(a.stream[3 + k]) + i);
     }
   }
