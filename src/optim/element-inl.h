@@ -43,8 +43,8 @@ struct HalfBits {
   const std::uint32_t* add;
   std::uint32_t key, odd;
 };
-OPTIM_INLINE std::uint32_t HalfKey(const PassArgs<float>& a, int k, std::size_t block) {
-  return (DitherKey(a.small[k].key, block) >> 4) & a.halves.keys;
+OPTIM_INLINE std::uint32_t HalfKey(const PassArgs<float>& a, std::size_t block) {
+  return (DitherKey(a.key, block) >> 4) & a.halves.keys;
 }
 // What is added at sixteen places from `at` on, of which the last lie in the next block.
 __attribute__((noinline)) void MixBits(const std::uint32_t* add, std::size_t at, std::uint32_t key,
@@ -98,41 +98,32 @@ OPTIM_INLINE V Sign(V a) {
 // What a loop keeps for a block of 256 elements of a tensor, for small states. Empty for wide ones.
 template <Form kForm>
 struct Block {};
-// The keys by which bf16 states are rounded (HalfRounding).
+// The key by which bf16 states are rounded (HalfRounding).
 template <>
 struct Block<Form::kHalves> {
-  std::uint32_t key[kStateSlots];
-  template <class Body>
-  OPTIM_INLINE void Begin(const PassArgs<float>& a, std::size_t block) {
-#pragma GCC unroll 8
-    for (int k = 0; k < kStateSlots; ++k) {
-      if ((Body::kWrites >> (3 + k) & 1) != 0) key[k] = HalfKey(a, k, block);
-    }
+  std::uint32_t key;
+  OPTIM_INLINE void Begin(const PassArgs<float>& a, std::size_t element) {
+    key = HalfKey(a, element / kSumBlock);
   }
-  OPTIM_INLINE HalfBits Bits(const PassArgs<float>& a, int k, std::size_t at) const {
-    return {a.halves.add + at, key[k], a.halves.odd};
+  OPTIM_INLINE HalfBits Bits(const PassArgs<float>& a, std::size_t at) const {
+    return {a.halves.add + at, key, a.halves.odd};
   }
 };
 // The same for rows, which begin anywhere in a block and may leave it within a set of lanes.
 template <>
 struct Block<Form::kRows> {
   std::size_t block = ~std::size_t{0};
-  std::uint32_t key[kStateSlots], next[kStateSlots];
+  std::uint32_t key, next;
   std::uint32_t mixed[16];
-  template <class Body>
   OPTIM_INLINE void Begin(const PassArgs<float>& a, std::size_t element) {
     if (element / kSumBlock == block) return;
     block = element / kSumBlock;
-#pragma GCC unroll 8
-    for (int k = 0; k < kStateSlots; ++k) {
-      if ((Body::kWrites >> (3 + k) & 1) == 0) continue;
-      key[k] = HalfKey(a, k, block);
-      next[k] = HalfKey(a, k, block + 1);
-    }
+    key = HalfKey(a, block);
+    next = HalfKey(a, block + 1);
   }
-  OPTIM_INLINE HalfBits Bits(const PassArgs<float>& a, int k, std::size_t at) {
-    if (at <= kSumBlock - 16) return {a.halves.add + at, key[k], a.halves.odd};
-    MixBits(a.halves.add, at, key[k], next[k], mixed);
+  OPTIM_INLINE HalfBits Bits(const PassArgs<float>& a, std::size_t at) {
+    if (at <= kSumBlock - 16) return {a.halves.add + at, key, a.halves.odd};
+    MixBits(a.halves.add, at, key, next, mixed);
     return {mixed, 0, a.halves.odd};
   }
 };
@@ -221,7 +212,7 @@ template <Form kForm, int k, class V, class Lanes>
 OPTIM_INLINE void StoreState(const PassArgs<typename V::T>& a, Lanes lanes, Block<kForm>& block,
                              std::size_t i, [[maybe_unused]] std::size_t at, V x) {
   if constexpr (IsHalf(kForm, k)) {
-    lanes.ToHalves(reinterpret_cast<unsigned short*>(a.stream[3 + k]) + i, x, block.Bits(a, k, at));
+    lanes.ToHalves(reinterpret_cast<unsigned short*>(a.stream[3 + k]) + i, x, block.Bits(a, at));
   } else if constexpr (kForm == Form::kCodes) {
 #if defined(__AVX512BW__)
     block.now[k][Lanes::kHalf] = x;

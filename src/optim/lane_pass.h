@@ -41,11 +41,9 @@ enum class Form : std::uint8_t {
   kRows,    // Of rows (RowArgs): s0 to s3 are bf16, s4 to s7 of columns and wide, g as in kCodes.
 };
 
-// Where kCodes finds a state's scales, what its codes are, and the key of a small state's random
-// bits in this step.
-struct SmallState {
+// Where kCodes finds a state's scales, and what its codes are.
+struct CodedState {
   float* scales = nullptr;  // Of the block of the pass's first element.
-  std::uint64_t key = 0;
   bool non_negative = false;
 };
 
@@ -82,8 +80,9 @@ struct PassArgs {
   T* stream[kStreams];  // p, g, u, s0 ...; null where unused. g is only read.
   Form form = Form::kWide;
   bool half_gradient = false;
-  SmallState small[kStateSlots];
+  CodedState coded[kStateSlots];
   HalfRounding halves;                // kHalves and kRows.
+  std::uint64_t key = 0;              // Of the random bits, which all states of a place share.
   std::size_t first = 0;              // The pass's first element in its tensor.
   const BlockCodes* codes = nullptr;  // kCodes: of this level.
   T constant[kConstants];

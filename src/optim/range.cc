@@ -251,14 +251,16 @@ class Runner {
     if (!states || !RoundAlike()) return Form::kWide;
     return halves ? Form::kHalves : codes ? Form::kCodes : Form::kWide;
   }
-  // Whether the states in bf16 are all rounded to the nearest or none is.
+  // Whether all states are rounded by the same bits: not where some go to the nearest.
   bool RoundAlike() const {
-    unsigned to_nearest = 0;
+    const PassJob::Source* first = nullptr;
     for (int s = 3; s < kStreams; ++s) {
       const PassJob::Source& source = job_.source[s];
-      if (source.storage == Storage::kBf16) to_nearest |= source.key == 0 ? 1u : 2u;
+      if (source.storage != Storage::kBf16 && source.storage != Storage::kQ8) continue;
+      if (first == nullptr) first = &source;
+      if (source.key != first->key) return false;
     }
-    return to_nearest != 3;
+    return true;
   }
   // Whether all that passes through copies is the gradient and states in bf16, and the states all.
   bool HalfRows() const {
@@ -280,8 +282,9 @@ class Runner {
                                             StorageBytes(source.storage, begin));
       if (s < 3) continue;
       if (source.storage == Storage::kBf16) args.halves = RoundingOfHalves(source.key);
+      args.key = source.key;
       float* scales = source.scales == nullptr ? nullptr : source.scales + begin / kQ8Block;
-      args.small[s - 3] = {scales, source.key, source.non_negative};
+      args.coded[s - 3] = {scales, source.non_negative};
     }
   }
   void RunForm(std::size_t begin, std::size_t end, PassSums* out) {

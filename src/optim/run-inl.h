@@ -27,7 +27,7 @@ template <class Body, class T>
 OPTIM_INLINE void BeginBlock(const PassArgs<T>& a, std::size_t i, Block<Form::kCodes>* block) {
   for (int k = 0; k < kStateSlots; ++k) {
     if ((Body::kReads >> (3 + k) & 1) == 0) continue;
-    const SmallState& s = a.small[k];
+    const CodedState& s = a.coded[k];
     a.codes->decode(reinterpret_cast<unsigned char*>(a.stream[3 + k]) + i, s.scales + i / kSumBlock,
                     s.non_negative, block->old[k]);
   }
@@ -36,10 +36,10 @@ template <class Body, class T>
 OPTIM_INLINE void EndBlock(const PassArgs<T>& a, std::size_t i, const Block<Form::kCodes>& block) {
   for (int k = 0; k < kStateSlots; ++k) {
     if ((Body::kWrites >> (3 + k) & 1) == 0) continue;
-    const SmallState& s = a.small[k];
+    const CodedState& s = a.coded[k];
     a.codes->encode(block.wide[k], s.non_negative,
                     reinterpret_cast<unsigned char*>(a.stream[3 + k]) + i, s.scales + i / kSumBlock,
-                    s.key, (a.first + i) / kSumBlock);
+                    a.key, (a.first + i) / kSumBlock);
   }
 }
 #endif
@@ -52,8 +52,7 @@ OPTIM_INLINE void RunBlock(Lane<V>& x, const PassArgs<typename V::T>& a, Steps s
 #if !defined(__AVX512BW__)
   if constexpr (kForm == Form::kCodes) BeginBlock<Body>(a, begin, &block);
 #endif
-  if constexpr (kForm == Form::kHalves)
-    block.template Begin<Body>(a, (a.first + begin) / kSumBlock);
+  if constexpr (kForm == Form::kHalves) block.Begin(a, a.first + begin);
   for (std::size_t i = begin; i < end; i += V::kLanes) {
     if constexpr (kForm == Form::kHalves || kForm == Form::kCodes) AskAhead<Body, kForm>(a, i);
     UpdateAt<Body, kForm, V>(x, a, AllLanes<V>(), block, steps, i, i - begin);
@@ -110,7 +109,7 @@ OPTIM_INLINE void RunRow(Lane<V>& x, const PassArgs<T>& a, Steps steps, std::siz
   for (std::size_t begin = 0; begin < whole; begin += kSumBlock) {
     const std::size_t end = begin + kSumBlock < whole ? begin + kSumBlock : whole;
     for (std::size_t i = begin; i < end; i += V::kLanes) {
-      if constexpr (kForm == Form::kRows) block.template Begin<Body>(a, first + i);
+      if constexpr (kForm == Form::kRows) block.Begin(a, first + i);
       UpdateAt<Body, kForm, V>(x, a, AllLanes<V>(), block, steps, i, (first + i) % kSumBlock);
     }
     for (int s = 0; s < kSums; ++s) {
@@ -125,7 +124,7 @@ OPTIM_INLINE void RunRow(Lane<V>& x, const PassArgs<T>& a, Steps steps, std::siz
     RaiseTops<V>(raised, x.tops, V::kLanes, tops);
   }
   if (tail == 0) return;
-  if constexpr (kForm == Form::kRows) block.template Begin<Body>(a, first + whole);
+  if constexpr (kForm == Form::kRows) block.Begin(a, first + whole);
   UpdateAt<Body, kForm, V>(x, a, FirstLanes<V>{tail}, block, steps, whole,
                            (first + whole) % kSumBlock);
   for (int s = 0; s < kSums; ++s) {

@@ -68,7 +68,7 @@ void FromQ8Body(const std::uint8_t* in, const float* scales, bool non_negative, 
     for (std::size_t i = b; i < end; ++i) {
       const std::uint32_t code = in[i];
       const std::uint32_t size = (code << 20) & form.magnitude;
-      bits[i] = (size != 0 ? size + unit : 0u) | ((code << 24) & form.sign);
+      bits[i] = (non_negative || size != 0 ? size + unit : 0u) | ((code << 24) & form.sign);
     }
   }
 }
@@ -89,36 +89,28 @@ void EncodeSome(const std::uint32_t* in, std::size_t n, std::uint32_t key, std::
   }
   const std::uint32_t unit = UnitOf(top, (kNonNegative ? kUnsigned : kSigned).octaves);
   *scale = unit << 16;
-  const auto step = static_cast<std::uint16_t>(unit >> 4);
-  constexpr std::uint16_t kTop = kNonNegative ? 255 : 127;
   for (std::size_t i = 0; i < n; ++i) {
-    const auto size = static_cast<std::uint16_t>((high[i] & 0x7fffu) >> 4);
-    std::uint16_t code = size > step ? static_cast<std::uint16_t>(size - step) : 0;
-    if (kNonNegative) code = code != 0 || size == 0 ? code : 1;
-    code = code < kTop ? code : kTop;
+    auto size = static_cast<std::uint16_t>(high[i] & 0x7fffu);
+    size = size < kTopSize ? size : static_cast<std::uint16_t>(kTopSize);
+    const auto code = static_cast<std::uint16_t>(size > unit ? (size - unit) >> 4 : 0);
     out[i] = static_cast<std::uint8_t>(kNonNegative ? code : code | (high[i] >> 8 & 128u));
   }
 }
 
 #if defined(__AVX512BW__)
-// The same of a whole block, which stays in eight registers.
 template <bool kNonNegative>
 void EncodeWhole(const std::uint32_t* in, std::uint32_t key, std::uint32_t* scale,
                  std::uint8_t* out) {
   const __m512i v_key = _mm512_set1_epi32(static_cast<int>(key));
-  __m512i high[8], top = _mm512_setzero_si512();
-#pragma GCC unroll 8
-  for (int k = 0; k < 8; ++k) {
-    const std::uint32_t* a = in + 32 * k;
-    high[k] =
-        RandomHighs(_mm512_loadu_si512(a), _mm512_loadu_si512(a + 16), kDither.at + 32 * k, v_key);
-    top = _mm512_max_epu16(top, SizesOf(high[k]));
+  alignas(64) std::uint16_t highs[kCodeBlock];
+  __m512i top = _mm512_setzero_si512();
+  for (std::size_t at = 0; at < kCodeBlock; at += 32) {
+    const __m512i high = RandomHighs(_mm512_loadu_si512(in + at), _mm512_loadu_si512(in + at + 16),
+                                     BitsAt(at, v_key));
+    _mm512_store_si512(highs + at, high);
+    top = _mm512_max_epu16(top, SizesOf(high));
   }
-  const std::uint32_t unit = UnitOf(LargestOf(top), (kNonNegative ? kUnsigned : kSigned).octaves);
-  *scale = unit << 16;
-  const __m512i step = _mm512_set1_epi16(static_cast<short>(unit >> 4));
-#pragma GCC unroll 8
-  for (int k = 0; k < 8; ++k) StoreCodes<kNonNegative>(high[k], step, out + 32 * k);
+  EncodeHighs(highs, LargestOf(top), kNonNegative, scale, out);
 }
 #else
 template <bool kNonNegative>
@@ -164,18 +156,21 @@ void DecodeBody(const std::uint8_t* in, const float* scale, bool non_negative, s
       static_cast<std::uint16_t>(*reinterpret_cast<const std::uint32_t*>(scale) >> 16);
 #if defined(__AVX512BW__)
   const __m512i v_unit = _mm512_set1_epi16(static_cast<short>(unit));
-  const __m512i v_kept = KeptOfCodes(non_negative);
-#pragma GCC unroll 8
   for (std::size_t i = 0; i < kCodeBlock; i += 32) {
-    _mm512_storeu_si512(out + i, HalvesOfCodes(in + i, v_unit, v_kept));
+    _mm512_storeu_si512(out + i, non_negative ? HalvesOfCodes<true>(in + i, v_unit)
+                                              : HalvesOfCodes<false>(in + i, v_unit));
   }
 #else
-  const auto kept = static_cast<std::uint16_t>(non_negative ? 0x0ff0u : 0x87f0u);
-  const auto size = static_cast<std::uint16_t>(kept & 0x7fffu);
+  if (non_negative) {
+    for (std::size_t i = 0; i < kCodeBlock; ++i) {
+      out[i] = static_cast<std::uint16_t>((in[i] << 4) + unit);
+    }
+    return;
+  }
   for (std::size_t i = 0; i < kCodeBlock; ++i) {
     const auto wide = static_cast<std::uint16_t>(static_cast<signed char>(in[i]));
-    const auto bits = static_cast<std::uint16_t>((wide << 4) & kept);
-    out[i] = static_cast<std::uint16_t>(bits + ((bits & size) != 0 ? unit : 0));
+    const auto bits = static_cast<std::uint16_t>((wide << 4) & 0x87f0u);
+    out[i] = static_cast<std::uint16_t>(bits + ((bits & 0x7fffu) != 0 ? unit : 0));
   }
 #endif
 }

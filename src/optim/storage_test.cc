@@ -92,7 +92,9 @@ TEST_CASE("8-bit codes of any block: equal at every level, and kept when they ar
         const float apart = std::fabs(back[i] - x[i]);
         if (!(apart <= 0.125f * std::fabs(x[i]) + 1.2f * scale)) ++lost;
         const bool normal = x[i] >= std::numeric_limits<float>::min();
-        if (x[i] == 0 ? back[i] != 0 : non_negative && normal && back[i] <= 0) ++lost;
+        if (x[i] == 0 ? !non_negative && back[i] != 0 : non_negative && normal && back[i] <= 0) {
+          ++lost;
+        }
         if (back[i] * x[i] < 0) ++lost;
       }
       CHECK(lost == 0);
@@ -228,7 +230,7 @@ struct AdamPass {
   std::size_t n;
   Storage storage;
   bool half_p, half_g;
-  std::uint64_t key_m = 5, key_v = 6;
+  std::uint64_t key_m = 5, key_v = 5;
   std::vector<float> p, g, m, v, scales_m, scales_v;
   std::vector<std::uint16_t> p16, g16, m16, v16;
   std::vector<std::uint8_t> m8, v8;

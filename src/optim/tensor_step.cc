@@ -82,8 +82,7 @@ int TensorStep::SlotOf(std::string_view state) const {
 
 PassJob::Source TensorStep::StateSource(std::size_t i) const {
   Stream& s = state_->streams[i];
-  const std::uint64_t key = key_ + i * 0x8cb92ba72f3d8dd7ull;
-  return {s.bytes.data(), s.storage, s.scales.data(), s.non_negative, s.nearest ? 0 : key};
+  return {s.bytes.data(), s.storage, s.scales.data(), s.non_negative, s.nearest ? 0 : key_};
 }
 
 PassJob TensorStep::Job(const Kernel& kernel, std::initializer_list<double> constants,
