@@ -32,6 +32,7 @@ constexpr Dither MakeDither() {
 }
 alignas(64) constexpr Dither kDither = MakeDither();
 
+// Twenty bits of a state's key and a block.
 inline std::uint32_t DitherKey(std::uint64_t key, std::uint64_t block) {
   std::uint64_t z = key + (block + 1) * 0x9e3779b97f4a7c15ull;
   z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
@@ -46,16 +47,25 @@ inline std::uint32_t UnitOf(std::uint32_t top, std::uint32_t octaves) {
   return exponent >= octaves ? (exponent - octaves + 1) << 7 : 0;
 }
 
+// Beyond these sizes lie infinities and NaN, which get the largest code.
+constexpr std::uint32_t kTopSize = 0x7f7f;
+
 #if defined(__AVX512BW__)
+// The random bits of thirty-two places of a block.
+struct RandomBits {
+  __m512i low, high;
+};
+inline RandomBits BitsAt(std::size_t at, __m512i key) {
+  return {_mm512_xor_si512(key, _mm512_load_si512(kDither.at + at)),
+          _mm512_xor_si512(key, _mm512_load_si512(kDither.at + at + 16))};
+}
 // The high halves of thirty-two f32, given as bits, in order, after their random bits were added.
-inline __m512i RandomHighs(__m512i low, __m512i high, const std::uint32_t* dither, __m512i key) {
+inline __m512i RandomHighs(__m512i low, __m512i high, RandomBits bits) {
   const __m512i odd = _mm512_set_epi32(0x3f003d, 0x3b0039, 0x370035, 0x330031, 0x2f002d, 0x2b0029,
                                        0x270025, 0x230021, 0x1f001d, 0x1b0019, 0x170015, 0x130011,
                                        0x0f000d, 0x0b0009, 0x070005, 0x030001);
-  const __m512i low_d = _mm512_xor_si512(key, _mm512_load_si512(dither));
-  const __m512i high_d = _mm512_xor_si512(key, _mm512_load_si512(dither + 16));
-  return _mm512_permutex2var_epi16(_mm512_add_epi32(low, low_d), odd,
-                                   _mm512_add_epi32(high, high_d));
+  return _mm512_permutex2var_epi16(_mm512_add_epi32(low, bits.low), odd,
+                                   _mm512_add_epi32(high, bits.high));
 }
 inline __m512i SizesOf(__m512i highs) {
   return _mm512_and_si512(highs, _mm512_set1_epi16(0x7fff));
@@ -68,31 +78,48 @@ inline std::uint32_t LargestOf(__m512i sizes) {
   const __m128i least = _mm_minpos_epu16(_mm_xor_si128(part, _mm_set1_epi16(-1)));
   return static_cast<std::uint32_t>(~_mm_cvtsi128_si32(least) & 0xffff);
 }
-// `step` is the block's unit in code steps.
-template <bool kNonNegative>
-inline void StoreCodes(__m512i highs, __m512i step, std::uint8_t* out) {
-  const __m512i whole = _mm512_srli_epi16(SizesOf(highs), 4);
-  __m512i code = _mm512_subs_epu16(whole, step);
-  __m256i* to = reinterpret_cast<__m256i*>(out);
-  if constexpr (kNonNegative) {
-    code = _mm512_max_epu16(code, _mm512_min_epu16(whole, _mm512_set1_epi16(1)));
-    _mm256_storeu_si256(to, _mm512_cvtusepi16_epi8(code));
-  } else {
-    code = _mm512_min_epu16(code, _mm512_set1_epi16(127));
-    code =
-        _mm512_ternarylogic_epi32(_mm512_set1_epi16(128), _mm512_srli_epi16(highs, 8), code, 0xca);
-    _mm256_storeu_si256(to, _mm512_cvtepi16_epi8(code));
+// Sets what is infinite or NaN to the largest size. Apart, since each kernel has what calls it.
+__attribute__((noinline, cold)) inline void LimitSizes(std::uint16_t* highs) {
+  const __m512i most = _mm512_set1_epi16(static_cast<short>(kTopSize));
+  for (std::size_t at = 0; at < kCodeBlock; at += 32) {
+    const __m512i x = _mm512_load_si512(highs + at);
+    const __m512i size = _mm512_min_epu16(SizesOf(x), most);
+    const __m512i sign = _mm512_set1_epi16(static_cast<short>(0x8000));
+    _mm512_store_si512(highs + at, _mm512_ternarylogic_epi32(sign, x, size, 0xca));
   }
 }
-// Thirty-two codes as bf16, which holds what they stand for. `kept` are a code's bits there.
-inline __m512i HalvesOfCodes(const std::uint8_t* in, __m512i unit, __m512i kept) {
+// A block's codes and scale from its 256 high halves. Few operations, since this part overlaps with
+// little else, and one loop for both kinds, since each kernel has it.
+inline void EncodeHighs(std::uint16_t* highs, std::uint32_t largest, bool non_negative,
+                        std::uint32_t* scale, std::uint8_t* out) {
+  if (largest > kTopSize) LimitSizes(highs);
+  const std::uint32_t unit = UnitOf(largest, (non_negative ? kUnsigned : kSigned).octaves);
+  *scale = unit << 16;
+  const __m512i from = _mm512_set1_epi16(static_cast<short>(unit));
+  const __m512i sign = _mm512_set1_epi16(non_negative ? 0 : 128);
+  const __m512i order = _mm512_set_epi64(7, 5, 3, 1, 6, 4, 2, 0);
+  const auto codes = [&](std::size_t at) {
+    const __m512i x = _mm512_load_si512(highs + at);
+    const __m512i size = _mm512_srli_epi16(_mm512_subs_epu16(SizesOf(x), from), 4);
+    return _mm512_ternarylogic_epi32(sign, _mm512_srli_epi16(x, 8), size, 0xca);
+  };
+#pragma GCC unroll 1
+  for (std::size_t at = 0; at < kCodeBlock; at += 64) {
+    const __m512i bytes = _mm512_packus_epi16(codes(at), codes(at + 32));
+    _mm512_storeu_si512(out + at, _mm512_permutexvar_epi64(order, bytes));
+  }
+}
+// Thirty-two codes as bf16, which holds what they stand for.
+template <bool kNonNegative>
+inline __m512i HalvesOfCodes(const std::uint8_t* in, __m512i unit) {
   const __m256i codes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(in));
+  if constexpr (kNonNegative) {
+    return _mm512_add_epi16(_mm512_slli_epi16(_mm512_cvtepu8_epi16(codes), 4), unit);
+  }
+  const __m512i kept = _mm512_set1_epi16(static_cast<short>(0x87f0));
   const __m512i bits = _mm512_and_si512(_mm512_slli_epi16(_mm512_cvtepi8_epi16(codes), 4), kept);
   const __mmask32 some = _mm512_test_epi16_mask(bits, _mm512_set1_epi16(0x7fff));
   return _mm512_mask_add_epi16(bits, some, bits, unit);
-}
-inline __m512i KeptOfCodes(bool non_negative) {
-  return _mm512_set1_epi16(static_cast<short>(non_negative ? 0x0ff0 : 0x87f0));
 }
 #endif
 

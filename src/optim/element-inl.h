@@ -38,6 +38,22 @@ OPTIM_INLINE bool IsZero(double x) {
   return (bits & 0x7fffffffffffffffull) == 0;
 }
 
+// The bits by which halves at a place are rounded.
+struct HalfBits {
+  const std::uint32_t* add;
+  std::uint32_t key, odd;
+};
+OPTIM_INLINE std::uint32_t HalfKey(const PassArgs<float>& a, std::size_t block) {
+  return (DitherKey(a.key, block) >> 4) & a.halves.keys;
+}
+// What is added at sixteen places from `at` on, of which the last lie in the next block.
+__attribute__((noinline)) void MixBits(const std::uint32_t* add, std::size_t at, std::uint32_t key,
+                                       std::uint32_t next, std::uint32_t* out) {
+  for (std::size_t i = 0; i < 16; ++i) {
+    out[i] = add[(at + i) % kSumBlock] ^ (at + i < kSumBlock ? key : next);
+  }
+}
+
 template <class V>
 struct Lane {
   using T = typename V::T;
@@ -79,9 +95,39 @@ OPTIM_INLINE V Sign(V a) {
   return Select(Gt(a, zero), V::Set(1), Select(Lt(a, zero), V::Set(-1), a));
 }
 
-// Where states kept as 8-bit codes are between decoding and encoding. Empty for other forms.
+// What a loop keeps for a block of 256 elements of a tensor, for small states. Empty for wide ones.
 template <Form kForm>
 struct Block {};
+// The key by which bf16 states are rounded (HalfRounding).
+template <>
+struct Block<Form::kHalves> {
+  std::uint32_t key;
+  OPTIM_INLINE void Begin(const PassArgs<float>& a, std::size_t element) {
+    key = HalfKey(a, element / kSumBlock);
+  }
+  OPTIM_INLINE HalfBits Bits(const PassArgs<float>& a, std::size_t at) const {
+    return {a.halves.add + at, key, a.halves.odd};
+  }
+};
+// The same for rows, which begin anywhere in a block and may leave it within a set of lanes.
+template <>
+struct Block<Form::kRows> {
+  std::size_t block = ~std::size_t{0};
+  std::uint32_t key, next;
+  std::uint32_t mixed[16];
+  OPTIM_INLINE void Begin(const PassArgs<float>& a, std::size_t element) {
+    if (element / kSumBlock == block) return;
+    block = element / kSumBlock;
+    key = HalfKey(a, block);
+    next = HalfKey(a, block + 1);
+  }
+  OPTIM_INLINE HalfBits Bits(const PassArgs<float>& a, std::size_t at) {
+    if (at <= kSumBlock - 16) return {a.halves.add + at, key, a.halves.odd};
+    MixBits(a.halves.add, at, key, next, mixed);
+    return {mixed, 0, a.halves.odd};
+  }
+};
+// States kept as 8-bit codes between decoding and encoding.
 #if defined(__AVX512BW__)
 // Of thirty-two elements, in registers: both halves before the formula and after it.
 template <>
@@ -105,7 +151,9 @@ struct AllLanes {
   OPTIM_INLINE V Load(const typename V::T* p) const { return V::Load(p); }
   OPTIM_INLINE void Store(typename V::T* p, V x) const { x.Store(p); }
   OPTIM_INLINE V OfHalves(const unsigned short* p) const { return LoadHalf(p); }
-  OPTIM_INLINE void ToHalves(unsigned short* p, V x) const { StoreHalf(p, x); }
+  OPTIM_INLINE void ToHalves(unsigned short* p, V x, HalfBits b) const {
+    StoreHalf(p, x, b.add, b.key, b.odd);
+  }
 };
 // The same of the first or second half of a Block.
 template <class V, int kHalf_>
@@ -122,14 +170,14 @@ struct FirstLanes {
     for (std::size_t i = 0; i < n; ++i) padded[i] = p[i];
     return LoadHalf(padded);
   }
-  OPTIM_INLINE void ToHalves(unsigned short* p, V x) const {
+  OPTIM_INLINE void ToHalves(unsigned short* p, V x, HalfBits b) const {
     unsigned short padded[V::kLanes];
-    StoreHalf(padded, x);
+    StoreHalf(padded, x, b.add, b.key, b.odd);
     for (std::size_t i = 0; i < n; ++i) p[i] = padded[i];
   }
 };
 
-// g and the states, in any form; `at` is i in its block.
+// g and the states, in any form; `at` is the place of i in its block of the tensor.
 template <Form kForm, class V, class Lanes>
 OPTIM_INLINE V LoadGradient(const PassArgs<typename V::T>& a, Lanes lanes, std::size_t i) {
   if constexpr (kForm == Form::kHalves) {
@@ -164,7 +212,7 @@ template <Form kForm, int k, class V, class Lanes>
 OPTIM_INLINE void StoreState(const PassArgs<typename V::T>& a, Lanes lanes, Block<kForm>& block,
                              std::size_t i, [[maybe_unused]] std::size_t at, V x) {
   if constexpr (IsHalf(kForm, k)) {
-    lanes.ToHalves(reinterpret_cast<unsigned short*>(a.stream[3 + k]) + i, x);
+    lanes.ToHalves(reinterpret_cast<unsigned short*>(a.stream[3 + k]) + i, x, block.Bits(a, at));
   } else if constexpr (kForm == Form::kCodes) {
 #if defined(__AVX512BW__)
     block.now[k][Lanes::kHalf] = x;

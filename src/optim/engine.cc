@@ -251,9 +251,10 @@ void Engine::InitState(Tensor& t) {
         s.storage = coarse ? Storage::kBf16 : options_.state_storage;
       } else if (t.parameter.storage == Storage::kBf16 && !options_.f32_states) {
         s.storage = Storage::kBf16;
+        s.nearest = true;
       }
     }
-    if (item.bf16) s.storage = Storage::kBf16;
+    if (item.bf16) s.storage = Storage::kBf16, s.nearest = true;
     s.bytes = Buffer<unsigned char>(StorageBytes(s.storage, s.n));
     if (s.storage == Storage::kQ8) s.scales = Buffer<float>((s.n + kQ8Block - 1) / kQ8Block);
     t.state.streams.push_back(std::move(s));
@@ -288,13 +289,10 @@ void Engine::Open(Tensor& t, int phase) {
   s.adanorm_r_ = rule.adanorm_r;
   s.kahan_ = t.kahan.empty() ? nullptr : t.kahan.data();
   // By the steps that the group has taken, which a checkpoint restores.
-  s.code_key_ = (options_.seed + 1) * 0xd1342543de82ef95ull +
-                static_cast<std::uint64_t>(rule.step_count) * 0x2545f4914f6cdd1dull +
-                s.index_ * 0x9e3779b97f4a7c15ull;
-  s.rounding_key_ = 0;
-  if (options_.stochastic_rounding && p.storage == Storage::kBf16) {
-    s.rounding_key_ = s.code_key_ == 0 ? 1 : s.code_key_;
-  }
+  s.key_ = (options_.seed + 1) * 0xd1342543de82ef95ull +
+           static_cast<std::uint64_t>(rule.step_count) * 0x2545f4914f6cdd1dull +
+           s.index_ * 0x9e3779b97f4a7c15ull;
+  if (options_.stochastic_rounding) s.p_.key = s.key_;
   s.grad_scale = rule.maximize ? -scale_ : scale_;
   s.l2 = 0;
   s.decay = 1;

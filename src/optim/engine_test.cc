@@ -164,13 +164,17 @@ TEST_CASE("every rule gives the same bits with any number of threads") {
   for (const RuleRow* row : RuleRows()) {
     const std::string rule_name = row->name;
     CAPTURE(rule_name);
-    std::vector<std::vector<float>> first;
-    for (const std::size_t threads : {1, 2, 3}) {
-      Run run({{530, 500}, {9000}, {40, 30}});
-      REQUIRE(run.Create(row->name, threads, Needed(row->name)).ok());
-      REQUIRE(run.Step().ok());
-      if (first.empty()) first = run.p;
-      CHECK(SameBits(first, run.p));
+    for (const Storage states : {Storage::kF32, Storage::kBf16}) {
+      std::vector<std::vector<float>> first;
+      for (const std::size_t threads : {1, 2, 3}) {
+        Run run({{530, 500}, {9000}, {40, 30}});
+        EngineOptions engine;
+        engine.state_storage = states;
+        REQUIRE(run.Create(row->name, threads, Needed(row->name), engine).ok());
+        REQUIRE(run.Step().ok());
+        if (first.empty()) first = run.p;
+        CHECK(SameBits(first, run.p));
+      }
     }
   }
 }
@@ -212,6 +216,7 @@ TEST_CASE("a saved and resumed run continues bit for bit") {
     ResumesBitForBit(row->name, {{20, 9}, {17}}, Storage::kF32, path);
     // Rounded by numbers that depend on the step. Over more than a block.
     ResumesBitForBit(row->name, {{20, 30}, {17}}, Storage::kQ8, path);
+    ResumesBitForBit(row->name, {{20, 30}, {17}}, Storage::kBf16, path);
   }
   CHECK(os::PosixVfs().Remove(path).ok());
 }
@@ -576,6 +581,40 @@ TEST_CASE("bf16 parameters: rounding is reproducible, Kahan keeps what rounding 
     mean += static_cast<double>(f) / 64;
   }
   CHECK(mean == doctest::Approx(0.9902).epsilon(2e-3));
+}
+
+TEST_CASE("a second moment in bf16 or 8 bits falls as one in f32 when gradients do") {
+  const auto mean_square = [](Storage states, int steps) {
+    Run run(std::vector<Shape>{{20, 100}});
+    EngineOptions engine;
+    engine.state_storage = states;
+    REQUIRE(run.Create("adamw", 1, "{}", engine).ok());
+    for (int k = 0; k < steps; ++k) {
+      for (float& g : run.g[0]) g = (k < 300 ? 1.0f : 0.1f) * run.random.Normal();
+      REQUIRE(run.StepAsIs().ok());
+    }
+    auto state = run.optimizer->State(0);
+    REQUIRE(state.ok());
+    for (const StateTensor& t : state.value().tensors) {
+      if (t.name != "exp_avg_sq") continue;
+      std::vector<float> v(2000);
+      if (t.storage == Storage::kBf16) {
+        FromBf16(reinterpret_cast<const std::uint16_t*>(t.bytes.data()), v.data(), v.size());
+      } else {
+        std::memcpy(v.data(), t.bytes.data(), t.bytes.size());
+      }
+      double sum = 0;
+      for (const float x : v) sum += static_cast<double>(x) / 2000;
+      return sum;
+    }
+    return 0.0;
+  };
+  for (const int steps : {300, 1300, 4000}) {
+    CAPTURE(steps);
+    const double f32 = mean_square(Storage::kF32, steps);
+    CHECK(mean_square(Storage::kBf16, steps) == doctest::Approx(f32).epsilon(0.01));
+    CHECK(mean_square(Storage::kQ8, steps) == doctest::Approx(f32).epsilon(0.03));
+  }
 }
 
 TEST_CASE("8-bit and bf16 states train nearly as f32 states do") {

@@ -44,8 +44,16 @@ enum class Form : std::uint8_t {
 // Where kCodes finds a state's scales, and what its codes are.
 struct CodedState {
   float* scales = nullptr;  // Of the block of the pass's first element.
-  std::uint64_t key = 0;
   bool non_negative = false;
+};
+
+// What is added to a number's bits before their low half is cut off and they are bf16: by place in
+// its block of 256, `add` with the block's key over it, and one more where the number is odd as
+// `odd` says. Rounding up or down by random bits, and rounding to the nearest, differ in these.
+struct HalfRounding {
+  const std::uint32_t* add = nullptr;  // 256 of them, aligned to 64 bytes.
+  std::uint32_t keys = 0;              // Bits of a block's key that count.
+  std::uint32_t odd = 0;               // 1: nearest, ties to even.
 };
 
 // Whole blocks of 256 of storage.h's 8-bit codes: to bf16, which holds what a code stands for, and
@@ -73,7 +81,9 @@ struct PassArgs {
   Form form = Form::kWide;
   bool half_gradient = false;
   CodedState coded[kStateSlots];
-  std::size_t first_block = 0;        // Of the pass's first element in its tensor.
+  HalfRounding halves;                // kHalves and kRows.
+  std::uint64_t key = 0;              // Of the random bits, which all states of a place share.
+  std::size_t first = 0;              // The pass's first element in its tensor.
   const BlockCodes* codes = nullptr;  // kCodes: of this level.
   T constant[kConstants];
   T grad_scale = 1;

@@ -39,6 +39,9 @@ struct Group {
 struct EngineOptions {
   std::size_t threads = 1;
   // How full-size states are kept; kF32 means "as the parameter", which is what the reference does.
+  // kBf16 and kQ8 are rounded by random bits, which depend on seed, step and place only, so that
+  // moments that move by less than a rounding are right on average; a bf16 parameter's states are
+  // rounded to the nearest, as the reference's, unless kBf16 is asked for.
   Storage state_storage = Storage::kF32;
   bool f32_states = false;  // bf16 parameters with f32 states.
   double clip_norm = 0;     // > 0: gradients are scaled so that their norm is at most this.
@@ -47,7 +50,7 @@ struct EngineOptions {
   // SOAP and Shampoo on f32: products of matrices in bf16, where the processor has them. Factors
   // and results are rounded, decompositions are not.
   bool bf16_products = false;
-  std::uint64_t seed = 0;             // Stochastic rounding and rules that draw numbers.
+  std::uint64_t seed = 0;             // Random rounding, and rules that draw numbers.
   std::vector<std::string> no_decay;  // Parameters whose name contains one of these: no decay.
 };
 

@@ -29,7 +29,7 @@ void LoadStage(const PassJob::Source& s, std::size_t begin, std::size_t n, doubl
 }
 void StoreStage(const PassJob::Source& s, std::size_t begin, std::size_t n, const float* in) {
   if (s.storage == Storage::kBf16) {
-    ToBf16(in, static_cast<std::uint16_t*>(s.data) + begin, n);
+    ToBf16(in, static_cast<std::uint16_t*>(s.data) + begin, n, s.key, begin);
   } else {
     ToQ8(in, s.non_negative, static_cast<std::uint8_t*>(s.data) + begin,
          s.scales + begin / kQ8Block, n, s.key, begin / kQ8Block);
@@ -41,7 +41,7 @@ void StoreStage(const PassJob::Source& s, std::size_t begin, std::size_t n, cons
     if (s.storage == Storage::kF32) {
       static_cast<float*>(s.data)[begin + i] = v;
     } else {
-      ToBf16(&v, static_cast<std::uint16_t*>(s.data) + begin + i, 1);
+      ToBf16(&v, static_cast<std::uint16_t*>(s.data) + begin + i, 1, s.key, begin + i);
     }
   }
 }
@@ -54,11 +54,7 @@ void LoadKahan(const PassJob& job, std::size_t begin, std::size_t n, float* p) {
 }
 void StoreP(const PassJob& job, std::size_t begin, std::size_t n, float* p) {
   auto* out = static_cast<std::uint16_t*>(job.source[0].data) + begin;
-  if (job.rounding_key != 0) {
-    ToBf16Stochastic(p, out, n, job.rounding_key, begin);
-  } else {
-    ToBf16(p, out, n);
-  }
+  ToBf16(p, out, n, job.source[0].key, begin);
   if (job.kahan == nullptr) return;
   float kept[kStage];
   FromBf16(out, kept, n);
@@ -216,6 +212,7 @@ class Runner {
     Columns(grid, col);
     args.form = staged_ != 0 ? Form::kRows : Form::kWide;
     args.half_gradient = job_.source[1].storage == Storage::kBf16;
+    args.first = first * grid.cols;
     for (int k = 0; k < kGridFactors; ++k) {
       if (grid.col[k] != nullptr) args.rows.columns |= 1u << (kStreams - kGridFactors + k);
       args.rows.factor[k] = grid.row[k] == nullptr ? nullptr : grid.row[k] + first;
@@ -251,12 +248,23 @@ class Runner {
         return Form::kWide;
       }
     }
-    if (!states) return Form::kWide;
+    if (!states || !RoundAlike()) return Form::kWide;
     return halves ? Form::kHalves : codes ? Form::kCodes : Form::kWide;
+  }
+  // Whether all states are rounded by the same bits: not where some go to the nearest.
+  bool RoundAlike() const {
+    const PassJob::Source* first = nullptr;
+    for (int s = 3; s < kStreams; ++s) {
+      const PassJob::Source& source = job_.source[s];
+      if (source.storage != Storage::kBf16 && source.storage != Storage::kQ8) continue;
+      if (first == nullptr) first = &source;
+      if (source.key != first->key) return false;
+    }
+    return true;
   }
   // Whether all that passes through copies is the gradient and states in bf16, and the states all.
   bool HalfRows() const {
-    if (sizeof(T) != sizeof(float) || !HasForms()) return false;
+    if (sizeof(T) != sizeof(float) || !HasForms() || !RoundAlike()) return false;
     for (int s = 0; s < kStreams; ++s) {
       const bool staged = (staged_ >> s & 1) != 0, state = s >= 3 && s < kStreams - kGridFactors;
       const bool half = job_.source[s].storage == Storage::kBf16;
@@ -272,16 +280,18 @@ class Runner {
       if (!use_.Any(s) || source.data == nullptr) continue;
       args.stream[s] = reinterpret_cast<T*>(static_cast<char*>(source.data) +
                                             StorageBytes(source.storage, begin));
-      if (s >= 3 && source.storage == Storage::kQ8) {
-        args.coded[s - 3] = {source.scales + begin / kQ8Block, source.key, source.non_negative};
-      }
+      if (s < 3) continue;
+      if (source.storage == Storage::kBf16) args.halves = RoundingOfHalves(source.key);
+      args.key = source.key;
+      float* scales = source.scales == nullptr ? nullptr : source.scales + begin / kQ8Block;
+      args.coded[s - 3] = {scales, source.non_negative};
     }
   }
   void RunForm(std::size_t begin, std::size_t end, PassSums* out) {
     Point(begin);
     args.form = form_;
     args.half_gradient = job_.source[1].storage == Storage::kBf16;
-    args.first_block = begin / kQ8Block;
+    args.first = begin;
     args.codes = &CodesOfBlocks();
     RunLanes(bodies_, use_, staged_, end - begin, &args, out);
     args.form = Form::kWide;

@@ -39,7 +39,7 @@ OPTIM_INLINE void EndBlock(const PassArgs<T>& a, std::size_t i, const Block<Form
     const CodedState& s = a.coded[k];
     a.codes->encode(block.wide[k], s.non_negative,
                     reinterpret_cast<unsigned char*>(a.stream[3 + k]) + i, s.scales + i / kSumBlock,
-                    s.key, a.first_block + i / kSumBlock);
+                    a.key, (a.first + i) / kSumBlock);
   }
 }
 #endif
@@ -52,6 +52,7 @@ OPTIM_INLINE void RunBlock(Lane<V>& x, const PassArgs<typename V::T>& a, Steps s
 #if !defined(__AVX512BW__)
   if constexpr (kForm == Form::kCodes) BeginBlock<Body>(a, begin, &block);
 #endif
+  if constexpr (kForm == Form::kHalves) block.Begin(a, a.first + begin);
   for (std::size_t i = begin; i < end; i += V::kLanes) {
     if constexpr (kForm == Form::kHalves || kForm == Form::kCodes) AskAhead<Body, kForm>(a, i);
     UpdateAt<Body, kForm, V>(x, a, AllLanes<V>(), block, steps, i, i - begin);
@@ -97,18 +98,19 @@ __attribute__((noinline)) void RunForm(PassArgs<T>* args) {
   }
 }
 
-// One row of n elements; adds its sums and raises its maxima.
+// One row of n elements, of which the first is `first` of the tensor; adds its sums and raises its
+// maxima.
 template <class Body, Form kForm, class V, class T>
-OPTIM_INLINE void RunRow(Lane<V>& x, const PassArgs<T>& a, Steps steps, double* sums,
-                         double* tops) {
-  Block<kForm> block;
+OPTIM_INLINE void RunRow(Lane<V>& x, const PassArgs<T>& a, Steps steps, std::size_t first,
+                         Block<kForm>& block, double* sums, double* tops) {
   const std::size_t tail = a.n % V::kLanes, whole = a.n - tail;
   for (V& v : x.sum) v = V::Set(0);
   for (V& v : x.top) v = V::Set(0);
   for (std::size_t begin = 0; begin < whole; begin += kSumBlock) {
     const std::size_t end = begin + kSumBlock < whole ? begin + kSumBlock : whole;
     for (std::size_t i = begin; i < end; i += V::kLanes) {
-      UpdateAt<Body, kForm, V>(x, a, AllLanes<V>(), block, steps, i, i - begin);
+      if constexpr (kForm == Form::kRows) block.Begin(a, first + i);
+      UpdateAt<Body, kForm, V>(x, a, AllLanes<V>(), block, steps, i, (first + i) % kSumBlock);
     }
     for (int s = 0; s < kSums; ++s) {
       if (s >= x.sums) break;
@@ -122,7 +124,9 @@ OPTIM_INLINE void RunRow(Lane<V>& x, const PassArgs<T>& a, Steps steps, double* 
     RaiseTops<V>(raised, x.tops, V::kLanes, tops);
   }
   if (tail == 0) return;
-  UpdateAt<Body, kForm, V>(x, a, FirstLanes<V>{tail}, block, steps, whole, 0);
+  if constexpr (kForm == Form::kRows) block.Begin(a, first + whole);
+  UpdateAt<Body, kForm, V>(x, a, FirstLanes<V>{tail}, block, steps, whole,
+                           (first + whole) % kSumBlock);
   for (int s = 0; s < kSums; ++s) {
     if (s < x.sums) sums[s] += SumLanes(x.sum[s].First(tail));
   }
@@ -137,6 +141,7 @@ __attribute__((noinline)) void RunRows(PassArgs<T>* args) {
   PassArgs<T> a = *args;
   const RowArgs<T>& rows = args->rows;
   const Steps steps = StepsOf<Body>(a);
+  Block<kForm> block;
   Lane<V> x;
   x.constants = a.constant;
   x.down[0] = a.down[0], x.down[1] = a.down[1];
@@ -145,7 +150,7 @@ __attribute__((noinline)) void RunRows(PassArgs<T>* args) {
       if (rows.factor[k] != nullptr) a.constant[kConstants - 4 + k] = rows.factor[k][r];
     }
     double sums[kSums] = {}, tops[kTops] = {};
-    RunRow<Body, kForm, V, T>(x, a, steps, sums, tops);
+    RunRow<Body, kForm, V, T>(x, a, steps, a.first + r * a.n, block, sums, tops);
     for (int k = 0; k < 4; ++k) {
       if (rows.across[k] != nullptr) rows.across[k][r] = sums[k];
     }

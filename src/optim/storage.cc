@@ -1,25 +1,27 @@
 #include "optim/storage.h"
 
-#include <cstring>
-
 #include "optim/storage_bodies.h"
 #include "os/cpu_info.h"
 
 namespace malmoi::optim {
 namespace {
 
-std::uint32_t Bits(float f) {
-  std::uint32_t u;
-  std::memcpy(&u, &f, sizeof(u));
-  return u;
+struct alignas(64) Places {
+  std::uint32_t at[kQ8Block];
+};
+// The fractions of the golden ratio's multiples, to 16 bits: near each other they are far apart, so
+// that as many of a block go up as should.
+constexpr Places MakeRandom() {
+  Places p{};
+  for (std::uint32_t i = 0; i < kQ8Block; ++i) p.at[i] = (i * 0x9e3779b9u) >> 16;
+  return p;
 }
-
-// splitmix64's finaliser.
-std::uint64_t Mix(std::uint64_t z) {
-  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
-  z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
-  return z ^ (z >> 31);
+constexpr Places MakeNearest() {
+  Places p{};
+  for (std::uint32_t& at : p.at) at = 0x7fff;
+  return p;
 }
+constexpr Places kRandom = MakeRandom(), kNearest = MakeNearest();
 
 const StorageBodies& Bodies() {
 #if defined(__x86_64__)
@@ -41,21 +43,14 @@ void FromBf16(const std::uint16_t* in, float* out, std::size_t n) {
   Bodies().from_bf16(in, out, n);
 }
 
-void ToBf16(const float* in, std::uint16_t* out, std::size_t n) {
-  Bodies().to_bf16(in, out, n);
+void ToBf16(const float* in, std::uint16_t* out, std::size_t n, std::uint64_t key,
+            std::size_t begin) {
+  Bodies().to_bf16(in, out, n, RoundingOfHalves(key), key, begin);
 }
 
-void ToBf16Stochastic(const float* in, std::uint16_t* out, std::size_t n, std::uint64_t key,
-                      std::uint64_t begin) {
-  for (std::size_t i = 0; i < n; ++i) {
-    const std::uint32_t u = Bits(in[i]);
-    if ((u & 0x7f800000u) == 0x7f800000u) {  // Infinite or NaN.
-      out[i] = static_cast<std::uint16_t>((u >> 16) | ((u & 0x7fffffu) != 0 ? 0x40u : 0u));
-      continue;
-    }
-    const std::uint64_t r = Mix(key + (begin + i + 1) * 0x9e3779b97f4a7c15ull);
-    out[i] = static_cast<std::uint16_t>((u + static_cast<std::uint32_t>(r & 0xffffu)) >> 16);
-  }
+HalfRounding RoundingOfHalves(std::uint64_t key) {
+  if (key == 0) return {kNearest.at, 0, 1};
+  return {kRandom.at, 0xffff, 0};
 }
 
 void FromQ8(const std::uint8_t* in, const float* scales, bool non_negative, float* out,

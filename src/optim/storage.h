@@ -12,18 +12,21 @@ namespace malmoi::optim {
 inline constexpr std::size_t kQ8Block = 256;
 
 void FromBf16(const std::uint16_t* in, float* out, std::size_t n);
-// Round to nearest even; NaN stays NaN.
-void ToBf16(const float* in, std::uint16_t* out, std::size_t n);
-// Up or down with the probability that makes the mean exact. The random bits of element
-// begin + i are a hash of (key, begin + i), so a run can be repeated on any threads.
-void ToBf16Stochastic(const float* in, std::uint16_t* out, std::size_t n, std::uint64_t key,
-                      std::uint64_t begin);
+// Key 0: rounds to nearest even. Another: up or down with the probability that keeps the mean, so
+// that a moment that moves by a thousandth a step does move. The random bits of element begin + i
+// are a hash of (key, begin + i), so a run can be repeated on any threads. NaN stays NaN, and what
+// is a bf16 number is kept.
+void ToBf16(const float* in, std::uint16_t* out, std::size_t n, std::uint64_t key = 0,
+            std::size_t begin = 0);
+// The same for passes that round themselves.
+HalfRounding RoundingOfHalves(std::uint64_t key);
 
 // 8-bit codes of blocks of 256 with one scale each. A code is a small floating-point number: three
 // bits of mantissa below its exponent, which counts octaves from the scale, a power of two.
 //   signed (first moments): a sign, then 7 bits over 16 octaves; 0 is zero
-//   non-negative (second moments): 8 bits over 32 octaves; 0 is zero, and no other normal number
-//   becomes it, so that a denominator does not become 0
+//   non-negative (second moments): 8 bits over 32 octaves; 0 is the scale itself, which stands for
+//   all below it, so that a denominator becomes 0 only where a whole block is (where it is, the
+//   scale is 0, as it is in a block below 2^-95)
 // A number is rounded up or down with the probability that keeps its mean, within the octaves, so
 // that a moment that moves by a thousandth a step does move. The random bits are a hash of key,
 // block and place, so a run can be repeated on any threads. A number that is a code's is kept

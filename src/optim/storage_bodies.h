@@ -11,7 +11,8 @@ namespace malmoi::optim {
 
 struct StorageBodies {
   void (*from_bf16)(const std::uint16_t* in, float* out, std::size_t n);
-  void (*to_bf16)(const float* in, std::uint16_t* out, std::size_t n);
+  void (*to_bf16)(const float* in, std::uint16_t* out, std::size_t n, const HalfRounding& rounding,
+                  std::uint64_t key, std::size_t begin);
   void (*from_q8)(const std::uint8_t* in, const float* scales, bool non_negative, float* out,
                   std::size_t n);
   void (*to_q8)(const float* in, bool non_negative, std::uint8_t* out, float* scales, std::size_t n,
@@ -34,56 +35,26 @@ void FromBf16Body(const std::uint16_t* in, float* out, std::size_t n) {
   for (; i < n; ++i) bits[i] = static_cast<std::uint32_t>(in[i]) << 16;
 }
 
-#if defined(__AVX512F__)
-// Sixteen at a time; the index of what is left.
-std::size_t ToBf16Fast(const float* in, std::uint16_t* out, std::size_t n) {
-  const __m512i one = _mm512_set1_epi32(1), half = _mm512_set1_epi32(0x7fff);
-  const __m512i quiet = _mm512_set1_epi32(0x400000);
+void ToBf16Body(const float* in, std::uint16_t* out, std::size_t n, const HalfRounding& rounding,
+                std::uint64_t key, std::size_t begin) {
+  constexpr std::size_t kLanes = F32::kLanes;
+  const auto block_key = [&](std::size_t element) {
+    return (DitherKey(key, element / kCodeBlock) >> 4) & rounding.keys;
+  };
+  const auto store = [&](std::size_t element, F32 x, std::uint16_t* to) {
+    const std::size_t at = element % kCodeBlock;
+    const std::uint32_t now = block_key(element);
+    if (at <= kCodeBlock - kLanes) return StoreHalf(to, x, rounding.add + at, now, rounding.odd);
+    std::uint32_t mixed[kLanes];
+    MixBits(rounding.add, at, now, block_key(element + kLanes), mixed);
+    StoreHalf(to, x, mixed, 0, rounding.odd);
+  };
   std::size_t i = 0;
-  for (; i + 16 <= n; i += 16) {
-    const __m512 a = _mm512_loadu_ps(in + i);
-    const __m512i u = _mm512_castps_si512(a);
-    const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(u, 16), one);
-    const __m512i up = _mm512_add_epi32(_mm512_add_epi32(u, half), odd);
-    const __mmask16 nan = _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q);
-    const __m512i picked = _mm512_mask_or_epi32(up, nan, u, quiet);
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + i),
-                        _mm512_cvtepi32_epi16(_mm512_srli_epi32(picked, 16)));
-  }
-  return i;
-}
-#elif defined(__AVX2__)
-// Sixteen at a time while there is no NaN; the index of what is left.
-std::size_t ToBf16Fast(const float* in, std::uint16_t* out, std::size_t n) {
-  const __m256i one = _mm256_set1_epi32(1), half = _mm256_set1_epi32(0x7fff);
-  std::size_t i = 0;
-  for (; i + 16 <= n; i += 16) {
-    const __m256 a = _mm256_loadu_ps(in + i), b = _mm256_loadu_ps(in + i + 8);
-    if (_mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_UNORD_Q)) != 0) break;
-    const __m256i u = _mm256_castps_si256(a), v = _mm256_castps_si256(b);
-    const __m256i odd_u = _mm256_and_si256(_mm256_srli_epi32(u, 16), one);
-    const __m256i odd_v = _mm256_and_si256(_mm256_srli_epi32(v, 16), one);
-    const __m256i r = _mm256_srli_epi32(_mm256_add_epi32(_mm256_add_epi32(u, half), odd_u), 16);
-    const __m256i s = _mm256_srli_epi32(_mm256_add_epi32(_mm256_add_epi32(v, half), odd_v), 16);
-    const __m256i packed = _mm256_permute4x64_epi64(_mm256_packus_epi32(r, s), 0xd8);
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + i), packed);
-  }
-  return i;
-}
-#else
-std::size_t ToBf16Fast(const float*, std::uint16_t*, std::size_t) {
-  return 0;
-}
-#endif
-
-void ToBf16Body(const float* in, std::uint16_t* out, std::size_t n) {
-  const auto* bits = reinterpret_cast<const std::uint32_t*>(in);
-  for (std::size_t i = ToBf16Fast(in, out, n); i < n; ++i) {
-    const std::uint32_t u = bits[i];
-    const std::uint32_t rounded = (u + 0x7fffu + ((u >> 16) & 1u)) >> 16;
-    const std::uint32_t nan = (u >> 16) | 0x40u;
-    out[i] = static_cast<std::uint16_t>((u & 0x7fffffffu) > 0x7f800000u ? nan : rounded);
-  }
+  for (; i + kLanes <= n; i += kLanes) store(begin + i, F32::Load(in + i), out + i);
+  if (i == n) return;
+  std::uint16_t rest[kLanes];
+  store(begin + i, F32::LoadFirst(in + i, n - i), rest);
+  for (std::size_t k = 0; i < n; ++k, ++i) out[i] = rest[k];
 }
 
 void FromQ8Body(const std::uint8_t* in, const float* scales, bool non_negative, float* out,
@@ -97,7 +68,7 @@ void FromQ8Body(const std::uint8_t* in, const float* scales, bool non_negative, 
     for (std::size_t i = b; i < end; ++i) {
       const std::uint32_t code = in[i];
       const std::uint32_t size = (code << 20) & form.magnitude;
-      bits[i] = (size != 0 ? size + unit : 0u) | ((code << 24) & form.sign);
+      bits[i] = (non_negative || size != 0 ? size + unit : 0u) | ((code << 24) & form.sign);
     }
   }
 }
@@ -118,36 +89,28 @@ void EncodeSome(const std::uint32_t* in, std::size_t n, std::uint32_t key, std::
   }
   const std::uint32_t unit = UnitOf(top, (kNonNegative ? kUnsigned : kSigned).octaves);
   *scale = unit << 16;
-  const auto step = static_cast<std::uint16_t>(unit >> 4);
-  constexpr std::uint16_t kTop = kNonNegative ? 255 : 127;
   for (std::size_t i = 0; i < n; ++i) {
-    const auto size = static_cast<std::uint16_t>((high[i] & 0x7fffu) >> 4);
-    std::uint16_t code = size > step ? static_cast<std::uint16_t>(size - step) : 0;
-    if (kNonNegative) code = code != 0 || size == 0 ? code : 1;
-    code = code < kTop ? code : kTop;
+    auto size = static_cast<std::uint16_t>(high[i] & 0x7fffu);
+    size = size < kTopSize ? size : static_cast<std::uint16_t>(kTopSize);
+    const auto code = static_cast<std::uint16_t>(size > unit ? (size - unit) >> 4 : 0);
     out[i] = static_cast<std::uint8_t>(kNonNegative ? code : code | (high[i] >> 8 & 128u));
   }
 }
 
 #if defined(__AVX512BW__)
-// The same of a whole block, which stays in eight registers.
 template <bool kNonNegative>
 void EncodeWhole(const std::uint32_t* in, std::uint32_t key, std::uint32_t* scale,
                  std::uint8_t* out) {
   const __m512i v_key = _mm512_set1_epi32(static_cast<int>(key));
-  __m512i high[8], top = _mm512_setzero_si512();
-#pragma GCC unroll 8
-  for (int k = 0; k < 8; ++k) {
-    const std::uint32_t* a = in + 32 * k;
-    high[k] =
-        RandomHighs(_mm512_loadu_si512(a), _mm512_loadu_si512(a + 16), kDither.at + 32 * k, v_key);
-    top = _mm512_max_epu16(top, SizesOf(high[k]));
+  alignas(64) std::uint16_t highs[kCodeBlock];
+  __m512i top = _mm512_setzero_si512();
+  for (std::size_t at = 0; at < kCodeBlock; at += 32) {
+    const __m512i high = RandomHighs(_mm512_loadu_si512(in + at), _mm512_loadu_si512(in + at + 16),
+                                     BitsAt(at, v_key));
+    _mm512_store_si512(highs + at, high);
+    top = _mm512_max_epu16(top, SizesOf(high));
   }
-  const std::uint32_t unit = UnitOf(LargestOf(top), (kNonNegative ? kUnsigned : kSigned).octaves);
-  *scale = unit << 16;
-  const __m512i step = _mm512_set1_epi16(static_cast<short>(unit >> 4));
-#pragma GCC unroll 8
-  for (int k = 0; k < 8; ++k) StoreCodes<kNonNegative>(high[k], step, out + 32 * k);
+  EncodeHighs(highs, LargestOf(top), kNonNegative, scale, out);
 }
 #else
 template <bool kNonNegative>
@@ -193,18 +156,21 @@ void DecodeBody(const std::uint8_t* in, const float* scale, bool non_negative, s
       static_cast<std::uint16_t>(*reinterpret_cast<const std::uint32_t*>(scale) >> 16);
 #if defined(__AVX512BW__)
   const __m512i v_unit = _mm512_set1_epi16(static_cast<short>(unit));
-  const __m512i v_kept = KeptOfCodes(non_negative);
-#pragma GCC unroll 8
   for (std::size_t i = 0; i < kCodeBlock; i += 32) {
-    _mm512_storeu_si512(out + i, HalvesOfCodes(in + i, v_unit, v_kept));
+    _mm512_storeu_si512(out + i, non_negative ? HalvesOfCodes<true>(in + i, v_unit)
+                                              : HalvesOfCodes<false>(in + i, v_unit));
   }
 #else
-  const auto kept = static_cast<std::uint16_t>(non_negative ? 0x0ff0u : 0x87f0u);
-  const auto size = static_cast<std::uint16_t>(kept & 0x7fffu);
+  if (non_negative) {
+    for (std::size_t i = 0; i < kCodeBlock; ++i) {
+      out[i] = static_cast<std::uint16_t>((in[i] << 4) + unit);
+    }
+    return;
+  }
   for (std::size_t i = 0; i < kCodeBlock; ++i) {
     const auto wide = static_cast<std::uint16_t>(static_cast<signed char>(in[i]));
-    const auto bits = static_cast<std::uint16_t>((wide << 4) & kept);
-    out[i] = static_cast<std::uint16_t>(bits + ((bits & size) != 0 ? unit : 0));
+    const auto bits = static_cast<std::uint16_t>((wide << 4) & 0x87f0u);
+    out[i] = static_cast<std::uint16_t>(bits + ((bits & 0x7fffu) != 0 ? unit : 0));
   }
 #endif
 }

@@ -92,7 +92,9 @@ TEST_CASE("8-bit codes of any block: equal at every level, and kept when they ar
         const float apart = std::fabs(back[i] - x[i]);
         if (!(apart <= 0.125f * std::fabs(x[i]) + 1.2f * scale)) ++lost;
         const bool normal = x[i] >= std::numeric_limits<float>::min();
-        if (x[i] == 0 ? back[i] != 0 : non_negative && normal && back[i] <= 0) ++lost;
+        if (x[i] == 0 ? !non_negative && back[i] != 0 : non_negative && normal && back[i] <= 0) {
+          ++lost;
+        }
         if (back[i] * x[i] < 0) ++lost;
       }
       CHECK(lost == 0);
@@ -145,11 +147,90 @@ TEST_CASE("8-bit codes of what is not finite are equal at every level; NaN count
 
 namespace {
 
+std::vector<std::uint16_t> Halves(const std::vector<float>& x, std::uint64_t key,
+                                  std::size_t begin = 0) {
+  std::vector<std::uint16_t> out(x.size());
+  ToBf16(x.data(), out.data(), x.size(), key, begin);
+  return out;
+}
+std::vector<float> Wide(const std::vector<std::uint16_t>& x) {
+  std::vector<float> out(x.size());
+  FromBf16(x.data(), out.data(), x.size());
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("bf16 by random bits: equal at every level and however it is cut") {
+  const auto x = Values(1500, 21);
+  for (const std::uint64_t key : {0u, 1u, 99u}) {
+    CAPTURE(key);
+    SameAtEveryLevel([&] { return Halves(x, key, 77); });
+    const auto whole = Halves(x, key, 77);
+    for (const std::size_t cut : {1u, 16u, 100u, 179u, 180u, 1499u}) {
+      CAPTURE(cut);
+      auto parts = Halves({x.begin(), x.begin() + static_cast<std::ptrdiff_t>(cut)}, key, 77);
+      const auto rest =
+          Halves({x.begin() + static_cast<std::ptrdiff_t>(cut), x.end()}, key, 77 + cut);
+      parts.insert(parts.end(), rest.begin(), rest.end());
+      CHECK(parts == whole);
+    }
+    CHECK(Halves(Wide(whole), key + 1, 3) == whole);  // What is a bf16 number is kept.
+  }
+  CHECK(Halves(x, 1) != Halves(x, 2));
+  CHECK(Halves(x, 1) != Halves(x, 1, 1));
+}
+
+TEST_CASE("bf16 by random bits is right on average over keys and over places") {
+  const auto x = Values(512, 22);
+  constexpr int kTimes = 4000;
+  std::vector<double> mean(x.size());
+  for (std::uint64_t key = 1; key <= kTimes; ++key) {
+    const auto back = Wide(Halves(x, key * 0x2545f4914f6cdd1dull));
+    for (std::size_t i = 0; i < x.size(); ++i) mean[i] += static_cast<double>(back[i]) / kTimes;
+  }
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    CAPTURE(i);
+    // Two numbers are at most 1/128 apart, so the mean's deviation is at most 1/256 / sqrt(4000) of
+    // it: five of these.
+    const double size = std::fabs(static_cast<double>(x[i]));
+    CHECK(std::fabs(mean[i] - static_cast<double>(x[i])) <= 3.1e-4 * size);
+  }
+  // A block of one number: as many go up as should, at every key.
+  for (std::uint64_t key = 1; key <= 20; ++key) {
+    double sum = 0;
+    for (const float v : Wide(Halves(std::vector<float>(256, 1.003f), key))) {
+      sum += static_cast<double>(v) / 256;
+    }
+    CHECK(sum == doctest::Approx(1.003).epsilon(1e-4));
+  }
+}
+
+TEST_CASE("bf16 of what is not finite stays so, at every level") {
+  const float inf = std::numeric_limits<float>::infinity();
+  std::vector<float> x = {inf, -inf, 0.0f, -0.0f};
+  for (const std::uint32_t bits : {0x7fc00000u, 0x7fffffffu, 0xffffffffu, 0x7f800001u}) {
+    float nan;
+    std::memcpy(&nan, &bits, sizeof(nan));
+    x.push_back(nan);
+  }
+  x.resize(33, 1.0f);
+  for (const std::uint64_t key : {0u, 7u, 8u, 9u}) {
+    SameAtEveryLevel([&] { return Halves(x, key); });
+    const auto back = Wide(Halves(x, key));
+    CHECK(Same(std::vector<float>(back.begin(), back.begin() + 4), {inf, -inf, 0.0f, -0.0f}));
+    for (std::size_t i = 4; i < 8; ++i) CHECK(std::isnan(back[i]));
+  }
+}
+
+namespace {
+
 // An Adam step over n elements whose states are kept as `storage` says, p and g as halves say.
 struct AdamPass {
   std::size_t n;
   Storage storage;
   bool half_p, half_g;
+  std::uint64_t key_m = 5, key_v = 5;
   std::vector<float> p, g, m, v, scales_m, scales_v;
   std::vector<std::uint16_t> p16, g16, m16, v16;
   std::vector<std::uint8_t> m8, v8;
@@ -194,9 +275,9 @@ struct AdamPass {
                      half_g ? Storage::kBf16 : Storage::kF32, nullptr, false};
     const bool bytes = storage == Storage::kQ8;
     job.source[3] = {bytes ? static_cast<void*>(m8.data()) : m16.data(), storage, scales_m.data(),
-                     false, 5};
+                     false, key_m};
     job.source[4] = {bytes ? static_cast<void*>(v8.data()) : v16.data(), storage, scales_v.data(),
-                     true, 6};
+                     true, key_v};
     PassSums unused;
     RunRange(job, 0, n, &unused);
   }
@@ -218,10 +299,10 @@ struct AdamPass {
     RunRange(job, 0, n, &unused);
     if (half_p) ToBf16(p.data(), p16.data(), n);
     if (bytes) {
-      ToQ8(m.data(), false, m8.data(), scales_m.data(), n, 5);
-      ToQ8(v.data(), true, v8.data(), scales_v.data(), n, 6);
+      ToQ8(m.data(), false, m8.data(), scales_m.data(), n, key_m);
+      ToQ8(v.data(), true, v8.data(), scales_v.data(), n, key_v);
     } else {
-      ToBf16(m.data(), m16.data(), n), ToBf16(v.data(), v16.data(), n);
+      ToBf16(m.data(), m16.data(), n, key_m), ToBf16(v.data(), v16.data(), n, key_v);
     }
   }
   bool operator==(const AdamPass& o) const {
@@ -236,10 +317,12 @@ struct AdamPass {
 TEST_CASE("kernels that read small states themselves give the bits of copies, at every level") {
   for (const Storage storage : {Storage::kBf16, Storage::kQ8}) {
     for (const std::size_t n : {1u, 15u, 16u, 17u, 255u, 256u, 300u, 1023u, 1024u, 1041u, 3000u}) {
-      for (int halves = 0; halves < 4; ++halves) {
+      for (int options = 0; options < 16; ++options) {
         CAPTURE(n);
-        CAPTURE(halves);
-        AdamPass direct(n, storage, (halves & 1) != 0, (halves & 2) != 0);
+        CAPTURE(options);
+        AdamPass direct(n, storage, (options & 1) != 0, (options & 2) != 0);
+        if ((options & 4) != 0) direct.key_m = 0;  // In bf16: to the nearest.
+        if ((options & 8) != 0) direct.key_v = 0;
         AdamPass copied = direct;
         for (const os::CpuLevel level : os::AvailableCpuLevels()) {
           const os::CpuLevel before = os::SetCpuLevelForTest(level);

@@ -82,8 +82,7 @@ int TensorStep::SlotOf(std::string_view state) const {
 
 PassJob::Source TensorStep::StateSource(std::size_t i) const {
   Stream& s = state_->streams[i];
-  return {s.bytes.data(), s.storage, s.scales.data(), s.non_negative,
-          code_key_ + i * 0x8cb92ba72f3d8dd7ull};
+  return {s.bytes.data(), s.storage, s.scales.data(), s.non_negative, s.nearest ? 0 : key_};
 }
 
 PassJob TensorStep::Job(const Kernel& kernel, std::initializer_list<double> constants,
@@ -115,7 +114,6 @@ PassJob TensorStep::Job(const Kernel& kernel, std::initializer_list<double> cons
   job.f64 = f64_;
   job.n = n_;
   job.kahan = kahan_;
-  job.rounding_key = rounding_key_;
   streams_in_ |= kernel.reads & (kP | kG);
   if ((kernel.writes & (kP | kU)) != 0) streams_in_ |= kP, streams_out_ |= kP;
   return job;
@@ -424,7 +422,6 @@ void TensorStep::Flush() {
       PassJob job;
       job.source[0] = p_;
       job.kahan = kahan_;
-      job.rounding_key = rounding_key_;
       for (std::size_t i = 0; i < n_; i += kStage) {
         StoreP(job, i, std::min(kStage, n_ - i), static_cast<float*>(whole_[0]) + i);
       }

@@ -28,7 +28,7 @@ std::size_t Elements(const Shape& shape);
 enum class Storage : std::uint8_t {
   kF32,
   kF64,
-  kBf16,  // Round to nearest even, or stochastically (EngineOptions).
+  kBf16,  // Rounded to nearest even, or by random bits (EngineOptions).
   kQ8,    // 8 bits an element and one f32 scale a block of 256; states only. See storage.h.
 };
 std::size_t StorageBytes(Storage storage, std::size_t n);  // Without kQ8's scales.
@@ -41,6 +41,7 @@ struct Stream {
   std::size_t n = 0;
   bool full = true;           // Has the parameter's elements, so that kernels can stream it.
   bool non_negative = false;  // Chooses kQ8's code.
+  bool nearest = false;       // kBf16 as the reference keeps it: not rounded by random bits.
   Buffer<unsigned char> bytes;
   Buffer<float> scales;  // kQ8.
 };
@@ -110,7 +111,7 @@ struct PassJob {
     Storage storage = Storage::kF32;
     float* scales = nullptr;
     bool non_negative = false;
-    std::uint64_t key = 0;  // kQ8: of this step's roundings.
+    std::uint64_t key = 0;  // kQ8, kBf16: of this step's random bits; 0 in bf16: to the nearest.
   };
   const Kernel* kernel = nullptr;
   Source source[kStreams];
@@ -119,8 +120,7 @@ struct PassJob {
   bool keep_u = false;
   bool f64 = false;
   std::size_t n = 0;
-  void* kahan = nullptr;           // bf16 compensation of p.
-  std::uint64_t rounding_key = 0;  // Nonzero: bf16 p is rounded stochastically with this key.
+  void* kahan = nullptr;  // bf16 compensation of p.
 };
 
 // Results of a pass.
@@ -273,8 +273,7 @@ class TensorStep {
   bool adanorm_ = false, cautious_ = false;
   double adanorm_r_ = 0.95;
   void* kahan_ = nullptr;
-  std::uint64_t rounding_key_ = 0;
-  std::uint64_t code_key_ = 0;  // Of this tensor's 8-bit codes in this step.
+  std::uint64_t key_ = 0;  // Of this tensor's random roundings in this step.
   // Streams that this step's visits have read and written, by bit: p, g, u, then the states.
   std::uint64_t streams_in_ = 0, streams_out_ = 0;
   int kept_buffer_ = kKeptBuffer;  // Where passes keep a direction.

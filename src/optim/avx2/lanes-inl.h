@@ -131,7 +131,7 @@ inline void RaiseWide(double* at, F64 x) {
   RaiseAt(at, x.a);
   RaiseAt(at + 4, x.b);
 }
-// Halves are bf16, rounded to nearest even.
+// Halves are bf16.
 inline F32 LoadHalf(const unsigned short* p) {
   const auto part = [](const unsigned short* at) {
     const __m128i b = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
@@ -139,6 +139,7 @@ inline F32 LoadHalf(const unsigned short* p) {
   };
   return {part(p), part(p + 8)};
 }
+// To nearest even.
 inline F32 RoundHalf(F32 x) {
   const auto round = [](__m256 v) {
     const __m256i u = _mm256_castps_si256(v);
@@ -152,10 +153,21 @@ inline F32 RoundHalf(F32 x) {
   };
   return {round(x.a), round(x.b)};
 }
-inline void StoreHalf(unsigned short* p, F32 x) {
-  const F32 rounded = RoundHalf(x);
-  const __m256i r = _mm256_srli_epi32(_mm256_castps_si256(rounded.a), 16);
-  const __m256i s = _mm256_srli_epi32(_mm256_castps_si256(rounded.b), 16);
+// What HalfRounding says, at sixteen places from `add` on.
+inline void StoreHalf(unsigned short* p, F32 x, const unsigned* add, unsigned key, unsigned odd) {
+  const auto high = [&](__m256 v, const unsigned* at) {
+    const __m256i u = _mm256_castps_si256(v);
+    const __m256i bits = _mm256_xor_si256(_mm256_set1_epi32(static_cast<int>(key)),
+                                          _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at)));
+    __m256i up = _mm256_add_epi32(u, bits);
+    if (odd != 0) {
+      up = _mm256_add_epi32(up, _mm256_and_si256(_mm256_srli_epi32(u, 16), _mm256_set1_epi32(1)));
+    }
+    const __m256i quiet = _mm256_or_si256(u, _mm256_set1_epi32(0x400000));
+    const __m256 nan = _mm256_cmp_ps(v, v, _CMP_UNORD_Q);
+    return _mm256_srli_epi32(_mm256_blendv_epi8(up, quiet, _mm256_castps_si256(nan)), 16);
+  };
+  const __m256i r = high(x.a, add), s = high(x.b, add + 8);
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
                       _mm256_permute4x64_epi64(_mm256_packus_epi32(r, s), 0xd8));
 }

@@ -12,37 +12,21 @@ struct Highs {
   // Rows are no multiple of a page apart.
   alignas(64) std::uint16_t of[kStateSlots][kSumBlock + 32];
 };
-// Their codes, and the block's scale. One function for all kernels: it is a fifth of the time.
-template <bool kNonNegative>
-__attribute__((noinline)) void EncodeHighs(const std::uint16_t* highs, std::uint32_t largest,
-                                           float* scale, std::uint8_t* out) {
-  const std::uint32_t unit = UnitOf(largest, (kNonNegative ? kUnsigned : kSigned).octaves);
-  *reinterpret_cast<std::uint32_t*>(scale) = unit << 16;
-  const __m512i step = _mm512_set1_epi16(static_cast<short>(unit >> 4));
-#pragma GCC unroll 8
-  for (std::size_t at = 0; at < kSumBlock; at += 32) {
-    StoreCodes<kNonNegative>(_mm512_load_si512(highs + at), step, out + at);
-  }
-}
 template <class Body>
 struct CodedBlock {
   static constexpr unsigned kIn = Body::kReads >> 3, kOut = Body::kWrites >> 3;
-  __m512i unit[kStateSlots], kept[kStateSlots], key[kStateSlots], top[kStateSlots];
+  __m512i unit[kStateSlots], top[kStateSlots], key;
   Highs* highs;
 
   OPTIM_INLINE void Begin(const PassArgs<float>& a, std::size_t block) {
+    key = _mm512_set1_epi32(static_cast<int>(DitherKey(a.key, a.first / kSumBlock + block)));
 #pragma GCC unroll 8
     for (int k = 0; k < kStateSlots; ++k) {
-      const CodedState& s = a.coded[k];
       if ((kIn >> k & 1) != 0) {
-        const auto bits = reinterpret_cast<const std::uint32_t*>(s.scales)[block];
+        const auto bits = reinterpret_cast<const std::uint32_t*>(a.coded[k].scales)[block];
         unit[k] = _mm512_set1_epi16(static_cast<short>(bits >> 16));
-        kept[k] = KeptOfCodes(s.non_negative);
       }
-      if ((kOut >> k & 1) != 0) {
-        key[k] = _mm512_set1_epi32(static_cast<int>(DitherKey(s.key, a.first_block + block)));
-        top[k] = _mm512_setzero_si512();
-      }
+      if ((kOut >> k & 1) != 0) top[k] = _mm512_setzero_si512();
     }
   }
   OPTIM_INLINE void Load(const PassArgs<float>& a, std::size_t i,
@@ -51,16 +35,18 @@ struct CodedBlock {
     for (int k = 0; k < kStateSlots; ++k) {
       if ((kIn >> k & 1) == 0) continue;
       const auto* codes = reinterpret_cast<const std::uint8_t*>(a.stream[3 + k]) + i;
-      WidenHalves(HalvesOfCodes(codes, unit[k], kept[k]), &states->now[k][0], &states->now[k][1]);
+      const __m512i halves = a.coded[k].non_negative ? HalvesOfCodes<true>(codes, unit[k])
+                                                     : HalvesOfCodes<false>(codes, unit[k]);
+      WidenHalves(halves, &states->now[k][0], &states->now[k][1]);
     }
   }
   OPTIM_INLINE void Store(const Block<Form::kCodes>& states, std::size_t at) {
+    const RandomBits bits = BitsAt(at, key);
 #pragma GCC unroll 8
     for (int k = 0; k < kStateSlots; ++k) {
       if ((kOut >> k & 1) == 0) continue;
-      const __m512i high =
-          RandomHighs(_mm512_castps_si512(states.now[k][0].v),
-                      _mm512_castps_si512(states.now[k][1].v), kDither.at + at, key[k]);
+      const __m512i high = RandomHighs(_mm512_castps_si512(states.now[k][0].v),
+                                       _mm512_castps_si512(states.now[k][1].v), bits);
       top[k] = _mm512_max_epu16(top[k], SizesOf(high));
       _mm512_store_si512(highs->of[k] + at, high);
     }
@@ -69,9 +55,9 @@ struct CodedBlock {
 #pragma GCC unroll 8
     for (int k = 0; k < kStateSlots; ++k) {
       if ((kOut >> k & 1) == 0) continue;
-      const auto encode = a.coded[k].non_negative ? &EncodeHighs<true> : &EncodeHighs<false>;
-      encode(highs->of[k], LargestOf(top[k]), a.coded[k].scales + i / kSumBlock,
-             reinterpret_cast<std::uint8_t*>(a.stream[3 + k]) + i);
+      auto* scale = reinterpret_cast<std::uint32_t*>(a.coded[k].scales) + i / kSumBlock;
+      auto* codes = reinterpret_cast<std::uint8_t*>(a.stream[3 + k]) + i;
+      EncodeHighs(highs->of[k], LargestOf(top[k]), a.coded[k].non_negative, scale, codes);
     }
   }
 };

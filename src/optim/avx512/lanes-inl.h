@@ -119,13 +119,16 @@ inline void WidenHalves(__m512i halves, F32* low, F32* high) {
   low->v = _mm512_castsi512_ps(_mm512_maskz_permutexvar_epi16(0xaaaaaaaau, place, halves));
   high->v = _mm512_castsi512_ps(_mm512_maskz_permutexvar_epi16(0xaaaaaaaau, above, halves));
 }
-inline void StoreHalf(unsigned short* p, F32 x) {
+// What HalfRounding says, at sixteen places from `add` on.
+inline void StoreHalf(unsigned short* p, F32 x, const unsigned* add, unsigned key, unsigned odd) {
   const __m512i place = _mm512_set_epi32(0, 0, 0, 0, 0, 0, 0, 0, 0x1f001d, 0x1b0019, 0x170015,
                                          0x130011, 0x0f000d, 0x0b0009, 0x070005, 0x030001);
   const __m512i u = _mm512_castps_si512(x.v);
-  const __m512i down = _mm512_add_epi32(u, _mm512_set1_epi32(0x7fff));
-  const __mmask16 odd = _mm512_test_epi32_mask(u, _mm512_set1_epi32(0x10000));
-  const __m512i up = _mm512_mask_add_epi32(down, odd, u, _mm512_set1_epi32(0x8000));
+  const __m512i bits =
+      _mm512_xor_si512(_mm512_set1_epi32(static_cast<int>(key)), _mm512_loadu_si512(add));
+  __m512i up = _mm512_add_epi32(u, bits);
+  if (odd != 0)
+    up = _mm512_add_epi32(up, _mm512_and_si512(_mm512_srli_epi32(u, 16), _mm512_set1_epi32(1)));
   const __mmask16 nan = _mm512_cmp_ps_mask(x.v, x.v, _CMP_UNORD_Q);
   const __m512i picked = _mm512_mask_or_epi32(up, nan, u, _mm512_set1_epi32(0x400000));
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),

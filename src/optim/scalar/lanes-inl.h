@@ -164,9 +164,14 @@ inline F32 RoundHalf(const F32& x) {
 inline F32 LoadHalf(const unsigned short* p) {
   OPTIM_EACH(F32, FromBits(static_cast<std::uint32_t>(p[i]) << 16))
 }
-inline void StoreHalf(unsigned short* p, const F32& x) {
+// What HalfRounding says, at sixteen places from `add` on.
+inline void StoreHalf(unsigned short* p, const F32& x, const unsigned* add, unsigned key,
+                      unsigned odd) {
   for (std::size_t i = 0; i < F32::kLanes; ++i) {
-    p[i] = static_cast<unsigned short>(BitsOf(RoundHalf1(x.v[i])) >> 16);
+    const std::uint32_t u = BitsOf(x.v[i]);
+    const std::uint32_t up = u + (add[i] ^ key) + ((u >> 16) & odd);
+    const bool nan = (u & 0x7fffffffu) > 0x7f800000u;
+    p[i] = static_cast<unsigned short>((nan ? u | 0x400000u : up) >> 16);
   }
 }
 inline F32 Narrow(const F64& low, const F64& high) {
