@@ -1,6 +1,9 @@
 """What Qdrant refuses, or takes for something else than it seems: requests that name nothing, names
 that stand for other collections, vectors that are there. Texts and statuses are the server's."""
+import grpc
 import pytest
+from qdrant_client import QdrantClient
+from qdrant_client import grpc as q
 
 POINTS = [{"id": i, "vector": {"d": [i, 1], "s": {"indices": [1], "values": [1]}}} for i in (1, 2, 3)]
 
@@ -105,3 +108,29 @@ def test_texts_of_refusals(named, http, method, path, body, status, text):
 def test_several_slashes_count_as_one(named, http):
     assert http.result("POST", named.replace("/collections/", "//collections//") + "/points//count/",
                        {})["count"] == 3
+
+
+def test_refusals_over_grpc(store, named):
+    name = named.rsplit("/", 1)[1]
+    client = store.client("grpc", QdrantClient)
+    points, none = client.grpc_points, q.PointsSelector(points=q.PointsIdsList(ids=[]))
+    vectors = q.VectorsSelector(names=["s"])
+    empty, missing = "Bad request: Empty update request", "points_selector is expected"
+    cases = [
+        (points.Upsert, q.UpsertPoints(collection_name=name), empty),
+        (points.Delete, q.DeletePoints(collection_name=name, points=none), empty),
+        (points.Delete, q.DeletePoints(collection_name=name), "PointSelector is missing"),
+        (points.ClearPayload, q.ClearPayloadPoints(collection_name=name), "PointSelector is missing"),
+        (points.SetPayload, q.SetPayloadPoints(collection_name=name, points_selector=none), empty),
+        (points.SetPayload, q.SetPayloadPoints(collection_name=name), missing),
+        (points.DeletePayload, q.DeletePayloadPoints(collection_name=name), missing),
+        (points.DeleteVectors, q.DeletePointVectors(collection_name=name, vectors=vectors), missing),
+        (points.Count, q.CountPoints(),
+         'Validation error in body: [collection_name: value "" invalid, must be from 1 to 255 '
+         "characters]"),
+    ]
+    for call, request, text in cases:
+        with pytest.raises(grpc.RpcError) as refused:
+            call(request)
+        assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+        assert refused.value.details() == text
