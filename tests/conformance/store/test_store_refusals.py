@@ -105,6 +105,13 @@ def test_texts_of_refusals(named, http, method, path, body, status, text):
     assert http.error(method, named + path, body) == (status, text)
 
 
+def test_a_vector_to_look_up_that_is_not_there_is_named(named, http):
+    lookup = {"collection": named.rsplit("/", 1)[1], "vector": "q"}
+    assert http.error("POST", named + "/points/query",
+                      {"query": 1, "using": "d", "lookup_from": lookup}) == (
+        400, "Wrong input: Not existing vector name error: q")
+
+
 def test_several_slashes_count_as_one(named, http):
     assert http.result("POST", named.replace("/collections/", "//collections//") + "/points//count/",
                        {})["count"] == 3
