@@ -119,7 +119,7 @@ struct LinkScratch {
   std::vector<std::int32_t> sums;
   std::vector<float> scores;
   std::vector<float> distances;
-  std::vector<Near> kept, merged;
+  std::vector<Near> kept, merged, twins;
 };
 
 // A stored row as a query for its neighbours.
@@ -127,8 +127,10 @@ void StoredQuery(const Arrays& arrays, std::size_t blocks, std::uint32_t id, Cod
 // Chooses at most `limit` of the candidates, which rise by distance from one row: first those to
 // which no chosen one stands nearer than the row does, then those to which none stands nearer than
 // 1 / alpha of that (the rule of Vamana, Subramanya et al. 2019, in its two passes, on codes). The
-// result, by rising distance, replaces *candidates.
-void ChooseLinks(const Arrays& arrays, std::size_t blocks, float alpha, std::uint32_t limit,
+// result, by rising distance, replaces *candidates. Of rows with the very code of `self`
+// an eighth of `limit` is chosen besides, by chance, unless there are many: by that rule it would
+// be one, and of equal rows a search would find few.
+void ChooseLinks(const Arrays& arrays, std::uint32_t self, float alpha, std::uint32_t limit,
                  std::vector<Near>* candidates, LinkScratch* scratch);
 // Makes `id` a row's whole list.
 void WriteLinks(Arrays* arrays, std::uint32_t id, const std::vector<Near>& links);

@@ -281,8 +281,8 @@ void GraphIndex::Prepare(std::uint32_t id, const Coming& coming, Item* item) con
   // Where the row is hung if nobody takes it: spread over many that are near.
   item->fallback = {};
   if (!item->links.empty()) item->fallback = item->links[id % item->links.size()];
-  ChooseLinks(arrays_, frame_.blocks, options_.alpha, options_.degree - options_.degree / 8,
-              &item->links, &scratch.links);
+  ChooseLinks(arrays_, id, options_.alpha, options_.degree - options_.degree / 8, &item->links,
+              &scratch.links);
 }
 
 void GraphIndex::LinkWave(std::span<const std::uint32_t> ids, const Coming& coming,
@@ -378,8 +378,7 @@ void GraphIndex::Renew(std::uint32_t id, const std::uint64_t* gone, Relinked* ou
   std::sort(ids.begin(), ids.end());
   ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
   Measure(id, ids, &out->links, scratch);
-  ChooseLinks(arrays_, frame_.blocks, options_.alpha, options_.degree, &out->links,
-              &scratch->links);
+  ChooseLinks(arrays_, id, options_.alpha, options_.degree, &out->links, &scratch->links);
 }
 
 Status GraphIndex::Relink(os::ThreadPool* pool) {

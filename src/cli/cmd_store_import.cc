@@ -40,6 +40,33 @@ class Bar {
   std::uint64_t shown_ = 0;
 };
 
+// The server's words for a client, as this command says them.
+Error Told(const Error& error, const std::string& snapshot) {
+  std::string_view text = error.message();
+  for (const std::string_view prefix : {"Bad request: ", "Wrong input: "}) {
+    if (text.starts_with(prefix)) text.remove_prefix(prefix.size());
+  }
+  return Error(error.code(), "import '" + snapshot + "': " + std::string(text));
+}
+
+// Takes a folder away again that this command made, unless it was told to keep it.
+class FreshFolder {
+ public:
+  FreshFolder(os::Vfs& vfs, std::string path)
+      : vfs_(vfs), path_(std::move(path)), fresh_(!vfs.Stat(path_).ok()) {}
+  ~FreshFolder() {
+    if (fresh_) (void)vfs_.RemoveAll(path_);  // What stays is empty and does no harm.
+  }
+  FreshFolder(const FreshFolder&) = delete;
+  FreshFolder& operator=(const FreshFolder&) = delete;
+  void Keep() { fresh_ = false; }
+
+ private:
+  os::Vfs& vfs_;
+  const std::string path_;
+  bool fresh_;
+};
+
 }  // namespace
 
 Result<int> CmdStoreImport(const Context& context) {
@@ -53,6 +80,7 @@ Result<int> CmdStoreImport(const Context& context) {
   const std::string name = flag("collection");
   os::Vfs& vfs = os::PosixVfs();
   MALMOI_TRY(const auto info, Look(vfs, snapshot));
+  FreshFolder folder(vfs, storage);  // Outlives the store in it.
   MALMOI_TRY(vfs.MakeDirs(storage));
   auto lock = os::FileLock::Acquire(os::JoinPath(storage, ".lock"));
   if (!lock.ok() && lock.error().code() == Code::kAlreadyExists) {
@@ -87,9 +115,11 @@ Result<int> CmdStoreImport(const Context& context) {
   const auto progress = [&](const char* unit, std::uint64_t done, std::uint64_t total) {
     bar.Update(unit, done, total);
   };
-  MALMOI_TRY(info.is_directory ? snapshots.RecoverFolder(name, snapshot, progress)
-                               : snapshots.Recover(name, snapshot, checksum, progress));
+  const auto done = info.is_directory ? snapshots.RecoverFolder(name, snapshot, progress)
+                                      : snapshots.Recover(name, snapshot, checksum, progress);
   bar.Finish();
+  if (!done.ok()) return Told(done.error(), snapshot);
+  folder.Keep();
   MALMOI_TRY(const auto description, service->DescribeCollection(name));
   if (arguments.json) {
     json::Writer writer;

@@ -1,6 +1,9 @@
 #include <algorithm>
 #include <numeric>
 
+#include "base/strings.h"
+#include "json/value.h"
+#include "qdrant/bm25.h"
 #include "qdrant/config_store.h"
 #include "qdrant/service.h"
 
@@ -44,7 +47,10 @@ Result<VectorData> Inferred(const VectorData& data, bool sparse, const Inference
   if (const auto* document = std::get_if<Document>(&data))
     return inference.Infer(*document, sparse);
   if (const auto* object = std::get_if<InferenceObject>(&data)) {
-    return InferenceFailed("model `" + object->model +
+    if (AsciiLower(object->model) == kBm25Model) {
+      return BadInput("Only text input is supported for " + object->model + ".");
+    }
+    return InferenceFailed("Inference error: model `" + object->model +
                            "` is not served: only texts are turned into vectors here");
   }
   return data;
@@ -79,6 +85,10 @@ Result<vec::NamedVectors> ConvertVectors(const vec::CollectionConfig& config, Ve
                                          const Inference& inference) {
   vec::NamedVectors named;
   for (auto& [name, data] : vectors) {
+    const auto* document = std::get_if<Document>(&data);
+    if (name.empty() && document != nullptr && AsciiLower(document->model) == kBm25Model) {
+      return BadRequest("Sparse vector from document inference should be named");
+    }
     // What most points have is not copied.
     auto* floats = std::get_if<DenseVector>(&data);
     const auto params = config.dense.find(name);
@@ -101,6 +111,45 @@ Result<vec::NamedVectors> ConvertVectors(const vec::CollectionConfig& config, Ve
   return named;
 }
 
+namespace {
+
+// As JSON; null where it is not said.
+json::Value IndexDatatype(const vec::SparseParams& params) {
+  const auto settings = json::Parse(params.settings);
+  const json::Value* index = settings.ok() ? settings.value().Find("index") : nullptr;
+  const json::Value* datatype = index != nullptr ? index->Find("datatype") : nullptr;
+  return datatype != nullptr ? *datatype : json::Value();
+}
+
+// A vector that is there may be made again as it is; what was tuned since stays.
+Status KeepOld(const vec::CollectionConfig& config, vec::CreateVectorOp* op) {
+  const auto dense = config.dense.find(op->name);
+  const auto sparse = config.sparse.find(op->name);
+  const std::string there = "ector `" + op->name + "` already exists ";
+  if (const auto* fresh = std::get_if<vec::DenseParams>(&op->params)) {
+    if (sparse != config.sparse.end()) return BadInput("V" + there + "as a sparse vector");
+    if (dense == config.dense.end()) return Ok();
+    const vec::DenseParams& old = dense->second;
+    if (old.dim != fresh->dim || old.distance != fresh->distance ||
+        old.datatype != fresh->datatype || old.multivector != fresh->multivector) {
+      return BadInput("V" + there + "with a different configuration");
+    }
+    op->params = old;
+    return Ok();
+  }
+  const auto& fresh = std::get<vec::SparseParams>(op->params);
+  if (dense != config.dense.end()) return BadInput("V" + there + "as a dense vector");
+  if (sparse == config.sparse.end()) return Ok();
+  if (sparse->second.idf != fresh.idf ||
+      IndexDatatype(sparse->second).Dump() != IndexDatatype(fresh).Dump()) {
+    return BadInput("Sparse v" + there + "with a different configuration");
+  }
+  op->params = sparse->second;
+  return Ok();
+}
+
+}  // namespace
+
 Result<UpdateResult> Service::CreateVectorName(const std::string& collection,
                                                const qdrant::CreateVectorName& request,
                                                const UpdateParams& params) {
@@ -111,6 +160,7 @@ Result<UpdateResult> Service::CreateVectorName(const std::string& collection,
   } else {
     op.params = ToSparseParams(std::get<SparseVectorParams>(request.params));
   }
+  MALMOI_TRY(KeepOld(open->store->config(), &op));
   MALMOI_TRY(const auto outcome, WriteOne(*open, std::move(op), params));
   return UpdateResult{.operation_id = outcome.operation_id, .completed = params.wait};
 }

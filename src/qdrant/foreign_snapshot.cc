@@ -50,19 +50,23 @@ Status MakeIndexes(const ForeignHead& head, Service& service, const UpdateParams
   return Ok();
 }
 
-// One that the collection refuses was refused there too.
+// One that the collection refuses was refused there too; a disk that fails is another matter.
+Status UnlessRefused(const Result<UpdateResult>& done) {
+  if (!done.ok() && done.error().code() == Code::kIo) return done.error().Clone();
+  return Ok();
+}
+
 Status Apply(const Value& operation, Service& service, const UpdateParams& wait) {
   if (operation.Find("field_name") != nullptr) {
     MALMOI_TRY(const auto request, ReadAs<CreateFieldIndex>(operation));
-    (void)service.CreateFieldIndex(kName, request, wait);
+    return UnlessRefused(service.CreateFieldIndex(kName, request, wait));
   } else if (const Value* field = operation.Find("drop")) {
-    (void)service.DeleteFieldIndex(kName, std::string(field->AsString().value_or("")), wait);
+    return UnlessRefused(
+        service.DeleteFieldIndex(kName, std::string(field->AsString().value_or("")), wait));
   } else {
     MALMOI_TRY(auto request, ReadAs<UpdateOperation>(operation));
-    const auto done = service.Update(kName, std::move(request), wait, nullptr);
-    if (!done.ok() && done.error().code() == Code::kIo) return done.error().Clone();
+    return UnlessRefused(service.Update(kName, std::move(request), wait, nullptr));
   }
-  return Ok();
 }
 
 Status ApplyLog(SnapshotChild& source, Service& service, const UpdateParams& wait) {

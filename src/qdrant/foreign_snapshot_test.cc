@@ -4,7 +4,9 @@
 // with sparse files and archives inside; patches of them; the answers' encoding patched as well.
 // Snapshots that the real engine wrote are in test_store_import.py.
 #include <doctest/doctest.h>
+#include <signal.h>
 
+#include <fstream>
 #include <random>
 
 #include "base/bytes.h"
@@ -140,6 +142,21 @@ TEST_CASE("a damaged snapshot is refused and changes nothing") {
   bad = good;
   bad.replace(bad.find(R"({"n":2400})"), 10, R"({"n":2400])");
   refused(bad, "2400");
+}
+
+TEST_CASE("a reader that is killed from outside is no damage of the archive") {
+  const os::ScratchDir scratch;
+  const std::string path = scratch.Write("empty", "");
+  // All children of this thread, of which the test has no other.
+  const std::string list = "/proc/thread-self/children";
+  if (!std::ifstream(list).good()) return;  // A kernel that does not tell.
+  const auto child = SnapshotChild::Start(path).value();
+  std::ifstream pids(list);
+  for (pid_t pid; pids >> pid;) REQUIRE(::kill(pid, SIGKILL) == 0);
+  const auto opened = child->Open();
+  REQUIRE(!opened.ok());
+  CHECK(opened.error().code() == Code::kInternal);
+  CHECK(opened.error().message().find("killed") != std::string::npos);
 }
 
 TEST_CASE("a child that is asked before it has an archive, or gets none, says so") {

@@ -121,9 +121,13 @@ class Evaluator {
 
   // The value of a payload field, or its default.
   Result<Value> Field(const std::string& key, std::string_view type) {
-    MALMOI_TRY(const auto path, vec::ParsePath(key));
+    const auto path = vec::ParsePath(key);
+    if (!path.ok()) {
+      return BadInput("Validation failed: failed to parse variable ID " + key +
+                      ": Invalid payload variable: " + key);
+    }
     std::vector<const Value*> values;
-    ValuesAt(*payload_, path, &values);
+    ValuesAt(*payload_, path.value(), &values);
     if (values.size() == 1) return *values[0];
     if (values.size() > 1) return Value::Array({});
     const auto fallback = query_.defaults.find(key);

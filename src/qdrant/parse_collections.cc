@@ -140,7 +140,8 @@ bool ReadVectorsConfig(const Value& value, std::map<std::string, VectorParams>* 
 void CheckMemory(const std::optional<std::string>& memory, const std::string& path,
                  Checks* checks) {
   if (memory == "pinned") {
-    checks->Add(path + ".memory", "`pinned` memory placement is not supported for vector storage");
+    checks->Add(path + ".memory",
+                "`pinned` memory placement is not supported for dense vector storage");
   }
 }
 

@@ -274,16 +274,13 @@ bool ReadSlice(const Value& value, vec::Condition* out, Why* why) {
   Fields fields(value, "struct Slice", why);
   fields.Required("total", &slice.total);
   fields.Required("index", &slice.index);
-  if (!fields.ok()) {
+  if (!fields.ok() || slice.total == 0) {
     *why = kNoCondition;
     return false;
   }
-  if (slice.total == 0) {
-    *why = "!filter.slice.total: value 0 invalid, must be 1 or larger";
-    return false;
-  }
   if (slice.index >= slice.total) {
-    *why = "!filter.slice.index: index must be less than total";
+    *why =
+        "!filter: Validation error: Slice index must be less than the total number of slices [{}]";
     return false;
   }
   *out = {.test = slice};

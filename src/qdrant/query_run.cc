@@ -410,6 +410,10 @@ Result<vec::QueryVector> QueryRun::LookUp(const Prefetch& node, const PointId& i
       {&id, 1},
       vec::Selection{.payload = {.enabled = false},
                      .vectors = {.enabled = true, .names = std::vector<std::string>{name}}});
+  // Of what is asked for here the name alone can be wrong.
+  if (!points.ok() && points.error().code() == Code::kInvalidArgument) {
+    return VectorNameMissing(name);
+  }
   if (!points.ok()) return FromStore(std::move(points.error()));
   if (points.value().empty()) return PointMissing(vec::ToString(id));
   bool found = false;

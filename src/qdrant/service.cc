@@ -109,6 +109,10 @@ Status Service::CreateCollection(const std::string& name, const qdrant::CreateCo
     }
   }
   const std::lock_guard change(change_mutex_);
+  if (Resolve(name) != name) {
+    return BadInput("Can't create collection with name " + name +
+                    ". Alias with the same name already exists");
+  }
   if (CollectionExists(name)) return AlreadyThere("Collection `" + name + "` already exists!");
   vec::CollectionConfig config = ToStoredConfig(request);
   SetCreatedAt(vec::FormatDatetime(WallNs() / 1000), &config);
@@ -127,13 +131,14 @@ Status Service::UpdateCollection(const std::string& name, const qdrant::UpdateCo
   return Remember(collection->name, collection->store);
 }
 
-Result<bool> Service::DeleteCollection(const std::string& name) {
+// Not by an alias, as in Qdrant: who drops a name that stands for another collection keeps its
+// data.
+Result<bool> Service::DeleteCollection(const std::string& real) {
   const std::lock_guard change(change_mutex_);
-  const std::string real = Resolve(name);
   const std::lock_guard opening(opening_mutex_);  // Nobody opens it anew before it is gone.
   const bool damaged =
       std::ranges::any_of(database_->damaged(), [&](const auto& d) { return d.first == real; });
-  if (!damaged && !CollectionExists(real)) return false;
+  if (!damaged && !std::ranges::binary_search(ListCollections(), real)) return false;
   {
     const std::unique_lock lock(map_mutex_);
     open_.erase(real);

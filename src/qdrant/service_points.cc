@@ -88,6 +88,9 @@ struct Preparer {
     return vec::Operation(std::move(op));
   }
   Result<vec::Operation> operator()(const DeleteVectors& request) const {
+    if (!request.points && request.filter == nullptr) {
+      return BadRequest("No filter or points provided");
+    }
     for (const std::string& name : request.vectors) {
       if (!HasVector(config, name)) return VectorNameMissing(name);
     }
@@ -95,6 +98,22 @@ struct Preparer {
                                                .names = request.vectors});
   }
 };
+
+// Whether it names no point at all, which Qdrant refuses whatever else it says.
+bool IsEmptyRequest(const UpdateOperation& operation) {
+  return std::visit(
+      [](const auto& request) {
+        using T = std::decay_t<decltype(request)>;
+        if constexpr (std::is_same_v<T, UpsertPoints> || std::is_same_v<T, UpdateVectors>) {
+          return request.points.empty();
+        } else if constexpr (std::is_base_of_v<PointsSelector, T>) {
+          return request.filter == nullptr && request.ids.empty();
+        } else {
+          return request.points && request.points->empty();
+        }
+      },
+      operation);
+}
 
 // The ids whose absence Qdrant reports, after it has changed the points that are there.
 std::vector<PointId> IdsThatMustExist(const UpdateOperation& operation) {
@@ -153,6 +172,7 @@ Result<vec::Operation> Service::Prepare(const OpenCollection& collection,
   if (TakesRoom(*operation)) MALMOI_TRY(quotas_.Check(StrictMemoryPercent(collection)));
   const Inference inference(options_.vectorizer, false, usage);
   const vec::CollectionConfig config = collection.store->config();
+  if (IsEmptyRequest(*operation)) return BadRequest("Empty update request");
   return std::visit(Preparer{config, inference}, *operation);
 }
 
@@ -182,6 +202,14 @@ Result<std::optional<UpdateResult>> Service::UpsertColumns(const std::string& na
 Result<UpdateResult> Service::Update(const std::string& name, UpdateOperation operation,
                                      const UpdateParams& params, InferenceUsage* usage) {
   MALMOI_TRY(const auto collection, Find(name));
+  auto* both = std::get_if<DeleteVectors>(&operation);
+  if (both != nullptr && both->points &&
+      both->filter != nullptr) {  // Two operations, in this order.
+    DeleteVectors first = *both;
+    first.points.reset();
+    both->filter = nullptr;
+    MALMOI_TRY(Update(name, std::move(first), params, usage));
+  }
   MALMOI_TRY(auto prepared, Prepare(*collection, &operation, usage));
   MALMOI_TRY(const auto outcome, WriteOne(*collection, std::move(prepared), params));
   if (params.wait) MALMOI_TRY(CheckPointsExist(*collection, operation));

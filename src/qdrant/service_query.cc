@@ -174,6 +174,29 @@ Result<std::vector<PointGroup>> Service::QueryGroups(const std::string& name,
   return groups;
 }
 
+namespace {
+
+// What Qdrant says of a matrix; other requests get VectorNameMissing.
+Error VectorNotConfigured(const vec::CollectionConfig& config, const std::string& name) {
+  std::string names;
+  const auto add = [&](const std::string& known) { names += (names.empty() ? "" : ", ") + known; };
+  for (const auto& entry : config.dense) add(entry.first);
+  for (const auto& entry : config.sparse) add(entry.first);
+  const bool one = config.dense.size() + config.sparse.size() == 1 && config.dense.contains("");
+  if (config.dense.empty() && config.sparse.empty()) {
+    return BadInput("Vectors are not configured in this collection");
+  }
+  if (one) return BadInput("Vector with name " + name + " is not configured in this collection");
+  if (name.empty()) {
+    return BadInput("Collection requires specified vector name in the request, available names: " +
+                    names);
+  }
+  return BadInput("Vector with name `" + name +
+                  "` is not configured in this collection, available names: " + names);
+}
+
+}  // namespace
+
 Result<MatrixResult> Service::Matrix(const std::string& name, const SearchMatrix& request,
                                      const ReadParams& params) {
   MALMOI_TRY(const auto collection, Find(name));
@@ -187,7 +210,7 @@ Result<MatrixResult> Service::Matrix(const std::string& name, const SearchMatrix
   const auto& config = run.config();
   if (!config.dense.contains(request.using_vector) &&
       !config.sparse.contains(request.using_vector)) {
-    return VectorNameMissing(request.using_vector);
+    return VectorNotConfigured(config, request.using_vector);
   }
   auto has_vector = std::make_shared<vec::Filter>();
   has_vector->must.push_back({.test = vec::HasVector{request.using_vector}});

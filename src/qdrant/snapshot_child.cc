@@ -121,7 +121,19 @@ Result<std::string> SnapshotChild::Ask(std::uint8_t what) {
   const bool opens = what == kOpen;
   auto reply = process_->Call(RequestFor(what), opens ? fd_ : -1,
                               opens ? kOpenSeconds : kBatchSeconds, kReplyMax);
-  // Whatever ends the child is the archive's doing.
+  if (!reply.ok() && reply.error().code() == Code::kDeadline) {
+    return Error(Code::kDeadline,
+                 "the archive's reader gave no answer within " +
+                     FormatFixed(opens ? kOpenSeconds : kBatchSeconds, 0) +
+                     " s: the archive is damaged or the machine is busy; try again");
+  }
+  // Nothing in an archive ends its reader so.
+  if (!reply.ok() && reply.error().message().find("SIGKILL") != std::string::npos) {
+    return Error(Code::kInternal,
+                 "the archive's reader was killed (SIGKILL), as by a machine that is short of "
+                 "memory: make room and try again");
+  }
+  // Whatever else ends the child is the archive's doing.
   if (!reply.ok()) {
     return Error(Code::kCorruption, "the archive cannot be read: " + reply.error().message());
   }

@@ -14,8 +14,9 @@ namespace malmoi::qdrant {
 // destroyed, on the thread that started it.
 //
 // Errors: kUnsupported, kCorruption, kOutOfRange with what is wrong with the archive, among them
-// that its reader crashed, took too long or too much memory, or answers more than an archive of
-// its size can say; kIo and kInternal where no child can be started. After an error no more calls.
+// that its reader crashed, took too much memory, or answers more than an archive of its size can
+// say; kDeadline where it took too long; kInternal where it was killed from outside; kIo and
+// kInternal where no child can be started. After an error no more calls.
 class SnapshotChild {
  public:
   // kUnsupported in a program that has no such children (a library's host).

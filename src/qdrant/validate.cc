@@ -2,6 +2,7 @@
 #include <set>
 
 #include "qdrant/query_requests.h"
+#include "vec/filter.h"
 
 // The rules that Qdrant's validators hold before a request runs, with its paths and texts.
 namespace malmoi::qdrant {
@@ -126,7 +127,9 @@ struct QueryChecker {
   }
   void operator()(const FormulaQuery& q) const {
     for (const auto& [name, value] : q.defaults) {
-      if (name.starts_with("$") && !name.starts_with("$score")) {
+      if (!name.starts_with("$") && !vec::ParsePath(name).ok()) {
+        checks->Add(Child(path, "formula.defaults"), "Invalid payload variable: " + name);
+      } else if (name.starts_with("$") && !name.starts_with("$score")) {
         checks->Add(Child(path, "formula.defaults"), "Invalid reserved word: " + name);
       } else if (name.starts_with("$") && !value.is_number()) {
         checks->Add(Child(path, "formula.defaults"),

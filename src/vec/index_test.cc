@@ -167,6 +167,35 @@ TEST_CASE("ranges of every width keep what they say, rows deleted or not") {
   }
 }
 
+TEST_CASE("a text index finds words in several values of a list, other searches in one") {
+  os::FaultVfs vfs(1);
+  auto db = Database::Open(vfs, "/db", 1).value();
+  const auto c = Make(*db);
+  const std::vector<std::string> texts = {R"(["hello world", "x y"])", R"(["x", 5, "hello"])",
+                                          R"("hello x world")", R"([["hello"], ["x"]])"};
+  // Enough other points that columns are worth making.
+  for (std::uint64_t i = 0; i < 300; ++i) {
+    const Point p{.id = i,
+                  .vectors = {},
+                  .payload = R"({"t":)" + (i < texts.size() ? texts[i] : "\"none\"") + "}"};
+    REQUIRE(c->Upsert({&p, 1}).ok());
+  }
+  for (const bool declared : {false, true}) {
+    if (declared) Index(*c, "t", {.kind = IndexKind::kText, .text = {.phrase_matching = true}});
+    for (int round = 0; round < 20; ++round) {  // From some on by columns.
+      CAPTURE(declared);
+      CAPTURE(round);
+      CHECK(TextMatches(*c, "text", "x hello") == (declared ? "0 1 2 " : "2 "));
+      CHECK(TextMatches(*c, "text", "zzz hello") == "");
+      CHECK(TextMatches(*c, "text", "hello hello") == "0 1 2 ");
+      CHECK(TextMatches(*c, "phrase", "world x") == "");
+      CHECK(TextMatches(*c, "phrase", "hello world") == "0 ");
+      CHECK(TextMatches(*c, "text_any", "y hello") == "0 1 2 ");
+      if (round == 10) REQUIRE(c->Checkpoint().ok());
+    }
+  }
+}
+
 TEST_CASE("full text by word, prefix, stop words, stems and phrases") {
   os::FaultVfs vfs(1);
   auto db = Database::Open(vfs, "/db", 1).value();

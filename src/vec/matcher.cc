@@ -149,6 +149,14 @@ bool Matcher::HoldsPayload(const Node& node, const Packed& payload) {
     });
     return found || (!any && InRange(*counts, std::uint64_t{0}));
   }
+  if (node.across) {
+    std::vector<bool> seen(node.text->tokens().size());
+    WalkValues(payload, node.path, [&](const Packed& v) {
+      if (const auto s = v.AsString()) node.text->Mark(*s, &seen);
+      return false;
+    });
+    return !seen.empty() && std::find(seen.begin(), seen.end(), false) == seen.end();
+  }
   return WalkValues(payload, node.path, [&](const Packed& v) { return HoldsValue(node, v); });
 }
 

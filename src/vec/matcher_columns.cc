@@ -151,8 +151,11 @@ bool Matcher::ByColumns(const Node& node, const PartRef& part, Bitmap* rows) {
     MarkMatches(node, node.columns[i], *columns[i], &found);
   }
   rows->And(found);
-  if (node.text != nullptr && node.text->mode() == MatchText::Mode::kPhrase) {
-    // The tokens are there; their order is in the text alone.
+  const bool one_word = node.text != nullptr && node.text->mode() == MatchText::Mode::kAll &&
+                        node.text->tokens().size() < 2;
+  if (node.text != nullptr && !node.across && !one_word &&
+      node.text->mode() != MatchText::Mode::kAny) {
+    // The tokens are there; whether in one value, and in this order, the texts alone say.
     std::string scratch;
     rows->ForEach([&](std::uint32_t row) {
       if (!HoldsPayload(node, Packed(part.part->Payload(row, &scratch)))) rows->Clear(row);

@@ -143,6 +143,7 @@ Status Matcher::CompileField(const FieldCondition& field, const IndexMap& indexe
     // As in Qdrant: an index that does not say where words stand finds no phrase, none at all.
     const bool never =
         declared && text->mode == MatchText::Mode::kPhrase && !index->second.text.phrase_matching;
+    node->across = declared && text->mode == MatchText::Mode::kAll;
     node->text = std::make_unique<TextMatcher>(
         std::move(rules), never ? MatchText{.text = {}, .mode = text->mode} : *text);
   }

@@ -83,6 +83,7 @@ class Matcher {
     bool typed_except = false;  // An index decides which values count.
     bool whole = false;         // An index knows of the point, not of each value, what is missing.
     std::unique_ptr<TextMatcher> text;
+    bool across = false;  // All values together have the text's words: as a text index knows them.
     std::vector<ColumnSpec> columns;  // Which answer the condition; empty: none can.
   };
   using Nodes = std::vector<Node>;

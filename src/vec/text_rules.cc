@@ -91,6 +91,14 @@ bool TextMatcher::HasPhrase(std::string_view text, const std::vector<std::string
   return within(has_compounds ? rules_->Query(text) : document);  // Compounds have no place.
 }
 
+void TextMatcher::Mark(std::string_view text, std::vector<bool>* seen) const {
+  for (const std::string& token : rules_->Document(text)) {
+    const auto at = std::lower_bound(tokens_.begin(), tokens_.end(), token);
+    if (at == tokens_.end() || *at != token) continue;
+    (*seen)[static_cast<std::size_t>(at - tokens_.begin())] = true;
+  }
+}
+
 bool TextMatcher::Matches(std::string_view text) const {
   if (tokens_.empty()) return false;
   const std::vector<std::string> document = rules_->Document(text);

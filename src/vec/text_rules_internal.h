@@ -37,6 +37,8 @@ class TextMatcher {
  public:
   TextMatcher(std::shared_ptr<const TextRules> rules, const MatchText& query);
   bool Matches(std::string_view text) const;
+  // Marks which of tokens() one of several texts has; `seen` has a place for each.
+  void Mark(std::string_view text, std::vector<bool>* seen) const;
   const std::vector<std::string>& tokens() const { return tokens_; }  // Sorted, each once.
   MatchText::Mode mode() const { return mode_; }
 

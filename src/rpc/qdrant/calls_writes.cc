@@ -41,6 +41,12 @@ Status Select(const pb::PointsSelector& selector, Operation* out) {
   return Ok();
 }
 
+template <class M, class Operation>
+Status SelectIn(const M& request, Operation* out) {
+  if (request.has_points_selector()) return Select(request.points_selector(), out);
+  return Error(Code::kInvalidArgument, "points_selector is expected");
+}
+
 // One function a kind of operation, for its own call and for the batch.
 template <class M>
 Result<UpdateOperation> Upsert(const M& request) {
@@ -58,6 +64,7 @@ Result<UpdateOperation> Upsert(const M& request) {
 
 template <class Operation, class M>
 Result<UpdateOperation> Selected(const M& request) {
+  if (!request.has_points()) return Error(Code::kInvalidArgument, "PointSelector is missing");
   Operation out;
   MALMOI_TRY(Select(request.points(), &out));
   out.shard_key = KeysOf(request);
@@ -68,7 +75,7 @@ template <class Operation, class M>
 Result<UpdateOperation> Set(const M& request) {
   Operation out;
   out.payload = PayloadText(request.payload());
-  if (request.has_points_selector()) MALMOI_TRY(Select(request.points_selector(), &out));
+  MALMOI_TRY(SelectIn(request, &out));
   if (request.has_key()) {
     if (!vec::ParsePath(request.key()).ok()) {
       return Error(Code::kInvalidArgument, "Invalid json path: '" + request.key() + "'");
@@ -88,7 +95,7 @@ Result<UpdateOperation> DeleteKeys(const M& request) {
     }
     out.keys.push_back(key);
   }
-  if (request.has_points_selector()) MALMOI_TRY(Select(request.points_selector(), &out));
+  MALMOI_TRY(SelectIn(request, &out));
   out.shard_key = KeysOf(request);
   return UpdateOperation(std::move(out));
 }
@@ -107,7 +114,7 @@ Result<UpdateOperation> SetVectors(const M& request) {
 template <class M>
 Result<UpdateOperation> DropVectors(const M& request) {
   qdrant::DeleteVectors out;
-  MALMOI_TRY(Select(request.points_selector(), &out));
+  MALMOI_TRY(SelectIn(request, &out));
   out.vectors.assign(request.vectors().names().begin(), request.vectors().names().end());
   out.shard_key = KeysOf(request);
   return UpdateOperation(std::move(out));

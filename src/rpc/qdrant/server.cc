@@ -85,6 +85,17 @@ std::string CollectionOf(const Message& request) {
   return field == nullptr ? "" : request.GetReflection()->GetString(request, field);
 }
 
+// Of every request that names a collection, which one that is made has to do more for.
+Status CheckCollectionName(const Message& request) {
+  constexpr std::size_t kNameMax = 255;
+  if (request.GetDescriptor()->FindFieldByName("collection_name") == nullptr) return Ok();
+  const std::string name = CollectionOf(request);
+  if (!name.empty() && name.size() <= kNameMax) return Ok();
+  return Error(Code::kInvalidArgument, "Validation error in body: [collection_name: value " +
+                                           json::Value::String(name).Dump() +
+                                           " invalid, must be from 1 to 255 characters]");
+}
+
 void FillCommon(const Call& call, double seconds, Message* answer) {
   const auto* reflection = answer->GetReflection();
   if (const auto* time = answer->GetDescriptor()->FindFieldByName("time")) {
@@ -147,6 +158,9 @@ class TableService final : public grpc::Service {
       return {verdict.status == 401 ? grpc::StatusCode::UNAUTHENTICATED
                                     : grpc::StatusCode::PERMISSION_DENIED,
               verdict.message};
+    }
+    if (auto named = CheckCollectionName(*request); !named.ok()) {
+      return StatusOf(named.error(), context);
     }
     const Slow slow{*this, method, *request, start};
     Message* answer = method.answer(&arena);

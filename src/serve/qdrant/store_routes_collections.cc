@@ -1,3 +1,7 @@
+#include <algorithm>
+#include <iterator>
+
+#include "base/strings.h"
 #include "serve/qdrant/store_front_internal.h"
 
 namespace malmoi::serve {
@@ -133,6 +137,11 @@ Result<Reply> DeleteVector(Front& front, Call& call) {
 Result<Reply> Optimizations(Front& front, Call& call) {
   MALMOI_TRY(const auto description, front.service.DescribeCollection(call.collection()));
   const std::string with = call.request.Parameter("with").value_or("");
+  for (const std::string_view field : Split(with, ',')) {
+    const std::string_view known[] = {"", "queued", "completed", "idle_segments"};
+    if (std::ranges::find(known, Trim(field)) != std::end(known)) continue;
+    return qdrant::BadInput("Unknown field in 'with' parameter: " + std::string(field));
+  }
   const auto segments = std::max<std::uint64_t>(description.info.segments, 1);
   Writer writer;
   writer.BeginObject().Key("summary").BeginObject();

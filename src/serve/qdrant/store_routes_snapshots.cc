@@ -79,7 +79,11 @@ std::string_view Scheme(std::string_view location) {
 // file:// paths stay inside the snapshots folder, as Qdrant demands since 1.16: links and ".." are
 // resolved before the comparison.
 Result<std::string> LocalPath(const Front& front, std::string_view location) {
-  const std::string path = os::AbsolutePath(net::PathDecode(location.substr(7)));
+  const std::string_view behind = location.substr(7);
+  if (!behind.starts_with('/') && !behind.starts_with("localhost/")) {
+    return qdrant::BadRequest("Invalid snapshot URI, file path must be absolute or on localhost");
+  }
+  const std::string path = os::AbsolutePath(net::PathDecode(behind.substr(behind.find('/'))));
   const std::string root = os::AbsolutePath(front.snapshots.directory()) + "/";
   if (!path.starts_with(root)) {
     return qdrant::BadRequest("Snapshot file \"" + path +

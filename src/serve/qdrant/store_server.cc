@@ -29,6 +29,8 @@ struct Pattern {
 std::vector<std::string_view> PartsOf(std::string_view path) {
   while (path.size() > 1 && path.ends_with('/')) path.remove_suffix(1);
   auto parts = Split(path, '/');
+  // Several slashes count as one, as in Qdrant.
+  if (parts.size() > 1) parts.erase(std::remove(parts.begin() + 1, parts.end(), ""), parts.end());
   parts.erase(parts.begin());
   return parts;
 }

@@ -103,6 +103,16 @@ def test_a_missing_file_and_progress(malmoi_binary, tmp_path):
     storage = ("--storage", tmp_path / "s", "--collection", "c")
     done = command(malmoi_binary, tmp_path / "none.snapshot", *storage)
     assert done.returncode == 3 and "give the path of a snapshot" in done.stderr
+    assert not (tmp_path / "s").exists()
+    broken = tmp_path / "broken.snapshot"
+    broken.write_bytes(b"no archive" * 100)
+    done = command(malmoi_binary, broken, *storage)
+    assert done.returncode in (2, 3) and str(broken) in done.stderr
+    assert "Bad request" not in done.stderr
+    assert not (tmp_path / "s").exists()
+    (tmp_path / "s").mkdir()
+    command(malmoi_binary, broken, *storage)
+    assert (tmp_path / "s").exists()
     snapshot, wanted = unpacked("optimized", tmp_path)
     done = command(malmoi_binary, snapshot, *storage)
     assert done.returncode == 0 and f"{len(wanted)}/{len(wanted)} points" in done.stderr, done.stderr
