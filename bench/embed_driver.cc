@@ -14,9 +14,11 @@
 #include <string>
 
 #include "base/clock.h"
+#include "embed/samples.h"
 #include "model/encoder.h"
 #include "os/cpu_info.h"
 #include "os/thread_pool.h"
+#include "text/tokenizer.h"
 
 using namespace malmoi;
 
@@ -84,7 +86,11 @@ int main(int argc, char** argv) {
   }
   const auto precision = kernels::ParsePrecision(argv[2]);
   if (!precision.ok()) return Fail(precision.error());
-  const auto encoder = model::Encoder::Open(argv[1], {.precision = precision.value()});
+  model::OpenOptions options{.precision = precision.value()};
+  // As embedders do; a model without a tokenizer (random weights) is rounded to the nearest.
+  const auto tokenizer = text::Tokenizer::FromFile(std::string(argv[1]) + "/tokenizer.json");
+  if (tokenizer.ok()) options.samples = embed::SampleIds(*tokenizer.value());
+  const auto encoder = model::Encoder::Open(argv[1], options);
   if (!encoder.ok()) return Fail(encoder.error());
   os::ThreadPool pool(static_cast<std::size_t>(std::atoi(argv[3])), "bench");
   std::printf("%s\n", std::string(os::CpuLevelName(encoder.value()->kernel_level())).c_str());

@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "base/strings.h"
 #include "embed/about_internal.h"
+#include "embed/open_model_internal.h"
 #include "embed/turns.h"
 #include "json/value.h"
 #include "model/encoder.h"
@@ -132,16 +133,14 @@ class ModelEmbedder final : public Embedder {
 Result<std::shared_ptr<Embedder>> Embedder::Open(const std::string& directory,
                                                  const EmbedderOptions& options) {
   const std::string where = "open embedding model '" + directory + "'";
-  MALMOI_TRY(auto encoder, model::Encoder::Open(directory, {.precision = options.precision}));
-  MALMOI_TRY(auto tokenizer_json,
-             os::ReadFile(os::PosixVfs(), os::JoinPath(directory, "tokenizer.json")).With(where));
-  MALMOI_TRY(auto tokenizer, text::Tokenizer::FromJson(tokenizer_json).With(where));
+  MALMOI_TRY(auto opened, OpenModel(directory, {.precision = options.precision}, where));
   MALMOI_TRY(auto about, ReadModelJson(directory, "malmoi.json"));
   MALMOI_TRY(auto config, ReadModelJson(directory, "config_sentence_transformers.json"));
   std::string id = ModelIdOf(directory, about);
   Prompts prompts = PromptsOf(id, config);
-  auto out = std::make_shared<ModelEmbedder>(std::move(encoder), std::move(tokenizer), options);
-  out->SetIdentity(std::move(id), std::move(prompts), Hash64(tokenizer_json));
+  auto out = std::make_shared<ModelEmbedder>(std::move(opened.encoder), std::move(opened.tokenizer),
+                                             options);
+  out->SetIdentity(std::move(id), std::move(prompts), opened.tokenizer_hash);
   return std::shared_ptr<Embedder>(std::move(out));
 }
 

@@ -4,6 +4,7 @@
 
 #include "base/utf8.h"
 #include "embed/about_internal.h"
+#include "embed/open_model_internal.h"
 #include "json/value.h"
 #include "kernels/gemm.h"
 #include "model/encoder.h"
@@ -319,10 +320,8 @@ Result<std::shared_ptr<Engine>> Engine::Open(const std::string& directory,
   const std::string where = "open model '" + directory + "'";
   EngineOptions options = given;
   MALMOI_TRY(const auto open, OpenOptionsOf(options));
-  MALMOI_TRY(auto encoder, model::Encoder::Open(directory, open));
-  MALMOI_TRY(auto tokenizer_json,
-             os::ReadFile(os::PosixVfs(), os::JoinPath(directory, "tokenizer.json")).With(where));
-  MALMOI_TRY(auto tokenizer, text::Tokenizer::FromJson(tokenizer_json).With(where));
+  MALMOI_TRY(auto opened, OpenModel(directory, open, where));
+  auto encoder = std::move(opened.encoder);
   MALMOI_TRY(const auto about, ReadModelJson(directory, "malmoi.json"));
   MALMOI_TRY(const auto config, ReadModelJson(directory, "config_sentence_transformers.json"));
   MALMOI_TRY(const auto model_config, ReadModelJson(directory, "config.json"));
@@ -334,7 +333,7 @@ Result<std::shared_ptr<Engine>> Engine::Open(const std::string& directory,
   MALMOI_TRY(SetMaxTokens(encoder->config().max_tokens, options, &info).With(where));
   MALMOI_TRY(SetPrompts(config, &options, &info).With(where));
   return std::shared_ptr<Engine>(std::make_shared<ModelEngine>(
-      std::move(encoder), std::move(tokenizer), std::move(info), options));
+      std::move(encoder), std::move(opened.tokenizer), std::move(info), options));
 }
 
 }  // namespace malmoi::embed

@@ -161,7 +161,8 @@ std::size_t ActivationStride(Precision precision, os::CpuLevel level, std::size_
 }
 
 void Narrow(Precision precision, os::CpuLevel level, const float* x, std::size_t ldx,
-            std::size_t rows, std::size_t n, const Activations& out) {
+            std::size_t rows, std::size_t n, const Activations& out, const float* factors) {
+  MALMOI_CHECK(factors == nullptr || precision == Precision::kInt8);
   RawNarrow r{};
   r.x = const_cast<float*>(x);  // Written only where there is a gamma.
   r.ldx = ldx;
@@ -171,12 +172,14 @@ void Narrow(Precision precision, os::CpuLevel level, const float* x, std::size_t
   r.out = out.data;
   r.stride = out.stride;
   r.scales = out.scales;
+  r.factors = factors;
   RowsOfLevel(static_cast<int>(level)).narrow(r);
 }
 
 void LayerNormNarrow(Precision precision, os::CpuLevel level, float* x, std::size_t rows,
                      std::size_t n, const float* gamma, const float* beta, float eps,
-                     const Activations& out) {
+                     const Activations& out, const float* factors) {
+  MALMOI_CHECK(factors == nullptr || precision == Precision::kInt8);
   RawNarrow r{};
   r.x = x;
   r.ldx = n;
@@ -189,6 +192,7 @@ void LayerNormNarrow(Precision precision, os::CpuLevel level, float* x, std::siz
   r.out = out.data;
   r.stride = out.stride;
   r.scales = out.scales;
+  r.factors = factors;
   RowsOfLevel(static_cast<int>(level)).narrow(r);
 }
 

@@ -56,14 +56,16 @@ struct Activations {
 // Bytes a row of k values takes; a multiple of 64.
 std::size_t ActivationStride(Precision precision, os::CpuLevel level, std::size_t k);
 
-// x [rows, n] f32, rows ldx apart, into `out`. For kInt8 NaN counts as the row's least value.
+// x [rows, n] f32, rows ldx apart, into `out`. For kInt8 NaN counts as the row's least value, and
+// column j is multiplied by factors[j] before it is rounded, where `factors` [n] is not null.
 void Narrow(Precision precision, os::CpuLevel level, const float* x, std::size_t ldx,
-            std::size_t rows, std::size_t n, const Activations& out);
+            std::size_t rows, std::size_t n, const Activations& out,
+            const float* factors = nullptr);
 // x = layer_norm(x) * gamma + beta in place (see LayerNorm), and the result into `out` but for
-// kFloat32, whose products read x itself.
+// kFloat32, whose products read x itself. `factors`: of the copy, as for Narrow.
 void LayerNormNarrow(Precision precision, os::CpuLevel level, float* x, std::size_t rows,
                      std::size_t n, const float* gamma, const float* beta, float eps,
-                     const Activations& out);
+                     const Activations& out, const float* factors = nullptr);
 
 // What happens to a row of the product before it is stored.
 enum class Epilogue : unsigned char {

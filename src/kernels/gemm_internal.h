@@ -78,6 +78,7 @@ struct RawNarrow {
   void* out;
   std::size_t stride;  // Bytes; what lies past n is set to zero.
   RowScale* scales;
+  const float* factors;  // [n], for integers: what a column is multiplied by first; null: none.
 };
 
 struct RowTable {

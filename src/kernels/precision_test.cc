@@ -250,6 +250,25 @@ TEST_CASE("Int8 rows of equal values, of zeros and of one value are kept") {
   });
 }
 
+TEST_CASE("Narrow multiplies columns by their factors before it rounds them") {
+  for (const std::size_t k : {1u, 15u, 16u, 33u, 64u, 130u}) {
+    CAPTURE(k);
+    constexpr std::size_t kRows = 3;
+    const std::vector<float> x = Random(kRows * k, 21);
+    std::vector<float> factors = Random(k, 22), multiplied(x.size());
+    for (float& f : factors) f = std::fabs(f) + 0.1f;
+    for (std::size_t i = 0; i < x.size(); ++i) multiplied[i] = x[i] * factors[i % k];
+    AtEveryLevel([&](os::CpuLevel level) {
+      const Narrowed want(Precision::kInt8, level, multiplied, kRows, k);
+      Narrowed got(Precision::kInt8, level, x, kRows, k);
+      kernels::Narrow(Precision::kInt8, level, x.data(), k, kRows, k, got.view, factors.data());
+      CHECK(std::memcmp(got.bytes.data(), want.bytes.data(), got.bytes.size()) == 0);
+      CHECK(std::memcmp(got.scales.data(), want.scales.data(), kRows * sizeof(kernels::RowScale)) ==
+            0);
+    });
+  }
+}
+
 TEST_CASE("Emulated tiles compute what the scalar level does") {
   for (const std::size_t m : {1u, 2u, 15u, 16u, 17u, 31u, 32u, 33u, 48u, 97u}) {
     for (const std::size_t n : {1u, 16u, 17u, 32u, 50u}) {

@@ -152,6 +152,26 @@ Status LoadTokenHeads(const std::string& folder, const json::Value& config,
   return Ok();
 }
 
+// Values in the weights of layers, by the names of BERT's and DistilBERT's tensors.
+std::size_t ValuesInLayers(const tensor::SafeTensors& file) {
+  std::size_t values = 0;
+  for (const std::string& name : file.Names()) {
+    if (name.find("layer.") != std::string::npos) values += file.Find(name)->elements();
+  }
+  return values;
+}
+
+// What goes into the layers' products for the texts of OpenOptions::samples; empty where the model
+// is not sampled.
+Result<std::vector<LayerInputs>> InputsOf(const FamilySource& source,
+                                          const std::vector<std::vector<std::int32_t>>& samples) {
+  constexpr std::size_t kMostValues = 32'000'000;  // See OpenOptions::samples.
+  if (ValuesInLayers(*source.reader.file()) > kMostValues) return std::vector<LayerInputs>();
+  MALMOI_TRY(const FamilyModel model,
+             LoadFamily({.config = source.config, .reader = WeightReader(source.reader.file())}));
+  return SampleInputs(model.stack, model.config, samples);
+}
+
 Result<std::shared_ptr<const Encoder>> OpenStack(const std::string& directory,
                                                  const OpenOptions& options) {
   MALMOI_TRY(ModuleFiles modules, ReadModules(directory));
@@ -172,11 +192,16 @@ Result<std::shared_ptr<const Encoder>> OpenStack(const std::string& directory,
   const Task task = options.task.value_or(GuessTask(*config, modules));
   StackEncoderParts parts;
   parts.file = file;
-  MALMOI_TRY(parts.model, LoadFamily({.config = *config,
-                                      .reader = WeightReader(file, options.precision),
-                                      .task = task,
-                                      .yes_id = modules.yes_id.value_or(-1),
-                                      .no_id = modules.no_id.value_or(-1)}));
+  FamilySource source{.config = *config,
+                      .reader = WeightReader(file, options.precision),
+                      .task = task,
+                      .yes_id = modules.yes_id.value_or(-1),
+                      .no_id = modules.no_id.value_or(-1)};
+  if (options.precision == kernels::Precision::kInt8 && !options.samples.empty()) {
+    MALMOI_TRY(source.inputs, InputsOf(source, options.samples));
+  }
+  const bool sampled = !source.inputs.empty();
+  MALMOI_TRY(parts.model, LoadFamily(std::move(source)));
   EncoderConfig& c = parts.model.config;
   c.task = task;
   if (!parts.model.classifier.empty()) {
@@ -194,8 +219,8 @@ Result<std::shared_ptr<const Encoder>> OpenStack(const std::string& directory,
   if (options.precision != kernels::Precision::kFloat32) {
     more += kernels::PrecisionName(options.precision);
     // Counts what has changed in int8, so that older vectors are not compared with these: values in
-    // bfloat16 (2), wide inputs in it (3).
-    if (options.precision == kernels::Precision::kInt8) more += "/3";
+    // bfloat16 (2), wide inputs in it (3), rounding for sampled texts (4).
+    if (options.precision == kernels::Precision::kInt8) more += sampled ? "/4" : "/3";
   }
   parts.fingerprint = Fingerprint(c, more, parts.model.stack.activation, *file);
   return MakeStackEncoder(std::move(parts));

@@ -71,6 +71,14 @@ struct OpenOptions {
   // What the layers' products multiply; norms, residuals, softmax sums, heads and pooling are f32.
   // A static embedding has no products and stays f32.
   kernels::Precision precision = kernels::Precision::kFloat32;
+  // For int8 of BERT's kind (BERT, RoBERTa, XLM-R, DistilBERT): some texts as token ids, in the
+  // languages and of the kinds that will be embedded. Weights are then scaled and rounded for them,
+  // which halves what int8 changes in a vector (docs/decisions/0016-rounding-for-texts.md), and no
+  // product of a layer but a few inputs' has to stay in bfloat16. Vectors depend on these texts.
+  // Opening takes a pass in f32 over them, with f32 weights in memory meanwhile: half a second with
+  // 2,000 tokens and 10 million values, so models with more than 32 million in their layers are
+  // opened as without.
+  std::vector<std::vector<std::int32_t>> samples = {};
 };
 
 struct EncodeOptions {

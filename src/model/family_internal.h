@@ -10,6 +10,7 @@
 #include "model/config_internal.h"
 #include "model/encoder.h"
 #include "model/heads_internal.h"
+#include "model/samples_internal.h"
 #include "model/stack_internal.h"
 #include "model/weights_internal.h"
 
@@ -21,6 +22,12 @@ struct FamilySource {
   WeightReader reader;
   Task task = Task::kEmbedding;
   std::int64_t yes_id = -1, no_id = -1;  // Tokens whose logits a yes/no reranker compares.
+  // What goes into each layer's products, for int8; empty: not known.
+  std::vector<LayerInputs> inputs = {};
+
+  const LayerInputs* InputsOf(std::int64_t layer) const {
+    return inputs.empty() ? nullptr : &inputs[static_cast<std::size_t>(layer)];
+  }
 };
 
 // And what it gives: everything but sentence-transformers' modules. config's task, poolings and
@@ -64,13 +71,14 @@ struct LayerNames {
   std::string out, attention_norm;
   std::vector<std::string> up;
   std::string down, feed_norm;
-  std::int64_t following = 0;  // Layers after this one.
+  std::int64_t following = 0;           // Layers after this one.
+  const LayerInputs* inputs = nullptr;  // In int8: what its products are rounded for.
 };
 // As transformers names them in its own NomicBERT and GTE.
 LayerNames GatedNames(const std::string& layer, std::int64_t following);
-// In int8 the values' product stays in bfloat16, as AttentionLayer::value, in the last five layers:
-// what int8 loses there reaches the result undiminished, and is more than in all other products
-// together (docs/decisions/0009-own-products.md).
+// In int8 without `inputs` the values' product stays in bfloat16, as AttentionLayer::value, in the
+// last five layers: what int8 loses there reaches the result undiminished, and is more than in all
+// other products together (docs/decisions/0009-own-products.md).
 Result<Layer> LoadPostNormLayer(const WeightReader& reader, const Stack& stack, float eps,
                                 const LayerNames& names);
 

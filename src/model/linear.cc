@@ -17,12 +17,12 @@ struct Rounded {
   Buffer<kernels::RowScale> scales;
 
   kernels::Activations Take(const kernels::PackedWeights& w, const float* x, std::size_t ldx,
-                            std::size_t rows) {
+                            std::size_t rows, const float* factors) {
     const std::size_t stride = kernels::ActivationStride(w.precision(), w.level(), w.k());
     if (bytes.size() < rows * stride) bytes = Buffer<std::uint8_t>(rows * stride);
     if (scales.size() < rows) scales = Buffer<kernels::RowScale>(rows);
     const kernels::Activations out{bytes.data(), stride, scales.data()};
-    kernels::Narrow(w.precision(), w.level(), x, ldx, rows, w.k(), out);
+    kernels::Narrow(w.precision(), w.level(), x, ldx, rows, w.k(), out, factors);
     return out;
   }
 };
@@ -59,10 +59,16 @@ Linear::Linear(std::span<const float> w, std::size_t n, std::size_t k, std::span
   std::copy(bias.begin(), bias.end(), bias_.data());
 }
 
+Linear::Linear(std::span<const float> w, std::size_t n, std::size_t k, std::span<const float> bias,
+               Buffer<float> factors)
+    : Linear(w, n, k, bias, kernels::Precision::kInt8) {
+  factors_ = std::move(factors);
+}
+
 Linear Linear::WithWideInputs(std::span<float> w, std::size_t n, std::size_t k,
-                              std::span<const float> bias) {
-  constexpr std::size_t kMost = 32;
-  const std::size_t count = std::min(kMost, k / 16);
+                              std::span<const float> bias, const InputSamples& inputs) {
+  const std::size_t most = inputs.empty() ? 32 : 8;
+  const std::size_t count = std::min(most, k / 16);
   WideInputs wide;
   wide.at = Widest(w, n, k, count);
   Buffer<float> apart(n * count);
@@ -71,6 +77,7 @@ Linear Linear::WithWideInputs(std::span<float> w, std::size_t n, std::size_t k,
       apart[row * count + i] = std::exchange(w[row * k + wide.at[i]], 0.0f);
     }
   }
+  RoundForMeans(inputs, {}, w, n, k);
   Linear out(w, n, k, bias, kernels::Precision::kInt8);
   if (count == 0) return out;
   wide.w = kernels::PackWeights(apart.span(), n, count, kernels::Precision::kBfloat16);
@@ -96,7 +103,7 @@ void Linear::Apply(const LinearArgs& args, os::ThreadPool* team) const {
                          .residual = args.residual,
                          .ldr = args.ldr};
   if (w_->precision() != kernels::Precision::kFloat32) {
-    gemm.narrow = rounded.Take(*w_, args.x, args.ldx, args.rows);
+    gemm.narrow = rounded.Take(*w_, args.x, args.ldx, args.rows, factors());
   }
   kernels::GemmArgs rest = gemm;
   if (!wide_.empty()) {
@@ -107,7 +114,7 @@ void Linear::Apply(const LinearArgs& args, os::ThreadPool* team) const {
     const std::size_t size = args.rows * wide_.at.size();
     if (gathered.size() < size) gathered = Buffer<float>(size);
     wide_.Gather(args.x, args.ldx, args.rows, gathered.data());
-    rest.narrow = apart.Take(*wide_.w, gathered.data(), wide_.at.size(), args.rows);
+    rest.narrow = apart.Take(*wide_.w, gathered.data(), wide_.at.size(), args.rows, nullptr);
     AddToResult(&rest);
   }
   Split(team, [&](std::size_t part, std::size_t parts) {

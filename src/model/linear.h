@@ -8,6 +8,7 @@
 
 #include "base/buffer.h"
 #include "kernels/gemm.h"
+#include "model/rounding.h"
 #include "os/cpu_info.h"
 #include "os/thread_pool.h"
 
@@ -59,10 +60,14 @@ class Linear {
   // `w` [n, k] row-major as torch keeps it; `bias` [n] or empty.
   Linear(std::span<const float> w, std::size_t n, std::size_t k, std::span<const float> bias,
          kernels::Precision precision = kernels::Precision::kFloat32);
+  // In int8, with weights made for inputs times `factors` (Smooth), or empty.
+  Linear(std::span<const float> w, std::size_t n, std::size_t k, std::span<const float> bias,
+         Buffer<float> factors);
   // In int8 with the inputs of greatest weight (by the norm of their column of W) as WideInputs: a
-  // sixteenth of k, at most 32. `w` is overwritten. Takes only kBias and kBiasResidual.
+  // sixteenth of k, at most 32, or 8 with `inputs`; the integers as RoundForMeans has them. `w` is
+  // overwritten. Takes only kBias and kBiasResidual.
   static Linear WithWideInputs(std::span<float> w, std::size_t n, std::size_t k,
-                               std::span<const float> bias);
+                               std::span<const float> bias, const InputSamples& inputs = {});
 
   bool empty() const { return w_ == nullptr; }
   std::size_t n() const { return w_ == nullptr ? 0 : w_->n(); }
@@ -72,6 +77,8 @@ class Linear {
   // For a forward pass that keeps activations narrow between products.
   const kernels::PackedWeights& weights() const { return *w_; }
   const float* bias() const { return bias_.data(); }
+  // What its input is multiplied by before it is rounded to integers; null: nothing.
+  const float* factors() const { return factors_.empty() ? nullptr : factors_.data(); }
   // What weights() lacks.
   const WideInputs& wide() const { return wide_; }
 
@@ -82,7 +89,7 @@ class Linear {
  private:
   std::unique_ptr<kernels::PackedWeights> w_;
   WideInputs wide_;
-  Buffer<float> bias_;
+  Buffer<float> bias_, factors_;
 };
 
 }  // namespace malmoi::model

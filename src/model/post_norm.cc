@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "base/check.h"
 #include "kernels/attention.h"
 #include "model/post_norm_internal.h"
 
@@ -33,7 +34,7 @@ bool AttendsInBf16(const Stack& stack) {
 class Pass {
  public:
   Pass(const Stack& stack, const PackedBatch& batch, Chunk chunk, Arena* arena, std::size_t part,
-       std::size_t parts, os::Barrier* barrier)
+       std::size_t parts, os::Barrier* barrier, const InputProbe* inputs)
       : stack_(stack),
         batch_(batch),
         chunk_(chunk),
@@ -42,6 +43,7 @@ class Pass {
         part_(part),
         parts_(parts),
         barrier_(*barrier),
+        inputs_(inputs),
         first_(batch.starts[chunk.begin]),
         tokens_(batch.starts[chunk.end] - first_),
         hidden_(stack.hidden),
@@ -57,7 +59,7 @@ class Pass {
     for (const Layer& layer : stack_.layers) {
       next_ = &layer == &stack_.layers.back() ? nullptr : &layer + 1;
       ProjectQkv(layer.attention);
-      Attend();
+      Attend(layer.attention.out);
       const std::size_t block = precision_ == Precision::kInt8 ? kRowBlockInt8 : kRowBlock;
       for (std::size_t row = 0; row < tokens_; row += block) {
         FinishRows(layer, row, std::min(block, tokens_ - row));
@@ -109,6 +111,7 @@ class Pass {
 
   // This part's columns, then all parts'.
   void Product(const Linear& linear, kernels::GemmArgs args) {
+    if (inputs_ != nullptr) (*inputs_)(linear, args.a, args.lda, args.m);
     args.bias = linear.bias();
     args.part = part_;
     args.parts = parts_;
@@ -138,7 +141,7 @@ class Pass {
   }
 
   // Heads in turn; a part takes whole heads.
-  void Attend() {
+  void Attend(const Linear& out) {
     const Range mine = Mine(stack_.heads);
     for (std::size_t s = chunk_.begin; s < chunk_.end; ++s) {
       const std::size_t row = batch_.starts[s] - first_;
@@ -153,7 +156,7 @@ class Pass {
     }
     barrier_.Wait();
     const bool done = bf16_attention_ && precision_ == Precision::kBfloat16;
-    if (precision_ != Precision::kFloat32 && !done) NarrowContext();
+    if (precision_ != Precision::kFloat32 && !done) NarrowContext(out.factors());
   }
   float* Scratch() { return arena_.scratch.data() + part_ * arena_.scratch_size; }
   void AttendFloat(std::size_t row, std::size_t tokens, std::size_t head) {
@@ -192,10 +195,11 @@ class Pass {
     }
     kernels::AttentionBf16(level_, args, Scratch());
   }
-  void NarrowContext() {
+  void NarrowContext(const float* factors) {
     const Range mine = Mine(tokens_);
     kernels::Narrow(precision_, level_, arena_.context.data() + mine.begin * hidden_, hidden_,
-                    mine.end - mine.begin, hidden_, narrow_.context.view().Rows(mine.begin));
+                    mine.end - mine.begin, hidden_, narrow_.context.view().Rows(mine.begin),
+                    factors);
     barrier_.Wait();
   }
 
@@ -212,7 +216,7 @@ class Pass {
     to_x.lda = hidden_;
     to_x.narrow = narrow_.context.view().Rows(row);
     Product(layer.attention.out, to_x);
-    Normalize(layer.attention.result, row, rows);
+    Normalize(layer.attention.result, layer.feed.up.factors(), row, rows);
     FeedUp(layer.feed, row, rows);
     to_x.a = arena_.middle.data();
     to_x.lda = MiddleStride(stack_);
@@ -251,7 +255,7 @@ class Pass {
     const Range mine = Mine(rows);
     kernels::Narrow(precision_, level_, arena_.middle.data() + mine.begin * MiddleStride(stack_),
                     MiddleStride(stack_), mine.end - mine.begin, stack_.width,
-                    narrow_.middle.view().Rows(mine.begin));
+                    narrow_.middle.view().Rows(mine.begin), feed.down.factors());
     if (!feed.down.wide().empty()) NarrowWide(feed.down.wide(), mine);
     barrier_.Wait();
   }
@@ -266,27 +270,30 @@ class Pass {
 
   // Rows that the next layer's projections read.
   void NormalizeLast(const Norm& norm, std::size_t row, std::size_t rows) {
+    const float* factors = next_ == nullptr ? nullptr : next_->attention.qkv.factors();
     if (next_ != nullptr && !next_->attention.value.empty()) {
       const Range mine = Mine(rows);
-      NormalizeMine(norm, row, mine);
+      NormalizeMine(norm, factors, row, mine);
       kernels::Narrow(Precision::kBfloat16, level_, arena_.x.data() + (row + mine.begin) * hidden_,
                       hidden_, mine.end - mine.begin, hidden_,
                       narrow_.value.view().Rows(row + mine.begin));
       barrier_.Wait();
     } else {
-      Normalize(norm, row, rows);
+      Normalize(norm, factors, row, rows);
     }
   }
-  void Normalize(const Norm& norm, std::size_t row, std::size_t rows) {
-    NormalizeMine(norm, row, Mine(rows));
+  // `factors`: of the product that reads the rows.
+  void Normalize(const Norm& norm, const float* factors, std::size_t row, std::size_t rows) {
+    NormalizeMine(norm, factors, row, Mine(rows));
     barrier_.Wait();
   }
-  void NormalizeMine(const Norm& norm, std::size_t row, Range mine) {
+  void NormalizeMine(const Norm& norm, const float* factors, std::size_t row, Range mine) {
     kernels::LayerNormNarrow(
         precision_, level_, arena_.x.data() + (row + mine.begin) * hidden_, mine.end - mine.begin,
         hidden_, norm.gamma.data(), norm.beta.data(), norm.eps,
         precision_ == Precision::kFloat32 ? kernels::Activations{}
-                                          : narrow_.x.view().Rows(row + mine.begin));
+                                          : narrow_.x.view().Rows(row + mine.begin),
+        factors);
   }
 
   const Stack& stack_;
@@ -296,6 +303,7 @@ class Pass {
   NarrowArena& narrow_;
   const std::size_t part_, parts_;
   os::Barrier& barrier_;
+  const InputProbe* const inputs_;
   const std::size_t first_, tokens_, hidden_;
   const Precision precision_;
   const os::CpuLevel level_;
@@ -347,9 +355,11 @@ bool IsPostNorm(const Stack& stack) {
 }
 
 void PostNormForward(const Stack& stack, const PackedBatch& batch, Chunk chunk,
-                     os::ThreadPool* team, Arena* arena, const Probe* probe) {
+                     os::ThreadPool* team, Arena* arena, const Probe* probe,
+                     const InputProbe* inputs) {
+  MALMOI_CHECK(inputs == nullptr || (team == nullptr && stack.precision() == Precision::kFloat32));
   const auto run = [&](std::size_t part, std::size_t parts, os::Barrier& barrier) {
-    Pass(stack, batch, chunk, arena, part, parts, &barrier).Run(probe);
+    Pass(stack, batch, chunk, arena, part, parts, &barrier, inputs).Run(probe);
   };
   if (team != nullptr) {
     team->Together(run);

@@ -195,6 +195,33 @@ TEST_CASE("precisions: every post-norm family stays near f32") {
   }
 }
 
+TEST_CASE("precisions: samples give the same on every opening; unfit ones are left out") {
+  os::ThreadPool pool(1, "test");
+  const std::string directory = kGolden + "tiny-bert";
+  const auto plain = Open(directory, Precision::kInt8);
+  std::vector<std::int32_t> text, endless(100'000, 3);
+  for (std::int32_t i = 0; i < 20; ++i) text.push_back(1 + i);
+  const auto open = [&](std::vector<std::vector<std::int32_t>> samples) {
+    auto out = model::Encoder::Open(directory,
+                                    {.precision = Precision::kInt8, .samples = std::move(samples)});
+    REQUIRE(out.ok());
+    return std::move(out).value();
+  };
+  CHECK(open({{-1}, {1 << 30}, {}})->fingerprint() == plain->fingerprint());
+  const model::PackedBatch batch{.ids = text, .type_ids = {}, .starts = {0, 20}};
+  const auto one = open({text})->Encode(batch, pool),
+             more = open({{}, text, {-5}})->Encode(batch, pool);
+  REQUIRE(one.ok());
+  REQUIRE(more.ok());
+  CHECK(std::memcmp(one.value().data(), more.value().data(), one.value().size() * sizeof(float)) ==
+        0);
+  const auto again = open({text})->Encode(batch, pool);
+  REQUIRE(again.ok());
+  CHECK(std::memcmp(one.value().data(), again.value().data(), one.value().size() * sizeof(float)) ==
+        0);
+  CHECK(open({endless})->fingerprint() != plain->fingerprint());
+}
+
 TEST_CASE("precisions have fingerprints of their own") {
   const std::string directory = kGolden + "tiny-bert";
   const auto f32 = Open(directory, Precision::kFloat32), bf16 = Open(directory, kNarrow[0]),

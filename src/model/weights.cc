@@ -88,7 +88,8 @@ Result<Norm> WeightReader::RmsNorm(const std::string& name, std::size_t dim, flo
 }
 
 Result<Linear> WeightReader::Stacked(const std::vector<Part>& parts, std::size_t k,
-                                     kernels::Precision precision) const {
+                                     kernels::Precision precision,
+                                     const InputSamples& inputs) const {
   std::size_t n = 0;
   for (const Part& part : parts) n += part.rows;
   Buffer<float> w(n * k);
@@ -106,17 +107,23 @@ Result<Linear> WeightReader::Stacked(const std::vector<Part>& parts, std::size_t
     }
     row += part.rows;
   }
+  if (precision == kernels::Precision::kInt8 && !inputs.empty()) {
+    Buffer<float> factors = Smooth(inputs, w.span(), n, k);
+    RoundForMeans(inputs, factors, w.span(), n, k);
+    return Linear(w.span(), n, k, b.span(), std::move(factors));
+  }
   return Linear(w.span(), n, k, b.span(), precision);
 }
 
-Result<Linear> WeightReader::Down(const std::string& name, std::size_t n, std::size_t k) const {
+Result<Linear> WeightReader::Down(const std::string& name, std::size_t n, std::size_t k,
+                                  const InputSamples& inputs) const {
   if (precision_ != kernels::Precision::kInt8) return One(name, n, k);
   MALMOI_TRY(auto w, Load(name + ".weight", {Size(n), Size(k)}));
   Buffer<float> b(n);
   if (Has(name + ".bias")) {
     MALMOI_TRY(b, Load(name + ".bias", {Size(n)}));
   }
-  return Linear::WithWideInputs(w.span(), n, k, b.span());
+  return Linear::WithWideInputs(w.span(), n, k, b.span(), inputs);
 }
 
 Result<Linear> WeightReader::Swapped(const std::string& name, std::size_t rows,

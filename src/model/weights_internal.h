@@ -53,13 +53,15 @@ class WeightReader {
   Result<Linear> Stacked(const std::vector<Part>& parts, std::size_t k) const {
     return Stacked(parts, k, precision_);
   }
+  // `inputs`: for int8, see Smooth and RoundForMeans.
   Result<Linear> Stacked(const std::vector<Part>& parts, std::size_t k,
-                         kernels::Precision precision) const;
+                         kernels::Precision precision, const InputSamples& inputs = {}) const;
   Result<Linear> One(const std::string& name, std::size_t n, std::size_t k) const {
     return Stacked({{name, n}}, k);
   }
   // The feed-forward part's second product: in int8 with its widest inputs apart.
-  Result<Linear> Down(const std::string& name, std::size_t n, std::size_t k) const;
+  Result<Linear> Down(const std::string& name, std::size_t n, std::size_t k,
+                      const InputSamples& inputs = {}) const;
   // A gated product whose file has the activated half last: [2 rows, k] with the halves exchanged.
   Result<Linear> Swapped(const std::string& name, std::size_t rows, std::size_t k) const;
   // A product whose weight has a name of its own (tied tables) and an optional bias.

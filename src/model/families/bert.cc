@@ -18,10 +18,8 @@ class Loader {
     source_.reader.ChoosePrefix({"", Prefix(), "bert.", "roberta.", "model."},
                                 "embeddings.word_embeddings.weight");
     MALMOI_TRY(LoadInput());
-    MALMOI_TRY(out_.stack.layers, LoadLayers(out_.config.layers, [&](std::int64_t i) {
-                 return LoadLayer("encoder.layer." + std::to_string(i) + ".",
-                                  out_.config.layers - 1 - i);
-               }));
+    MALMOI_TRY(out_.stack.layers,
+               LoadLayers(out_.config.layers, [&](std::int64_t i) { return LoadLayer(i); }));
     const Task task = source_.task;
     if (task == Task::kClassification || task == Task::kReranker) MALMOI_TRY(LoadClassifier());
     if (task == Task::kSparse) MALMOI_TRY(LoadVocabularyHead());
@@ -83,7 +81,8 @@ class Loader {
     return Ok();
   }
 
-  Result<Layer> LoadLayer(const std::string& name, std::int64_t following) const {
+  Result<Layer> LoadLayer(std::int64_t i) const {
+    const std::string name = "encoder.layer." + std::to_string(i) + ".";
     const std::string self = name + "attention.self.", output = name + "attention.output.";
     return LoadPostNormLayer(source_.reader, out_.stack, out_.config.layer_norm_eps,
                              {.qkv = {self + "query", self + "key", self + "value"},
@@ -92,7 +91,8 @@ class Loader {
                               .up = {name + "intermediate.dense"},
                               .down = name + "output.dense",
                               .feed_norm = name + "output.LayerNorm",
-                              .following = following});
+                              .following = out_.config.layers - 1 - i,
+                              .inputs = source_.InputsOf(i)});
   }
 
   Status LoadClassifier() {

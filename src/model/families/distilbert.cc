@@ -62,9 +62,10 @@ Result<FamilyModel> LoadDistilBert(FamilySource source) {
              r.Load("embeddings.position_embeddings.weight", {c.positions, c.hidden}));
   MALMOI_TRY(input.norm, r.LayerNorm("embeddings.LayerNorm", input.width, kEps));
   MALMOI_TRY(out.stack.layers, LoadLayers(c.layers, [&](std::int64_t i) {
-               return LoadPostNormLayer(
-                   r, out.stack, kEps,
-                   NamesOf("transformer.layer." + std::to_string(i) + ".", c.layers - 1 - i));
+               LayerNames names =
+                   NamesOf("transformer.layer." + std::to_string(i) + ".", c.layers - 1 - i);
+               names.inputs = source.InputsOf(i);
+               return LoadPostNormLayer(r, out.stack, kEps, names);
              }));
   MALMOI_TRY(LoadHeads(r, source.task, &out));
   return out;

@@ -105,7 +105,7 @@ LayerNames GatedNames(const std::string& layer, std::int64_t following) {
 constexpr std::int64_t kLayersOfFineValues = 5;
 
 Status LoadQkv(const WeightReader& reader, const LayerNames& layer, std::size_t h,
-               AttentionLayer* to) {
+               const InputSamples& inputs, AttentionLayer* to) {
   const std::vector<std::string>& names = layer.qkv;
   const bool stacked = names.size() == 1;
   std::vector<WeightReader::Part> parts;
@@ -116,12 +116,13 @@ Status LoadQkv(const WeightReader& reader, const LayerNames& layer, std::size_t 
   }
   WeightReader::Part value{.name = names.back(), .rows = h};
   if (stacked) value = {.name = names[0], .rows = h, .first = 2 * h, .whole = 3 * h};
-  if (reader.precision() == kernels::Precision::kInt8 && layer.following < kLayersOfFineValues) {
+  if (reader.precision() == kernels::Precision::kInt8 && inputs.empty() &&
+      layer.following < kLayersOfFineValues) {
     MALMOI_TRY(to->value, reader.Stacked({value}, h, kernels::Precision::kBfloat16));
   } else {
     parts.push_back(value);
   }
-  MALMOI_TRY(to->qkv, reader.Stacked(parts, h));
+  MALMOI_TRY(to->qkv, reader.Stacked(parts, h, reader.precision(), inputs));
   return Ok();
 }
 
@@ -130,12 +131,15 @@ Result<Layer> LoadPostNormLayer(const WeightReader& reader, const Stack& stack, 
   const std::size_t h = stack.hidden;
   std::vector<WeightReader::Part> up;
   for (const std::string& name : names.up) up.push_back({name, stack.width});
+  const LayerInputs none;
+  const LayerInputs& inputs = names.inputs == nullptr ? none : *names.inputs;
+  const kernels::Precision precision = reader.precision();
   Layer layer;
-  MALMOI_TRY(LoadQkv(reader, names, h, &layer.attention));
-  MALMOI_TRY(layer.attention.out, reader.One(names.out, h, h));
+  MALMOI_TRY(LoadQkv(reader, names, h, inputs.qkv, &layer.attention));
+  MALMOI_TRY(layer.attention.out, reader.Stacked({{names.out, h}}, h, precision, inputs.out));
   MALMOI_TRY(layer.attention.result, reader.LayerNorm(names.attention_norm, h, eps));
-  MALMOI_TRY(layer.feed.up, reader.Stacked(up, h));
-  MALMOI_TRY(layer.feed.down, reader.Down(names.down, h, stack.width));
+  MALMOI_TRY(layer.feed.up, reader.Stacked(up, h, precision, inputs.up));
+  MALMOI_TRY(layer.feed.down, reader.Down(names.down, h, stack.width, inputs.down));
   MALMOI_TRY(layer.feed.result, reader.LayerNorm(names.feed_norm, h, eps));
   return layer;
 }
