@@ -20,6 +20,7 @@ Result<OpenedModel> OpenModel(const std::string& directory, model::OpenOptions o
   auto tokenizer = read();
   if (options.precision == kernels::Precision::kInt8 && tokenizer.ok()) {
     options.samples = SampleIds(*tokenizer.value());
+    options.samples_folder = os::JoinPath(os::CacheHome(), "malmoi/samples");
   }
   MALMOI_TRY(out.encoder, model::Encoder::Open(directory, options));
   MALMOI_TRY(out.tokenizer, std::move(tokenizer).With(where));

@@ -7,6 +7,7 @@
 #include "model/config_internal.h"
 #include "model/family_internal.h"
 #include "model/modules_internal.h"
+#include "model/samples_cache_internal.h"
 #include "model/stack_encoder_internal.h"
 #include "model/static_encoder_internal.h"
 #include "os/vfs.h"
@@ -161,15 +162,23 @@ std::size_t ValuesInLayers(const tensor::SafeTensors& file) {
   return values;
 }
 
-// What goes into the layers' products for the texts of OpenOptions::samples; empty where the model
-// is not sampled.
-Result<std::vector<LayerInputs>> InputsOf(const FamilySource& source,
-                                          const std::vector<std::vector<std::int32_t>>& samples) {
+// What goes into the layers' products for the texts of OpenOptions::samples, from its folder where
+// it is there; empty where the model is not sampled.
+Result<std::vector<LayerInputs>> InputsOf(const FamilySource& source, const OpenOptions& options) {
   constexpr std::size_t kMostValues = 32'000'000;  // See OpenOptions::samples.
-  if (ValuesInLayers(*source.reader.file()) > kMostValues) return std::vector<LayerInputs>();
+  const auto& file = source.reader.file();
+  if (ValuesInLayers(*file) > kMostValues) return std::vector<LayerInputs>();
+  const std::string& folder = options.samples_folder;
+  std::string key;
+  if (!folder.empty()) {
+    key = SamplesKey(source.config, *file, options.samples);
+    if (auto kept = ReadSamples(folder, key)) return std::move(*kept);
+  }
   MALMOI_TRY(const FamilyModel model,
-             LoadFamily({.config = source.config, .reader = WeightReader(source.reader.file())}));
-  return SampleInputs(model.stack, model.config, samples);
+             LoadFamily({.config = source.config, .reader = WeightReader(file)}));
+  auto inputs = SampleInputs(model.stack, model.config, options.samples);
+  if (!folder.empty() && !inputs.empty()) WriteSamples(folder, key, inputs);
+  return inputs;
 }
 
 Result<std::shared_ptr<const Encoder>> OpenStack(const std::string& directory,
@@ -198,7 +207,7 @@ Result<std::shared_ptr<const Encoder>> OpenStack(const std::string& directory,
                       .yes_id = modules.yes_id.value_or(-1),
                       .no_id = modules.no_id.value_or(-1)};
   if (options.precision == kernels::Precision::kInt8 && !options.samples.empty()) {
-    MALMOI_TRY(source.inputs, InputsOf(source, options.samples));
+    MALMOI_TRY(source.inputs, InputsOf(source, options));
   }
   const bool sampled = !source.inputs.empty();
   MALMOI_TRY(parts.model, LoadFamily(std::move(source)));

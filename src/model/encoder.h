@@ -79,6 +79,9 @@ struct OpenOptions {
   // 2,000 tokens and 10 million values, so models with more than 32 million in their layers are
   // opened as without.
   std::vector<std::vector<std::int32_t>> samples = {};
+  // Where not empty: what the pass found is kept there, a few MB a model, and opening the same
+  // model again reads it instead. Vectors are the same bits either way.
+  std::string samples_folder = {};
 };
 
 struct EncodeOptions {

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <vector>
 
+#include "base/check.h"
+
 namespace malmoi::model {
 namespace {
 
@@ -111,6 +113,7 @@ void RoundBlock(const Plan& plan, std::size_t k, Block* block, std::vector<float
 
 Buffer<float> Smooth(const InputSamples& inputs, std::span<float> w, std::size_t n, std::size_t k) {
   if (inputs.empty() || !inputs.smooth) return {};
+  MALMOI_CHECK(inputs.most.size() == k);
   constexpr float kLeast = 1e-5f;  // An input or a column of zeros is left about where it is.
   std::vector<float> weights(k, kLeast);
   for (std::size_t row = 0; row < n; ++row) {
@@ -139,6 +142,7 @@ Buffer<float> Smooth(const InputSamples& inputs, std::span<float> w, std::size_t
 void RoundForMeans(const InputSamples& inputs, const Buffer<float>& factors, std::span<float> w,
                    std::size_t n, std::size_t k) {
   if (inputs.empty() || n == 0 || k == 0) return;
+  MALMOI_CHECK(inputs.spread.size() == k && inputs.means.size() >= inputs.count * k);
   const Plan plan = PlanFor(inputs, factors, k);
   Block block{.values = std::vector<float>(k * kRows), .scale = {}, .inverse = {}, .greatest = {}};
   std::vector<float> errors(plan.count * kRows);

@@ -21,6 +21,11 @@ std::string DataHome() {
   return JoinPath(GetEnv("HOME").value_or("."), ".local/share");
 }
 
+std::string CacheHome() {
+  if (const auto xdg = GetEnv("XDG_CACHE_HOME")) return *xdg;
+  return JoinPath(GetEnv("HOME").value_or("."), ".cache");
+}
+
 std::string ExecutablePath() {
   char path[PATH_MAX];
   const ssize_t n = ::readlink("/proc/self/exe", path, sizeof(path));

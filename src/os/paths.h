@@ -11,6 +11,8 @@ namespace malmoi::os {
 std::optional<std::string> GetEnv(const char* name);
 // $XDG_DATA_HOME, else $HOME/.local/share, else the current directory's .local/share.
 std::string DataHome();
+// $XDG_CACHE_HOME, else $HOME/.cache, else the current directory's .cache.
+std::string CacheHome();
 // The running binary, links resolved.
 std::string ExecutablePath();
 // `path` made absolute and without "." and ".."; links are resolved where the path exists.
