@@ -421,7 +421,8 @@ class RecallBench {
 Result<int> CmdBenchRecall(const Context& context) {
   const Arguments& a = context.arguments;
   if (!a.only.empty() && a.only != std::vector<std::string>{"inserts"}) {
-    return Error(Code::kInvalidArgument, "bench store: of vectors --only takes inserts");
+    return Error(Code::kInvalidArgument,
+                 "bench store: --only " + a.only[0] + ": with --vectors or --beir give inserts");
   }
   auto set = a.beir.empty() ? FromFiles(a) : FromBeir(context);
   if (!set.ok()) return std::move(set.error()).With("bench store");

@@ -420,7 +420,8 @@ class StoreBench {
 Result<int> CmdBenchStore(const Context& context) {
   const auto& only = context.arguments.only;
   if (only.size() > 1 || (only.size() == 1 && only[0] != "exact" && only[0] != "wire")) {
-    return Error(Code::kInvalidArgument, "bench store: --only takes exact or wire");
+    return Error(Code::kInvalidArgument, "bench store: --only " + only[0] +
+                                             ": give exact or wire, or inserts with --vectors");
   }
   const std::string folder = os::JoinPath(context.settings.Get("data"), "bench-store");
   auto& vfs = os::PosixVfs();

@@ -12,6 +12,8 @@
 namespace malmoi::cli {
 namespace {
 
+constexpr const char* kLockName = ".lock";
+
 Result<os::FileInfo> Look(os::Vfs& vfs, const std::string& snapshot) {
   auto info = vfs.Stat(snapshot);
   if (info.ok() || info.error().code() != Code::kNotFound) return info;
@@ -49,11 +51,12 @@ Error Told(const Error& error, const std::string& snapshot) {
   return Error(error.code(), "import '" + snapshot + "': " + std::string(text));
 }
 
-// Takes a folder away again that this command made, unless it was told to keep it.
+// Takes a folder away again that this command made, unless it was told to keep it. To be made, and
+// to end, while the command has the folder's lock: another process may have come in between.
 class FreshFolder {
  public:
-  FreshFolder(os::Vfs& vfs, std::string path)
-      : vfs_(vfs), path_(std::move(path)), fresh_(!vfs.Stat(path_).ok()) {}
+  FreshFolder(os::Vfs& vfs, std::string path, bool fresh)
+      : vfs_(vfs), path_(std::move(path)), fresh_(fresh && HasLockAlone()) {}
   ~FreshFolder() {
     if (fresh_) (void)vfs_.RemoveAll(path_);  // What stays is empty and does no harm.
   }
@@ -62,6 +65,10 @@ class FreshFolder {
   void Keep() { fresh_ = false; }
 
  private:
+  bool HasLockAlone() const {
+    const auto names = vfs_.List(path_);
+    return names.ok() && names.value() == std::vector<std::string>{kLockName};
+  }
   os::Vfs& vfs_;
   const std::string path_;
   bool fresh_;
@@ -80,9 +87,9 @@ Result<int> CmdStoreImport(const Context& context) {
   const std::string name = flag("collection");
   os::Vfs& vfs = os::PosixVfs();
   MALMOI_TRY(const auto info, Look(vfs, snapshot));
-  FreshFolder folder(vfs, storage);  // Outlives the store in it.
+  const bool was_there = vfs.Stat(storage).ok();
   MALMOI_TRY(vfs.MakeDirs(storage));
-  auto lock = os::FileLock::Acquire(os::JoinPath(storage, ".lock"));
+  auto lock = os::FileLock::Acquire(os::JoinPath(storage, kLockName));
   if (!lock.ok() && lock.error().code() == Code::kAlreadyExists) {
     return Error(Code::kAlreadyExists,
                  "'" + storage +
@@ -91,6 +98,7 @@ Result<int> CmdStoreImport(const Context& context) {
                      name + "/snapshots/recover");
   }
   if (!lock.ok()) return std::move(lock.error());
+  FreshFolder folder(vfs, storage, !was_there);  // Outlives the store in it.
   const auto asked = static_cast<std::size_t>(context.settings.GetInt("threads"));
   qdrant::ServiceOptions options;
   options.vfs = &vfs;

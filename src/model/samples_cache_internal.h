@@ -18,7 +18,8 @@ namespace malmoi::model {
 //   u32 count, u32 k, u8 smooth, f32 means[count, k], spread[k], most[k]
 //   u64 XXH64 of all before
 //
-// A string is a u32 length and bytes. Little-endian.
+// Who changes what SampleInputs finds gives the first line another number. A string is a u32 length
+// and bytes. Little-endian.
 
 // Of all that the samples hang on: configuration, layers' weights (of others the first 4 KiB, as in
 // a fingerprint), texts, and the CPU level, on which the last bits of f32 products hang.

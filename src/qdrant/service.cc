@@ -133,26 +133,26 @@ Status Service::UpdateCollection(const std::string& name, const qdrant::UpdateCo
 
 // Not by an alias, as in Qdrant: who drops a name that stands for another collection keeps its
 // data.
-Result<bool> Service::DeleteCollection(const std::string& real) {
+Result<bool> Service::DeleteCollection(const std::string& name) {
   const std::lock_guard change(change_mutex_);
   const std::lock_guard opening(opening_mutex_);  // Nobody opens it anew before it is gone.
   const bool damaged =
-      std::ranges::any_of(database_->damaged(), [&](const auto& d) { return d.first == real; });
-  if (!damaged && !std::ranges::binary_search(ListCollections(), real)) return false;
+      std::ranges::any_of(database_->damaged(), [&](const auto& d) { return d.first == name; });
+  if (!damaged && !std::ranges::binary_search(ListCollections(), name)) return false;
   {
     const std::unique_lock lock(map_mutex_);
-    open_.erase(real);
+    open_.erase(name);
   }
-  issues_.Forget(real);
+  issues_.Forget(name);
   std::map<std::string, std::string> aliases;
   {
     const std::shared_lock lock(map_mutex_);
     aliases = aliases_;
   }
-  if (std::erase_if(aliases, [&](const auto& a) { return a.second == real; }) > 0) {
+  if (std::erase_if(aliases, [&](const auto& a) { return a.second == name; }) > 0) {
     MALMOI_TRY(SaveAliases(aliases));
   }
-  auto dropped = database_->Drop(real);
+  auto dropped = database_->Drop(name);
   if (!dropped.ok()) return FromStore(std::move(dropped.error()));
   return true;
 }

@@ -97,7 +97,8 @@ class Service {
   // Collections.
   Status CreateCollection(const std::string& name, const qdrant::CreateCollection& request);
   Status UpdateCollection(const std::string& name, const qdrant::UpdateCollection& request);
-  Result<bool> DeleteCollection(const std::string& name);  // Whether there was one.
+  // Whether there was one; an alias names none.
+  Result<bool> DeleteCollection(const std::string& name);
   std::vector<std::string> ListCollections() const;
   bool CollectionExists(const std::string& name) const;
   Result<CollectionDescription> DescribeCollection(const std::string& name) const;

@@ -35,6 +35,15 @@ void Fill(Collection& c, std::uint64_t from, std::uint64_t to) {
   REQUIRE(c.Upsert(points, {.wait = false}).ok());
 }
 
+// From 1,000 KB of vectors, 5,333 rows, graphs are made and used.
+CollectionConfig SmallThresholds() {
+  CollectionConfig config;
+  config.dense["d"] = {.dim = kDim};
+  config.settings = R"({"hnsw_config":{"full_scan_threshold":1000},)"
+                    R"("optimizer_config":{"indexing_threshold":1000}})";
+  return config;
+}
+
 bool Approximate(const Collection& c) {
   VectorQuery query{.using_vector = "d", .vector = std::vector<float>(kDim, 1.0f)};
   return !c.Query(query).value().exact;
@@ -71,11 +80,7 @@ TEST_CASE("thresholds are those of the whole collection") {
 TEST_CASE("a small collection is exact; of a large one also the newest points are in graphs") {
   os::FaultVfs vfs(1);
   auto db = Database::Open(vfs, "/db", 2).value();
-  CollectionConfig config;
-  config.dense["d"] = {.dim = kDim};
-  config.settings = R"({"hnsw_config":{"full_scan_threshold":1000},)"
-                    R"("optimizer_config":{"indexing_threshold":1000}})";
-  auto c = db->Create("c", config).value();
+  auto c = db->Create("c", SmallThresholds()).value();
   Fill(*c, 0, 2600);
   REQUIRE(c->Checkpoint().ok());
   Fill(*c, 2600, 5300);
@@ -96,11 +101,7 @@ TEST_CASE("a small collection is exact; of a large one also the newest points ar
 TEST_CASE("many parts, each of them below the threshold, are found in as well as one") {
   os::FaultVfs vfs(2);
   auto db = Database::Open(vfs, "/db", 2).value();
-  CollectionConfig config;
-  config.dense["d"] = {.dim = kDim};
-  config.settings = R"({"hnsw_config":{"full_scan_threshold":1000},)"
-                    R"("optimizer_config":{"indexing_threshold":1000}})";
-  auto c = db->Create("c", config).value();
+  auto c = db->Create("c", SmallThresholds()).value();
   constexpr std::uint64_t kPart = 1100, kParts = 8;
   for (std::uint64_t part = 0; part < kParts; ++part) {
     Fill(*c, part * kPart, (part + 1) * kPart);
