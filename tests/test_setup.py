@@ -9,6 +9,7 @@ import json
 import pathlib
 import struct
 import subprocess
+import sys
 import tarfile
 import zipfile
 
@@ -254,3 +255,12 @@ def test_packages_are_listed_with_reasons():
     packages = [line for line in lines if line and line[0] not in "#["]
     assert len(packages) > 30
     assert all("#" in line for line in packages)
+
+
+def test_an_environment_in_another_folder(tmp_path):
+    script = pathlib.Path(__file__).parents[1] / "tools/setup/environment.py"
+    done = subprocess.run([sys.executable, script, "--folder", tmp_path / "other"],
+                          capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert pathlib.Path(done.stdout.strip()) == tmp_path / "other" / "bin" / "python"
+    assert (tmp_path / "other" / "bin" / "pip").exists()

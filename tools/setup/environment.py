@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """The project's Python environment, build/venv: Debian 12 refuses to install beside its own Python.
 
-    environment.py [REQUIREMENTS.txt ...]      prints the path of the environment's interpreter
+    environment.py [--folder DIR] [REQUIREMENTS.txt ...]   prints the path of the interpreter
 
 Requirement files are installed with their hashes required and without dependency resolution, so
 each must be complete. A file that is installed already is skipped (its own hash is the stamp).
+--folder: another environment than build/venv.
 """
+import argparse
 import hashlib
 import os
 import pathlib
@@ -52,8 +54,12 @@ def ensure(requirements=(), folder=FOLDER):
 
 
 def main(arguments):
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("requirements", nargs="*", type=pathlib.Path)
+    parser.add_argument("--folder", type=pathlib.Path, default=FOLDER)
+    options = parser.parse_args(arguments)
     try:
-        print(ensure(arguments))
+        print(ensure(options.requirements, options.folder))
     except (OSError, SetupError) as error:
         print(f"python environment: {error}", file=sys.stderr)
         return 3

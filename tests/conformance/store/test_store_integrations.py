@@ -1,6 +1,6 @@
 """Goal: the JavaScript client and the frameworks that keep vectors in Qdrant run unchanged.
-Method: their own calls, with MALMOI_FULL=1 and where the environments are: build/clients (Python,
-clients/frameworks.txt) and build/js (npm ci of clients/js). ./malmoi-test --full makes both."""
+Method: their own calls, where the environments are: build/clients (Python, clients/frameworks.txt)
+and build/js (npm ci of clients/js). ./malmoi-test makes both."""
 import pathlib
 import subprocess
 
@@ -16,16 +16,14 @@ def run(*command):
     return done.stdout
 
 
-def test_frameworks(store, full):
+def test_frameworks(store):
     python = BUILD / "clients" / "bin" / "python"
-    if not full or not python.exists():
-        print("skipped: LangChain, LlamaIndex, Haystack: only with --full")
-        pytest.skip("frameworks run with --full alone")
+    if not python.exists():
+        pytest.skip("LangChain, LlamaIndex, Haystack: build/clients is not there")
     assert run(python, HERE / "integrations.py", store.url).count("passed") == 3
 
 
-def test_javascript(store, full):
-    if not full or not (BUILD / "js" / "node_modules").exists():
-        print("skipped: @qdrant/js-client-rest: only with --full")
-        pytest.skip("the JavaScript client runs with --full alone")
+def test_javascript(store):
+    if not (BUILD / "js" / "node_modules").exists():
+        pytest.skip("@qdrant/js-client-rest: build/js is not there")
     assert "passed" in run("node", HERE / "javascript.mjs", BUILD / "js", store.url)
